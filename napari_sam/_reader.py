@@ -13,7 +13,7 @@ from napari.utils.notifications import show_warning
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.details import details_of
 from napari_sam.formats.dicom import DICOM_SUFFIX, read_dicom
-from napari_sam.formats.files import ExportError, file_reader, require_memory
+from napari_sam.formats.files import FileError, file_reader, require_memory
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.reading import json_reader
 from napari_sam.layers.target_features import CLASSES_KEY
@@ -43,7 +43,7 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
         if path.lower().endswith((".json", ".geojson")):
             read = json_reader(path)
             return None if read is None else partial(_layers, read=read)
-    except ExportError:
+    except FileError:
         return None
     return None
 
@@ -78,7 +78,7 @@ def _layer(annotations: Annotations) -> _FullLayerData:
     image = annotations.image
     try:
         labels = labels_from_objects(annotations)
-    except ExportError:
+    except FileError:
         labels = labels_from_objects(annotations, overlap="last_wins")
         show_warning(
             f"Objects in {image.name} overlap. A Labels layer cannot show that, so pixels that "

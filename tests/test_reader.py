@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam._reader import get_reader
-from napari_sam.formats import ExportError
+from napari_sam.formats import FileError
 from napari_sam.session import ArrayLabels, write_session
 from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionInfo
@@ -27,5 +27,5 @@ def test_a_session_whose_labels_do_not_fit_into_the_free_memory_is_refused(tmp_p
     write_session(path, info, labels, [])
     memory = SimpleNamespace(available=2**26, total=2**50)
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
-    with pytest.raises(ExportError, match="GiB are free"):
+    with pytest.raises(FileError, match="GiB are free"):
         get_reader(str(path))(str(path))

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob
-from napari_sam.formats.files import ExportError, read_json, reason, write_json
+from napari_sam.formats.files import FileError, read_json, reason, write_json
 from napari_sam.storage.atomic import PARTIAL_SUFFIX, publish, scratch_folder
 from napari_sam.storage.named_files import is_below
 
@@ -43,7 +43,7 @@ class RunManifest:
         """Return the record of an image's results; None if there is no usable one."""
         try:
             record = read_json(self._path(image))
-        except ExportError:
+        except FileError:
             return None
         is_whole = (
             isinstance(record, dict)
@@ -97,7 +97,7 @@ class RunManifest:
                 yield results
                 self._publish(results, image, job, content)
         except OSError as error:
-            raise ExportError(self._unwritten(error)) from error
+            raise FileError(self._unwritten(error)) from error
 
     def _publish(
         self, results: PartialResults, image: ImageFile, job: BatchJob, content: str
@@ -140,14 +140,14 @@ class RunManifest:
         """
         try:
             yield
-        except ExportError as error:
+        except FileError as error:
             cause = error.__cause__
             # A full disk names no file.
             if not isinstance(cause, OSError) or str(part) not in str(cause.filename or part):
                 raise
-            raise ExportError(self._unwritten(cause)) from error
+            raise FileError(self._unwritten(cause)) from error
         except OSError as error:
-            raise ExportError(self._unwritten(error)) from error
+            raise FileError(self._unwritten(error)) from error
 
     def _unwritten(self, error: OSError) -> str:
         msg = f"Results cannot be written to {self.folder} ({reason(error)})"

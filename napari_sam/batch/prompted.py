@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import ExportError, file_reader
+from napari_sam.formats.files import FileError, file_reader
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.numpy_files import npy_header, read_label_npy
 from napari_sam.formats.png import read_label_png
@@ -136,7 +136,7 @@ def read_start(path: Path, shape: tuple[int, int], low_res_side: int) -> MaskSta
     mask = read(path, shape)
     if mask.shape != shape or not mask.any():
         fault = "is empty" if mask.shape == shape else f"is of shape {mask.shape}"
-        raise ExportError(f"The mask {path} {fault}; give one of {shape} pixels with an object.")
+        raise FileError(f"The mask {path} {fault}; give one of {shape} pixels with an object.")
     return MaskStart(mask=mask != 0)
 
 

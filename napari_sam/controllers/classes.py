@@ -9,7 +9,7 @@ from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.layers.class_colors import ClassColors, ColoringError
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
@@ -96,7 +96,7 @@ class ClassesController:
     def _attempt(self, action: Callable[..., object], *values: object) -> None:
         try:
             self._binding.objects.attempt(action, *values)
-        except ExportError as error:
+        except FileError as error:
             self._session.notifier.warn(str(error))
         self._show()  # also removes a refused change from the panel
 

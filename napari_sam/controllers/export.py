@@ -12,7 +12,7 @@ from napari_sam._qt.export_row import ExportRow
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.reading import read_choices
@@ -76,7 +76,7 @@ class ExportController:
             return
         try:
             image = _image_of(target.layer, target.shape, self._binding.plane.image)
-        except ExportError as error:
+        except FileError as error:
             show_warning(str(error))
             return
         records, file_format = tuple(target.registry), self._formats[title]
@@ -108,7 +108,7 @@ class ExportController:
             layer = new_target_layer(source, view) if target is None else target.layer
             shape = view.shape_nd if target is None else target.shape
             image, names = _image_of(layer, shape, source), names_in_files(source)
-        except ExportError as error:
+        except FileError as error:
             show_warning(str(error))
             return
         task = _Import(path, source, target, shape)

@@ -1,7 +1,7 @@
 """Read and write annotations in the files of other programs, without Qt, napari or torch.
 
 One function writes a format and one reads it. A file gets its name only once it is complete. All
-functions raise `ExportError`, a ValueError whose message says what to do.
+functions raise `FileError`, a ValueError whose message says what to do.
 """
 
 from napari_sam.formats.annotations import Annotations as Annotations
@@ -10,7 +10,7 @@ from napari_sam.formats.classes import ObjectClass as ObjectClass
 from napari_sam.formats.classes import classes_of as classes_of
 from napari_sam.formats.coco import read_coco as read_coco
 from napari_sam.formats.coco import write_coco as write_coco
-from napari_sam.formats.files import ExportError as ExportError
+from napari_sam.formats.files import FileError as FileError
 from napari_sam.formats.geojson import read_geojson as read_geojson
 from napari_sam.formats.geojson import write_geojson as write_geojson
 from napari_sam.formats.image import ImageInfo as ImageInfo

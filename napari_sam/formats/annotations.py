@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import tight_crop
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.storage.pacing import paced
@@ -60,18 +60,18 @@ class ExportObject:
         numbers = (self.label_id, self.top, self.left, *self.slice_index)
         if not all(isinstance(number, int | np.integer) for number in numbers):
             msg = f"The label_id and position of an object must be whole numbers, not {numbers}."
-            raise ExportError(msg)
+            raise FileError(msg)
         if self.label_id < 1:
-            raise ExportError(f"A label_id must be 1 or more, not {self.label_id}.")
+            raise FileError(f"A label_id must be 1 or more, not {self.label_id}.")
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_ or not self.mask.any():
-            raise ExportError(
+            raise FileError(
                 f"The mask of object {self.label_id} must be a 2-D bool array with at least one "
                 f"True, not {self.mask.dtype} of shape {self.mask.shape}."
             )
         is_number = isinstance(self.score, int | float | np.number)
         if self.score is not None and not (is_number and math.isfinite(self.score)):
             msg = f"The score of object {self.label_id} is {self.score!r}; give a number or None."
-            raise ExportError(msg)
+            raise FileError(msg)
 
     @property
     def area_px(self) -> int:
@@ -107,7 +107,7 @@ class Annotations:
 
     Raises
     ------
-    ExportError
+    FileError
         If an object lies outside the image, or two classes share a name.
     """
 
@@ -121,10 +121,10 @@ class Annotations:
         names = [obj.class_name for obj in self.objects if obj.class_name is not None]
         object.__setattr__(self, "classes", classes_of(names, self.classes))
         if len({object_class.name for object_class in self.classes}) < len(self.classes):
-            raise ExportError("Two classes have the same name; rename one of them.")
+            raise FileError("Two classes have the same name; rename one of them.")
         for obj in paced(self.objects):
             if not _is_inside(obj, self.image):
-                raise ExportError(
+                raise FileError(
                     f"Object {obj.label_id} at {(*obj.slice_index, obj.top, obj.left)}, "
                     f"{obj.mask.shape} pixels large, is outside the image of shape "
                     f"{self.image.shape}."

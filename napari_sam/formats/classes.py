@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.storage.text import single_line
 
 # Distinguishable with the common kinds of color blindness: after Okabe and Ito (2008), without the
@@ -19,7 +19,7 @@ PALETTE: Final = (
 _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
 
 
-class ClassError(ExportError):
+class ClassError(FileError):
     """A class has an invalid name or color, or a file names none; the message says why."""
 
 

@@ -21,7 +21,7 @@ from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
 from napari_sam.formats.details import details_from, id_in, whole_number_in
 from napari_sam.formats.files import (
-    ExportError,
+    FileError,
     file_reader,
     naming_errors,
     read_json,
@@ -58,7 +58,7 @@ def write_coco(
 
     Raises
     ------
-    ExportError
+    FileError
         If a class is called "object" although some objects have no class, or the file cannot be
         written.
 
@@ -99,7 +99,7 @@ def _categories(
     ]
     if any(obj.class_name is None for source in sources for obj in source.objects):
         if _UNCLASSIFIED in ids:
-            raise ExportError(f"Give every object a class, or rename the class {_UNCLASSIFIED!r}.")
+            raise FileError(f"Give every object a class, or rename the class {_UNCLASSIFIED!r}.")
         ids[None] = len(ids) + 1
         categories.append({"id": ids[None], "name": _UNCLASSIFIED, "supercategory": ""})
     return ids, categories
@@ -160,7 +160,7 @@ def read_coco(path: str | Path) -> list[Annotations]:
 
     Raises
     ------
-    ExportError
+    FileError
         If the file is not COCO, or nothing in it can be read.
     """
     return coco_in(read_json(path), Path(path).name)
@@ -186,13 +186,13 @@ def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Ann
                 content["images"], _sizes_of_masks(entries), image, left_out
             )
             names, classes = read_categories(content.get("categories"), left_out)
-    except ExportError as error:
-        raise ExportError(f"{_INTRO} ({error}): {name}") from error
+    except FileError as error:
+        raise FileError(f"{_INTRO} ({error}): {name}") from error
     for number, entry in enumerate(paced(entries), start=1):
         with left_out.unreadable(f"annotation {number}"):
             plane = planes.get(id_in(entry["image_id"]))
             if plane is None:
-                raise ExportError(f"there is no image {entry['image_id']}")
+                raise FileError(f"there is no image {entry['image_id']}")
             with plane[0].left_out.unreadable(f"annotation {number}"):
                 _read_annotation(entry, number, names, plane)
     left_out.require(contents, _INTRO, name)
@@ -280,7 +280,7 @@ def _read_images(
             if None in size:
                 size = sizes.get(image_id) or (image.plane_shape if image else size)
             if None in size:
-                raise ExportError(
+                raise FileError(
                     "its height and width are missing or too large; import it into its image"
                 )
             shape = (int(size[0]), int(size[1]))
@@ -327,7 +327,7 @@ def mask_in(segmentation: Any, shape: tuple[int, int]) -> MaskCrop | None:
         return fill_polygons(_flat_polygons(segmentation), shape)
     size = segmentation.get("size", shape)
     if tuple(size) != shape:
-        raise ExportError(f"a run-length encoding belongs to an image of {size}, not {list(shape)}")
+        raise FileError(f"a run-length encoding belongs to an image of {size}, not {list(shape)}")
     counts = segmentation["counts"]
     return mask_of_counts(counts_of_text(counts) if isinstance(counts, str) else counts, shape)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.outlines import clipped_polygon, fill_crossings, union_of
 
 _SCALE: Final = 5
@@ -39,7 +39,7 @@ def _near_image(polygon: Sequence[float], shape: tuple[int, int]) -> NDArray[np.
     """
     corners_xy = np.array(polygon[: len(polygon) // 2 * 2], np.float64).reshape(-1, 2)
     if not np.isfinite(corners_xy).all():
-        raise ExportError("a polygon has coordinates that are not finite; remove it")
+        raise FileError("a polygon has coordinates that are not finite; remove it")
     height, width = shape
     return clipped_polygon(corners_xy, (-width, -height), (2 * width, 2 * height))
 

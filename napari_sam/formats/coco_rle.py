@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.formats.files import ExportError, require_memory
+from napari_sam.formats.files import FileError, require_memory
 
 _MAX_GROUPS: Final = 12
 """Groups of five bits that an integer of 64 bits holds."""
@@ -32,11 +32,11 @@ def counts_of_text(text: str) -> NDArray[np.int64]:
     values = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     is_last = (values & 0x20) == 0
     if values.size and not is_last[-1]:
-        raise ExportError(f"The run-length encoding {text[:20]!r}... is cut off.")
+        raise FileError(f"The run-length encoding {text[:20]!r}... is cut off.")
     firsts = np.flatnonzero(np.r_[True, is_last[:-1]])
     positions = np.arange(values.size) - np.repeat(firsts, np.diff(firsts, append=values.size))
     if positions.max(initial=0) >= _MAX_GROUPS or (values >> 6).any():
-        raise ExportError(f"The run-length encoding {text[:20]!r}... is damaged.")
+        raise FileError(f"The run-length encoding {text[:20]!r}... is damaged.")
     differences = np.add.reduceat((values & 0x1F) << (5 * positions), firsts)
     # The highest bit of the last group is the sign.
     differences -= ((values[is_last] & 0x10) << 1) << (5 * positions[is_last])
@@ -54,7 +54,7 @@ def mask_of_counts(
     bounds = np.cumsum(lengths)
     # Sums beyond 64 bits come out negative.
     if not bounds.size or bounds[-1] != shape[0] * shape[1] or min(lengths.min(), bounds.min()) < 0:
-        raise ExportError(
+        raise FileError(
             f"A run-length encoding has {bounds[-1:].sum()} pixels, but its image has {shape[0]} x "
             f"{shape[1]}."
         )

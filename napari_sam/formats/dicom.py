@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.files import ExportError, file_reader, require_memory
+from napari_sam.formats.files import FileError, file_reader, require_memory
 
 DICOM_SUFFIX: Final = ".dcm"
 
@@ -25,14 +25,14 @@ def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 
     Raises
     ------
-    ExportError
+    FileError
         If pydicom is not installed, or the file holds no image that it can decode.
     """
     try:
         import pydicom
         from pydicom.pixels import apply_rescale
     except ImportError as error:
-        raise ExportError(
+        raise FileError(
             f"{path.name} is a DICOM file, which needs pydicom: "
             "pip install 'napari-sam-live[dicom]'"
         ) from error
@@ -53,7 +53,7 @@ def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         is_inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     except Exception as error:  # damaged files raise all kinds of errors
         msg = f"{path.name} cannot be read as DICOM ({error or type(error).__name__})."
-        raise ExportError(msg) from error
+        raise FileError(msg) from error
     ndim = pixels.ndim - is_rgb
     has_size = len(spacing) == 2 and bool(np.isfinite(spacing).all()) and min(spacing) > 0
     size, unit = (spacing, "millimeter") if has_size else ([1.0, 1.0], "pixel")

@@ -43,7 +43,7 @@ _UNCHECKED: Final = _Unchecked()
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
 
-class ExportError(ValueError):
+class FileError(ValueError):
     """Annotations cannot be written or read; the message says what to do.
 
     It begins with the reason and ends with the file's name, because its end may be cut off on the
@@ -77,7 +77,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def reading(path: str | Path, kind: str = "") -> Iterator[None]:
-    """Turn whatever is raised for a file, by us or by a decoder, into an `ExportError`.
+    """Turn whatever is raised for a file, by us or by a decoder, into an `FileError`.
 
     Decoders raise anything for a damaged file. What may be our own fault is logged with its
     traceback; a NameError can be nothing else.
@@ -89,7 +89,7 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
             yield
     except NameError:
         raise
-    except ExportError as error:
+    except FileError as error:
         if not error.file_name:
             error.file_name = Path(path).name
             message = str(error)
@@ -101,11 +101,11 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
             _LOGGER.info("%s cannot be read", path, exc_info=error)
         as_kind = f" as {kind}" if kind else ""
         msg = f"The file cannot be read{as_kind} ({reason(error)}): {Path(path).name}"
-        raise ExportError(msg) from error
+        raise FileError(msg) from error
 
 
 def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:
-    """Let nothing but `ExportError` leave a function whose first argument is the file to read."""
+    """Let nothing but `FileError` leave a function whose first argument is the file to read."""
 
     def decorate(read: _Reader) -> _Reader:
         @wraps(read)
@@ -119,7 +119,7 @@ def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:
 
 
 def require_memory(size_bytes: int, content: str) -> None:
-    """Raise `ExportError` before something is made that does not fit into the free memory.
+    """Raise `FileError` before something is made that does not fit into the free memory.
 
     Small things are only counted: there may be many of them.
     """
@@ -129,18 +129,18 @@ def require_memory(size_bytes: int, content: str) -> None:
     _UNCHECKED.size_bytes = 0
     free_bytes = psutil.virtual_memory().available
     if size_bytes + _LITTLE_BYTES > free_bytes:
-        raise ExportError(
+        raise FileError(
             f"{content} would take {min(size_bytes, 2**60) / 2**30:,.1f} GiB of memory, but only "
             f"{free_bytes / 2**30:.1f} GiB are free; close other programs, or use a smaller image."
         )
 
 
 @contextmanager
-def naming_errors(part: str = "", error_type: type[ValueError] = ExportError) -> Iterator[None]:
+def naming_errors(part: str = "", error_type: type[ValueError] = FileError) -> Iterator[None]:
     """Turn the errors of malformed content into errors that name the part of the file."""
     try:
         yield
-    except (error_type, ExportError) as error:
+    except (error_type, FileError) as error:
         message = str(error).removesuffix(".")
         raise error_type(f"{part}: {message}" if part else message) from error
     except KeyError as error:
@@ -161,7 +161,7 @@ def export_file(path: str | Path) -> Iterator[Path]:
         with atomic_write(path) as partial:
             yield partial
     except OSError as error:
-        raise ExportError(
+        raise FileError(
             f"The file cannot be written ({reason(error)}); choose another folder or name: "
             f"{path.name}"
         ) from error
@@ -193,7 +193,7 @@ def read_text(path: str | Path) -> str:
     """Return the content of a text file in UTF-8, UTF-16 with a byte order mark, or cp1252."""
     content = Path(path).read_bytes()
     if content.startswith(_GZIP):
-        raise ExportError(f"The file is compressed (gzip); unpack it first: {Path(path).name}")
+        raise FileError(f"The file is compressed (gzip); unpack it first: {Path(path).name}")
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
@@ -209,14 +209,14 @@ def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
     text = read_text(path)
     if not text.strip():
-        raise ExportError(f"The file is empty: {Path(path).name}")
+        raise FileError(f"The file is empty: {Path(path).name}")
     try:
         # A function is called for each object, so that other threads need not wait for the last.
         return json.loads(text, object_hook=lambda entry: entry)
     except RecursionError as error:
-        raise ExportError(f"The file is nested too deeply: {Path(path).name}") from error
+        raise FileError(f"The file is nested too deeply: {Path(path).name}") from error
     except ValueError as error:  # also a number with thousands of digits
-        raise ExportError(f"The file is not JSON ({error}): {Path(path).name}") from error
+        raise FileError(f"The file is not JSON ({error}): {Path(path).name}") from error
 
 
 class _PlainYaml(yaml.SafeLoader):  # type: ignore[misc]
@@ -240,7 +240,7 @@ def read_yaml_text(path: str | Path) -> str:
     """Return the content of a YAML file that is short enough to be parsed."""
     size_bytes = Path(path).stat().st_size
     if size_bytes > MAX_YAML_BYTES:
-        raise ExportError(
+        raise FileError(
             f"The YAML file has {size_bytes // 1024:,} KiB, more than the "
             f"{MAX_YAML_BYTES // 1024} KiB that are read; remove what is not needed: "
             f"{Path(path).name}"
@@ -255,4 +255,4 @@ def read_yaml(path: str | Path) -> Any:
         return yaml.load(read_yaml_text(path), _PlainYaml)
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
-        raise ExportError(f"The file is not YAML ({problem}): {Path(path).name}") from error
+        raise FileError(f"The file is not YAML ({problem}): {Path(path).name}") from error

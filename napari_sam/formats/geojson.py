@@ -17,7 +17,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject, annotation
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.details import details_from, number_in, whole_number_in
 from napari_sam.formats.files import (
-    ExportError,
+    FileError,
     file_reader,
     naming_errors,
     read_json,
@@ -63,7 +63,7 @@ def write_geojson(
 
     Raises
     ------
-    ExportError
+    FileError
         If the image has axes other than Z, T, C, Y and X, or the file cannot be written.
     """
     if not set(annotations.image.axes[:-2]) <= set(_PLANE_KEYS):
@@ -71,7 +71,7 @@ def write_geojson(
             "QuPath stacks run along Z, T and C, not along all of "
             f"{annotations.image.axes[:-2]}; choose COCO or NPZ."
         )
-        raise ExportError(msg)
+        raise FileError(msg)
     colors = {entry.name: entry.color_rgb for entry in annotations.classes}
     content = {
         "type": "FeatureCollection",
@@ -134,7 +134,7 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
 
     Raises
     ------
-    ExportError
+    FileError
         If the file is not GeoJSON, lacks the size of the image, or has no polygon.
     """
     return geojson_in(read_json(path), Path(path).name, image)
@@ -156,7 +156,7 @@ def features_in(content: Any) -> list[Any]:
         content = content.get("features", content.get("geometries", [content]))
     # QuPath also writes a bare list, or one feature alone.
     if not isinstance(content, list) or (content and not any(map(_is_feature, content))):
-        raise ExportError("The file is not GeoJSON, COCO or labelme; export it as one of them")
+        raise FileError("The file is not GeoJSON, COCO or labelme; export it as one of them")
     return content
 
 
@@ -177,10 +177,10 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
     try:
         with naming_errors():
             if image is None and not described_image(content):
-                raise ExportError("the size of its image is missing; give the image")
+                raise FileError("the size of its image is missing; give the image")
             image = image or image_from_json(described_image(content))
-    except ExportError as error:
-        raise ExportError(f"{_INTRO} ({error}): {name}") from error
+    except FileError as error:
+        raise FileError(f"{_INTRO} ({error}): {name}") from error
     classes: dict[str, ObjectClass] = {}
     objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}
@@ -268,7 +268,7 @@ def _rings(kind: str, polygons: Any) -> list[NDArray[np.float64]]:
     if kind == "Polygon":
         polygons = [polygons]
     elif kind != "MultiPolygon":
-        raise ExportError(f"a {kind} cannot be read; keep only polygons and multipolygons")
+        raise FileError(f"a {kind} cannot be read; keep only polygons and multipolygons")
     # A position may have a third number, its height.
     return [np.array([xyz[:2] for xyz in ring], np.float64) for rings in polygons for ring in rings]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.units import is_length, is_time, unit_name
 
 _AXIS_NAMES: Final = {
@@ -38,7 +38,7 @@ class ImageInfo:
 
     Raises
     ------
-    ExportError
+    FileError
         If the numbers of axes differ, or a unit is unknown.
     """
 
@@ -61,17 +61,17 @@ class ImageInfo:
         for field, value in given.items():
             object.__setattr__(self, field, value)
         if min(self.shape, default=0) < 1 or self.axes[-2:] != "YX":
-            raise ExportError(
+            raise FileError(
                 f"An image needs axes that end in YX and have pixels, not {self.axes!r} of shape "
                 f"{self.shape}."
             )
         if not count == len(set(self.axes)) == len(self.pixel_size) == len(self.units):
-            raise ExportError(
+            raise FileError(
                 f"The image has {count} axes; name as many in {self.axes!r}, none of them twice, "
                 f"and give as many pixel sizes, not {self.pixel_size}, and units, not {self.units}."
             )
         if not all(math.isfinite(size) and size > 0 for size in self.pixel_size):
-            raise ExportError(f"Pixel sizes must be positive, not {self.pixel_size}.")
+            raise FileError(f"Pixel sizes must be positive, not {self.pixel_size}.")
 
     @property
     def plane_shape(self) -> tuple[int, int]:

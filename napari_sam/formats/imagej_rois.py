@@ -20,7 +20,7 @@ from roifile import ROI_COLOR_NONE, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiwrite
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.details import details_from, whole_number_in
-from napari_sam.formats.files import ExportError, export_file, file_reader, reason
+from napari_sam.formats.files import FileError, export_file, file_reader, reason
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import ellipse_ring, fill_rings, trace_outlines
@@ -63,7 +63,7 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
 
     Raises
     ------
-    ExportError
+    FileError
         If the image is too large for ROIs or has other axes than ImageJ, or if the file cannot be
         written.
 
@@ -75,9 +75,9 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
     image = annotations.image
     if max(image.plane_shape) > _MAX_COORDINATE:
         msg = f"ImageJ's ROIs end at pixel {_MAX_COORDINATE}; choose COCO, GeoJSON or NPZ."
-        raise ExportError(msg)
+        raise FileError(msg)
     if not set(image.axes[:-2]) <= set("ZTC"):
-        raise ExportError(
+        raise FileError(
             f"ImageJ stacks run along Z, T and C, not along all of {image.axes[:-2]}; choose COCO "
             "or NPZ."
         )
@@ -181,7 +181,7 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, or no ROI in it can.
     """
     path = Path(path)
@@ -242,7 +242,7 @@ def _roi_in(read: Callable[[], bytes]) -> ImagejRoi:
     try:
         return ImagejRoi.frombytes(read())
     except Exception as error:  # roifile and zipfile raise anything for a damaged file
-        raise ExportError(f"cannot be read ({reason(error)})") from error
+        raise FileError(f"cannot be read ({reason(error)})") from error
 
 
 def _add_class(classes: dict[str, ObjectClass], name: str | None, roi: ImagejRoi) -> None:
@@ -260,7 +260,7 @@ def _rings(roi: ImagejRoi) -> list[NDArray[Any]]:
     try:
         rings = roi.coordinates(multi=True)
     except (NotImplementedError, RuntimeError) as error:
-        raise ExportError(f"it has curves ({error}); make it a polygon in ImageJ") from error
+        raise FileError(f"it has curves ({error}); make it a polygon in ImageJ") from error
     return list(rings)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import ExportError, require_memory
+from napari_sam.formats.files import FileError, require_memory
 from napari_sam.storage.pacing import paced
 
 _MAX_COLORS: Final = 256
@@ -24,7 +24,7 @@ def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
     for dtype in (np.uint8, np.uint16, np.uint32):
         if max_label_id <= np.iinfo(dtype).max:
             return np.dtype(dtype)
-    raise ExportError(
+    raise FileError(
         f"The label_id {max_label_id} does not fit into the 32 bits of image files; renumber the "
         "objects from 1."
     )
@@ -35,10 +35,10 @@ def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.kind == "f":
         labels = _whole_numbers(labels)
     if labels.dtype.kind not in "iub":
-        raise ExportError(f"Labels must be integers, not {labels.dtype}; convert them first.")
+        raise FileError(f"Labels must be integers, not {labels.dtype}; convert them first.")
     if labels.size and labels.min() < 0:
         msg = f"Labels must not be negative, but one is {labels.min()}; renumber them from 1."
-        raise ExportError(msg)
+        raise FileError(msg)
     return labels.astype(smallest_dtype(int(labels.max(initial=0))), copy=False)
 
 
@@ -46,7 +46,7 @@ def _whole_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Return labels that were written as fractions, as in 32-bit images of ImageJ."""
     exact = 2.0 ** (np.finfo(labels.dtype).nmant + 1)
     if not ((labels == np.rint(labels)) & (np.abs(labels) <= exact)).all():
-        raise ExportError(
+        raise FileError(
             f"Labels must be whole numbers, but some of these {labels.dtype} values are not, as in "
             "an intensity image; choose a label image."
         )
@@ -56,9 +56,9 @@ def _whole_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
 def check_size(
     path: str | Path, shape: Sequence[int], itemsize: int, expected: Sequence[int] | None
 ) -> None:
-    """Raise `ExportError` for an unread label image too large for its image or the memory."""
+    """Raise `FileError` for an unread label image too large for its image or the memory."""
     if expected is not None and prod(shape) > prod(expected):
-        raise ExportError(
+        raise FileError(
             f"The file belongs to an image of shape {tuple(shape)}, not {tuple(expected)}; choose "
             f"that image: {Path(path).name}"
         )
@@ -72,7 +72,7 @@ def labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[np.
     for rows in paced(blocks):
         values = np.union1d(values, _packed_colors(pixels[rows]))
         if len(values) > _MAX_COLORS:
-            raise ExportError(
+            raise FileError(
                 f"The image has more than {_MAX_COLORS - 1} colors, but a label image has gray "
                 f"values, or one color for each class: {Path(path).name}"
             )
@@ -121,7 +121,7 @@ def objects_from_labels(
 
     Raises
     ------
-    ExportError
+    FileError
         If the array is not of integers in 2 or more dimensions, or has negative ones.
 
     Examples
@@ -130,7 +130,7 @@ def objects_from_labels(
     [(7, 2)]
     """
     if labels.ndim < 2:
-        raise ExportError(f"Labels must have rows and columns, not the shape {labels.shape}.")
+        raise FileError(f"Labels must have rows and columns, not the shape {labels.shape}.")
     planes = ((index, np.asarray(labels[index])) for index in np.ndindex(labels.shape[:-2]))
     return tuple(
         ExportObject(
@@ -150,7 +150,7 @@ def objects_from_labels(
 def _boxes(plane: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
     """Yield each label_id of a plane with the rows and columns that it spans."""
     if plane.dtype.kind not in "iub" or plane.min(initial=0) < 0:
-        raise ExportError(f"Labels must be non-negative integers, not {plane.dtype}.")
+        raise FileError(f"Labels must be non-negative integers, not {plane.dtype}.")
     # Sorting the foreground only, and no table indexed by label_id, which may be in the billions.
     rows, columns = np.nonzero(plane)
     if not rows.size:
@@ -187,7 +187,7 @@ def labels_from_objects(
 
     Raises
     ------
-    ExportError
+    FileError
         If objects overlap and that is refused, or a label_id needs more than 32 bits.
     """
     largest = max((obj.label_id for obj in annotations.objects), default=0)
@@ -200,7 +200,7 @@ def labels_from_objects(
         taken = region[obj.mask] if overlap == "refuse" else np.zeros(0, labels.dtype)
         taken = taken[(taken != 0) & (taken != obj.label_id)]
         if taken.size:
-            raise ExportError(
+            raise FileError(
                 f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot "
                 "hold; export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
             )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
-from napari_sam.formats.files import ExportError, require_memory
+from napari_sam.formats.files import FileError, require_memory
 from napari_sam.formats.outlines import closed_polygons, ellipse_ring
 
 
@@ -67,7 +67,7 @@ def _geometry(shape: dict[str, Any]) -> dict[str, Any]:
         center, edge = np.array(points, np.float64)
         points = ellipse_ring(center, np.full(2, np.hypot(*(edge - center)))).tolist()
     elif kind not in ("polygon", "oriented_rectangle"):
-        raise ExportError(f"a {kind} cannot be read")
+        raise FileError(f"a {kind} cannot be read")
     return {"type": "Polygon", "coordinates": [points]}
 
 
@@ -76,6 +76,6 @@ def _polygons_of_mask(text: str, points: Any) -> list[Any]:
     (left, top), (right, bottom) = np.array(points, np.float64).round().astype(int)
     with PngImageFile(io.BytesIO(base64.b64decode(text))) as png:
         if png.size != (right - left + 1, bottom - top + 1):
-            raise ExportError(f"its mask of {png.size} pixels does not match its box")
+            raise FileError(f"its mask of {png.size} pixels does not match its box")
         require_memory(png.width * png.height, "A mask")
         return closed_polygons(np.asarray(png.convert("L")) > 0, top, left)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from napari_sam.formats.files import ExportError, naming_errors
+from napari_sam.formats.files import FileError, naming_errors
 
 ENTRY: Final = "entry"
 """Anything that cannot be read."""
@@ -43,7 +43,7 @@ class LeftOut:
         try:
             with naming_errors(part):
                 yield
-        except ExportError as error:
+        except FileError as error:
             self.add(ENTRY, str(error).removesuffix("."))
 
     def include(self, others: "LeftOut") -> None:
@@ -52,9 +52,9 @@ class LeftOut:
         self.reasons = {**others.reasons, **self.reasons}
 
     def require(self, entries: Collection[Any], intro: str, name: str) -> None:
-        """Raise `ExportError` if entries were left out and no other was read."""
+        """Raise `FileError` if entries were left out and no other was read."""
         if not entries and self.reasons:
-            raise ExportError(f"{intro} ({next(iter(self.reasons.values()))}): {name}")
+            raise FileError(f"{intro} ({next(iter(self.reasons.values()))}): {name}")
 
     def __bool__(self) -> bool:
         return bool(self.counts)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.measure import regionprops
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import ExportError, write_table
+from napari_sam.formats.files import FileError, write_table
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.units import UNIT_SYMBOLS, converted
 from napari_sam.storage.pacing import paced
@@ -47,7 +47,7 @@ def write_measurements(
 
     Raises
     ------
-    ExportError
+    FileError
         If the image has another shape, the units of rows and columns cannot be converted, or the
         file cannot be written.
 
@@ -64,10 +64,10 @@ def write_measurements(
     image = annotations.image
     if intensity is not None and intensity.shape != image.shape:
         msg = f"The intensities have the shape {intensity.shape}; give an image of {image.shape}."
-        raise ExportError(msg)
+        raise FileError(msg)
     height = converted(image.pixel_size[-2], *image.units[-2:])
     if height is None:
-        raise ExportError(
+        raise FileError(
             f"Rows are in {image.units[-2]} and columns in {image.units[-1]}; give both axes of "
             "the layer units of length, or none."
         )

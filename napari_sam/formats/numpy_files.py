@@ -44,7 +44,7 @@ def write_label_npy(path: str | Path, labels: NDArray[Any]) -> None:
 
     Raises
     ------
-    ExportError
+    FileError
         If label_ids need more than 32 bits or are negative, or the file cannot be written.
     """
     labels = as_small_labels(labels)
@@ -70,7 +70,7 @@ def read_label_npy(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, is too large, or does not hold label_ids.
     """
     with Path(path).open("rb") as file:
@@ -112,7 +112,7 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be written.
 
     Notes
@@ -169,7 +169,7 @@ def read_npz(path: str | Path, shape: Sequence[int] | None = None) -> Annotation
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, is too large, or holds something else.
     """
     with zipfile.ZipFile(path) as archive:

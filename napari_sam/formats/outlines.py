@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.measure import label as connected_components
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.formats.files import ExportError, require_memory
+from napari_sam.formats.files import FileError, require_memory
 
 # Differences of such numbers are still finite, or even their products.
 _FARTHEST: Final = 1e300
@@ -217,7 +217,7 @@ def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> Mask
     ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
     bounds = np.array([starts.min(axis=0), starts.max(axis=0)])
     if not np.isfinite(bounds).all():
-        raise ExportError("A polygon has coordinates that are not finite; remove it.")
+        raise FileError("A polygon has coordinates that are not finite; remove it.")
     if abs(bounds).max() > _FAR:
         starts, ends = (np.clip(corners, -_FAR, _FAR) for corners in (starts, ends))
     # From top to bottom, so that an edge crosses at the same x in either direction.
@@ -257,7 +257,7 @@ def fill_crossings(
     if not n_crossings:
         return None
     if n_crossings > max(_MAX_CROSSINGS, _MAX_PER_EDGE * len(counts)):
-        raise ExportError(
+        raise FileError(
             f"An outline of {len(counts):,} corners is {n_crossings:,} pixels long; simplify it."
         )
     top, bottom = int(firsts[counts > 0].min()), int(lasts[counts > 0].max())

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, file_reader
+from napari_sam.formats.files import FileError, export_file, file_reader
 from napari_sam.formats.label_images import as_small_labels, check_size, labels_of_colors
 
 _MAX_PIXEL_BYTES: Final = 9
@@ -34,7 +34,7 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
 
     Raises
     ------
-    ExportError
+    FileError
         If the labels are not 2-D, there are label_ids above 65535, or the file cannot be written.
     """
     if labels.ndim != 2:
@@ -42,10 +42,10 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
             f"PNG holds one 2-D image, not the shape {labels.shape}; write TIFF, or one PNG file "
             "per slice."
         )
-        raise ExportError(msg)
+        raise FileError(msg)
     labels = as_small_labels(labels)
     if labels.dtype == np.uint32:
-        raise ExportError(
+        raise FileError(
             f"PNG holds label_ids up to 65535, but there is object {labels.max()}; write OME-TIFF, "
             "which holds 32 bits, or renumber the objects."
         )
@@ -79,7 +79,7 @@ def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, is too large, or has more than 255 colors.
     """
     with PngImageFile(path) as image:

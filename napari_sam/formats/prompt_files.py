@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from napari_sam.formats.coco import mask_in, read_categories
 from napari_sam.formats.coco_layouts import as_coco
 from napari_sam.formats.details import id_in, whole_number_in
-from napari_sam.formats.files import ExportError, file_reader, read_json, read_text
+from napari_sam.formats.files import FileError, file_reader, read_json, read_text
 from napari_sam.formats.geojson import (
     UNLOCATED,
     as_feature,
@@ -76,14 +76,14 @@ def read_prompts(
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, or has no prompts in a known form.
     """
     path, left_out = Path(path), LeftOut() if left_out is None else left_out
     suffix = path.suffix.lower()
     if suffix not in PROMPT_SUFFIXES:
         msg = f"{path} has no prompts; choose a file that ends in {', '.join(PROMPT_SUFFIXES)}."
-        raise ExportError(msg)
+        raise FileError(msg)
     if suffix == ".csv":
         prompts = list(prompts_in_table(read_text(path), image, names, left_out))
     elif suffix == ".txt":
@@ -118,7 +118,7 @@ def _from_coco(
             else:
                 crop = mask_in(entry["segmentation"], image.plane_shape)
                 if crop is None:
-                    raise ExportError("its mask is empty")
+                    raise FileError("its mask is empty")
                 x0, y0, x1, y1 = crop.edges_xyxy
                 yield FilePrompt(PromptKind.BOX, ((x0, y0), (x1, y1)), (), class_name)
 
@@ -136,7 +136,7 @@ def _coco_image_id(
         entry for entry in entries if (entry.get("height"), entry.get("width")) == image.plane_shape
     ]
     if len(fitting) != 1:
-        raise ExportError(
+        raise FileError(
             "The file has prompts for several images; rename the image layer to one of their "
             f"names ({', '.join(file_names[:5])})."
         )
@@ -149,7 +149,7 @@ def _check_size(shape: Any, image: ImageInfo) -> None:
     sides = shape[-2:] if isinstance(shape, list | tuple) else ()
     size = tuple(whole_number_in(side) for side in sides)
     if len(size) == 2 and None not in size and size != image.plane_shape:
-        raise ExportError(
+        raise FileError(
             f"The file belongs to an image of shape {size}, not {image.plane_shape}; choose that "
             "image."
         )
@@ -202,7 +202,7 @@ def _shapes(geometry: dict[str, Any], plane_shape: tuple[int, int]) -> Iterator[
         elif kind in ("Polygon", "MultiPolygon"):
             polygons.extend([coordinates] if kind == "Polygon" else coordinates)
         else:
-            raise ExportError(f"A {kind} is not a prompt; keep only points, lines and polygons.")
+            raise FileError(f"A {kind} is not a prompt; keep only points, lines and polygons.")
     if polygons:
         ring = polygons[0][0] if len(polygons) == 1 else _outline_of(polygons, plane_shape)
         vertices = _centered(ring)
@@ -220,7 +220,7 @@ def _outline_of(polygons: list[Any], plane_shape: tuple[int, int]) -> NDArray[An
     )
     union = union_of(mask for mask in masks if mask is not None)
     if union is None:
-        raise ExportError("it has no pixel in the image")
+        raise FileError("it has no pixel in the image")
     return joined_ring([piece.shell_xy for piece in trace_outlines(*union)])
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from napari_sam.formats.classes import class_named
 from napari_sam.formats.details import number_in
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo, axis_letter
 from napari_sam.formats.image_names import images_meant
 from napari_sam.formats.left_out import LeftOut
@@ -81,7 +81,7 @@ def prompts_in_table(
     if boxes is None and len(axes) < 2:
         axes = next((list(point) for point in _POINTS if set(point) <= set(columns)), [])
     if columns and boxes is None and not axes:
-        raise ExportError(
+        raise FileError(
             "The first line of the CSV file must name its columns: x0,y0,x1,y1 or "
             "x,y,width,height for boxes, x,y for points, or those of napari's own files of "
             "points and shapes."
@@ -154,7 +154,7 @@ def _slice_index(
     for (name, first), length in zip(columns, image.stack_shape, strict=False):
         number = round(_number(row, name))
         if not first <= number < first + length:
-            raise ExportError(
+            raise FileError(
                 f"{number} in the column {name} is no slice of the image, which has {first} to "
                 f"{first + length - 1}"
             )
@@ -173,7 +173,7 @@ def _rows_of_image(
         return numbered
     meant = {files[n] for n in images_meant(files, names)}
     if not meant:
-        raise ExportError(
+        raise FileError(
             f"The file has prompts for several images ({', '.join(files[:5])}), none of them "
             f"called {names[0]}; rename the layer to one of their names."
         )
@@ -208,7 +208,7 @@ def _number(row: dict[str, Any], name: str) -> float:
     # Where numbers have a comma, columns are separated by something else.
     number = number_in(value.replace(",", ".") if isinstance(value, str) else value)
     if number is None:
-        raise ExportError(f"{value!r} in the column {name} is not a number")
+        raise FileError(f"{value!r} in the column {name} is not a number")
     return number
 
 

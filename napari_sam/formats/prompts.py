@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 
 
 class PromptKind(StrEnum):
@@ -48,7 +48,7 @@ class FilePrompt:
     def __post_init__(self) -> None:
         least = _MIN_VERTICES.get(self.kind, 1)
         if len(self.vertices_xy) < least:
-            raise ExportError(
+            raise FileError(
                 f"a prompt of kind {self.kind} needs at least {least} vertices, not "
                 f"{len(self.vertices_xy)}"
             )
@@ -66,7 +66,7 @@ def box_prompt(
 ) -> FilePrompt:
     """Return the prompt of a box, whose origin is the outer corner of the first pixel."""
     if x0 == x1 or y0 == y1:
-        raise ExportError("the box has no area")
+        raise FileError("the box has no area")
     corners = (x0 - 0.5, y0 - 0.5), (x1 - 0.5, y1 - 0.5)
     return FilePrompt(PromptKind.BOX, corners, slice_index, class_name)
 

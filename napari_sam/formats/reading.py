@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import coco_in
 from napari_sam.formats.coco_layouts import as_coco
-from napari_sam.formats.files import ExportError, file_reader, read_json
+from napari_sam.formats.files import FileError, file_reader, read_json
 from napari_sam.formats.geojson import described_image, geojson_in
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.image_names import images_meant
@@ -41,7 +41,7 @@ def _read_tiff(path: Path, image: ImageInfo) -> Annotations:
     rois = [
         (f"{number} of the overlay", partial(bytes, roi)) for number, roi in enumerate(overlay, 1)
     ]
-    with suppress(ExportError):  # notes without an area may lie on a label image
+    with suppress(FileError):  # notes without an area may lie on a label image
         if rois and plane_shape == image.plane_shape:
             annotations = rois_in(rois, image, path.name)
             if annotations.objects:
@@ -126,14 +126,14 @@ def read_objects(path: str | Path, image: ImageInfo, names: Sequence[str] = ()) 
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, belongs to an image of another size, or to several images of
         this size, and none or more than one of them has the name of the image.
     """
     choices = read_choices(path, image, names)
     if len(choices) > 1:
         files = ", ".join(name for name, _ in choices[:5])
-        raise ExportError(
+        raise FileError(
             f"The file belongs to {len(choices)} images of the shape {image.shape}; give the name "
             f"of one of them ({files}): {Path(path).name}"
         )
@@ -156,7 +156,7 @@ def read_choices(
     """
     contents = _read(Path(path), image)
     if not contents:
-        raise ExportError(f"The file contains no images and no objects: {Path(path).name}")
+        raise FileError(f"The file contains no images and no objects: {Path(path).name}")
     file_names = [annotations.image.name for annotations in contents]
     choices = {
         index: (file_names[index], aligned)
@@ -172,7 +172,7 @@ def read_choices(
                 "if other programs show the photograph rotated (EXIF orientation), save it rotated"
             )
         msg = f"The file belongs to an image of shape {', '.join([*shapes][:5])}, not {image.shape}"
-        raise ExportError(f"{msg}; {advice}: {Path(path).name}")
+        raise FileError(f"{msg}; {advice}: {Path(path).name}")
     return [choices[n] for n in meant if n in choices] or list(choices.values())
 
 
@@ -180,7 +180,7 @@ def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     read = _READERS.get(path.suffix.lower())
     if read is None:
         msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
-        raise ExportError(msg)
+        raise FileError(msg)
     content = read(path, image)
     return [content] if isinstance(content, Annotations) else content
 
@@ -228,19 +228,19 @@ def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:
     Returns
     -------
     callable
-        Returns the objects of each image, or raises an ExportError. None if the file is something
+        Returns the objects of each image, or raises an FileError. None if the file is something
         else; most such files are not parsed for that.
 
     Raises
     ------
-    ExportError
+    FileError
         If there is no such file.
     """
     if not _may_describe_images(path):
         return None
     try:
         content = read_json(path)
-    except ExportError:
+    except FileError:
         # Let the reader raise the reason, so that napari does not show "no plugin was found".
         return partial(_described_in, path)
     if as_coco(content) is not None or described_image(content):

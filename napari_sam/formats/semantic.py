@@ -15,7 +15,7 @@ from scipy import ndimage
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass, color_for
 from napari_sam.formats.details import annotations_with_details
-from napari_sam.formats.files import ExportError, read_text, write_table
+from napari_sam.formats.files import FileError, read_text, write_table
 from napari_sam.formats.image import ImageInfo, plane_name, stack_stem
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.left_out import LeftOut
@@ -73,11 +73,11 @@ def write_semantic_png(
 
     Raises
     ------
-    ExportError
+    FileError
         If there are more than 255 classes, or the file cannot be written.
     """
     if len(legend) > _MAX_PALETTE:
-        raise ExportError(
+        raise FileError(
             f"PNG holds up to {_MAX_PALETTE} classes, not {len(legend)}; write OME-TIFF."
         )
     image = Image.fromarray(labels)
@@ -102,7 +102,7 @@ def write_legend(path: str | Path, legend: Sequence[ObjectClass]) -> None:
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be written.
     """
     rows = [(value, entry.name, entry.color) for value, entry in enumerate(legend, start=1)]
@@ -149,9 +149,9 @@ def _read_legend(path: Path, left_out: LeftOut) -> tuple[ObjectClass, ...]:
         with left_out.unreadable(f"line {line} of {path.name}"):
             value, name, color = row
             if not 0 <= int(value) <= _MAX_VALUE:
-                raise ExportError(f"{value} is not a class value")
+                raise FileError(f"{value} is not a class value")
             if any(entry.name == name for entry in legend.values()):
-                raise ExportError(f"another class is called '{name}'")
+                raise FileError(f"another class is called '{name}'")
             legend[int(value)] = ObjectClass(name, color_for(f"#{color.removeprefix('#')}", line))
     return tuple(legend.get(value, _WITHOUT) for value in range(1, max(legend, default=0) + 1))
 

@@ -19,7 +19,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, file_reader
+from napari_sam.formats.files import FileError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import as_small_labels, check_size, labels_of_colors
 from napari_sam.formats.units import UNIT_SYMBOLS, converted, is_length, is_time, unit_name
@@ -65,22 +65,22 @@ def write_imagej_tiff(
 
     Raises
     ------
-    ExportError
+    FileError
         If there are label_ids above 65535, which ImageJ cannot open as integers, or axes that it
         does not have, or if the file cannot be written.
     """
     labels = _checked(labels, image)
     if labels.dtype == np.uint32:
-        raise ExportError(
+        raise FileError(
             f"ImageJ's TIFF holds label_ids up to 65535, but there is object {labels.max()}; write "
             "OME-TIFF, which holds 32 bits, or renumber the objects."
         )
     if not set(image.axes) <= set(_IMAGEJ_AXES):
-        raise ExportError(f"ImageJ has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
+        raise FileError(f"ImageJ has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
     lengths = dict(zip(image.axes, image.shape, strict=True))
     steps = _imagej_steps(image)
     if not all(1 / _MAX_STEP <= steps[axis][0] <= _MAX_STEP for axis in "YX"):
-        raise ExportError(
+        raise FileError(
             f"ImageJ's TIFF cannot hold pixels of {steps['Y'][0]:g} x {steps['X'][0]:g}; choose "
             "OME-TIFF, or other units."
         )
@@ -145,12 +145,12 @@ def write_ome_tiff(
 
     Raises
     ------
-    ExportError
+    FileError
         If label_ids need more than 32 bits, OME has no such axes, or the file cannot be written.
     """
     labels = _checked(labels, image)
     if not set(image.axes) <= set("TZCYX"):
-        raise ExportError(f"OME-TIFF has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
+        raise FileError(f"OME-TIFF has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
     metadata: dict[str, Any] = {
         "axes": image.axes,
         "Name": _NOT_IN_XML.sub("?", image.name),
@@ -197,7 +197,7 @@ def read_label_tiff(
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, is too large, or does not hold integers.
     """
     path = Path(path)
@@ -223,7 +223,7 @@ def read_label_tiff(
         axes = all_axes
         labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
     if len(axes) != labels.ndim or axes[-2:] != "YX":
-        raise ExportError(f"A label image needs axes that end in YX, not {axes}: {path.name}")
+        raise FileError(f"A label image needs axes that end in YX, not {axes}: {path.name}")
     steps = [details.get(axis, (0.0, "pixel")) for axis in axes]
     # Some programs write 0 or NaN where they do not know the size.
     steps = [step if 0 < step[0] < inf else (1.0, "pixel") for step in steps]
@@ -267,7 +267,7 @@ def _check_parts(tiff: tifffile.TiffFile, path: Path) -> None:
     for name in names - {"", path.name}:
         beside = path.with_name(name) if is_beside(name) else None
         if beside is None or (beside.exists() and not is_image(beside)):
-            raise ExportError(
+            raise FileError(
                 f"The file refers to {name!r} for its pixels, which is not an image in the same "
                 f"folder; save it as one file: {path.name}"
             )
@@ -299,7 +299,7 @@ def read_overlay(path: str | Path) -> tuple[list[bytes], tuple[int, int]]:
 def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
     if labels.shape != image.shape:
         msg = f"The labels have the shape {labels.shape}, but the image has {image.shape}."
-        raise ExportError(msg)
+        raise FileError(msg)
     return as_small_labels(labels)
 
 
@@ -320,7 +320,7 @@ def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     for axis, key in _OME_SIZES.items():
         size = pixels.get(key)
         # Unexpected units, such as light years, are ignored.
-        with suppress(ExportError, ValueError):
+        with suppress(FileError, ValueError):
             if size is not None:
                 # The defaults of the schema.
                 unit = pixels.get(f"{key}Unit", "s" if axis == "T" else "µm")
@@ -336,7 +336,7 @@ def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     details = {key: value for key, value in metadata.items() if key == _AXES_KEY}
     units = dict.fromkeys("XYZ", "pixel")
     for axis, keys in {"X": ["unit"], "Y": ["yunit", "unit"], "Z": ["zunit", "unit"]}.items():
-        with suppress(ExportError):
+        with suppress(FileError):
             unit = next((metadata[key] for key in keys if key in metadata), "pixel")
             units[axis] = unit_name(str(unit))
     tags = tiff.pages.first.tags

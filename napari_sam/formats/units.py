@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 
 
 class UnitSymbols(NamedTuple):
@@ -72,7 +72,7 @@ def unit_name(unit: str) -> str:
     unit = unit.strip()
     name = unit if unit in UNIT_SYMBOLS else _ALIASES.get(unit)
     if name is None:
-        raise ExportError(f"The unit {unit!r} is unknown; use one of {', '.join(UNIT_SYMBOLS)}.")
+        raise FileError(f"The unit {unit!r} is unknown; use one of {', '.join(UNIT_SYMBOLS)}.")
     return name
 
 

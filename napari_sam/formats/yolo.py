@@ -20,7 +20,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject, annotation
 from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.details import number_in
 from napari_sam.formats.files import (
-    ExportError,
+    FileError,
     compose_yaml,
     file_reader,
     read_text,
@@ -53,7 +53,7 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
 
     Raises
     ------
-    ExportError
+    FileError
         If this is a stack, only some objects have a class, or the file cannot be written.
 
     Notes
@@ -68,13 +68,11 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
             "YOLO has one text file for each 2-D image; choose another format, or write one "
             "file per slice (Annotations.plane)."
         )
-        raise ExportError(msg)
+        raise FileError(msg)
     names: list[str | None] = [entry.name for entry in annotations.classes] or [None]
     numbers = {name: number for number, name in enumerate(names)}
     if any(obj.class_name not in numbers for obj in annotations.objects):
-        raise ExportError(
-            "In YOLO either all objects have a class or none; give the others a class."
-        )
+        raise FileError("In YOLO either all objects have a class or none; give the others a class.")
     lines = [
         f"{numbers[obj.class_name]} {_polygon(obj, annotations.image)}\n"
         for obj in paced(annotations.objects)
@@ -114,7 +112,7 @@ def read_yolo(
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read, or no line in it can.
     """
     left_out, objects = LeftOut(), []
@@ -173,16 +171,16 @@ def _parsed(number: int, words: Sequence[str], shape: tuple[int, int]) -> YoloLi
     first, *rest = words
     class_number = number_in(first)
     if class_number is None or class_number < 0 or not class_number.is_integer():
-        raise ExportError(f"it begins with {first!r} instead of the number of a class")
+        raise FileError(f"it begins with {first!r} instead of the number of a class")
     values = [value for value in map(number_in, rest) if value is not None]
     if len(values) < len(rest):
-        raise ExportError("it has a coordinate that is not a number")
+        raise FileError("it has a coordinate that is not a number")
     # Predictions have a score at the end.
     score = values.pop() if len(values) > 4 and len(values) % 2 else None
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
-        raise ExportError(f"it has {len(values)} coordinates, too few for a polygon or a box")
+        raise FileError(f"it has {len(values)} coordinates, too few for a polygon or a box")
     if max(map(abs, values)) > _MAX_FRACTION:
-        raise ExportError("its coordinates are not fractions of the image's width and height")
+        raise FileError("its coordinates are not fractions of the image's width and height")
     is_box = len(values) == 4
     if is_box:
         x, y, width, height = values
@@ -204,7 +202,7 @@ def write_yolo_classes(path: str | Path, classes: Sequence[ObjectClass]) -> None
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be written, or an existing file is not a ``data.yaml``.
     """
     rest, has_count = _without_names(path) if Path(path).exists() else ("", False)
@@ -225,7 +223,7 @@ def _without_names(path: str | Path) -> tuple[str, bool]:
     try:
         text = read_yaml_text(path)
         root = compose_yaml(text)
-    except (ExportError, yaml.YAMLError) as error:
+    except (FileError, yaml.YAMLError) as error:
         raise _no_data_set(path) from error
     if root is None:
         return text, False
@@ -239,8 +237,8 @@ def _without_names(path: str | Path) -> tuple[str, bool]:
     return text if not text or text.endswith("\n") else f"{text}\n", has_count
 
 
-def _no_data_set(path: str | Path) -> ExportError:
-    return ExportError(
+def _no_data_set(path: str | Path) -> FileError:
+    return FileError(
         "The YAML file exists and is not a YOLO data.yaml; choose another name than that of "
         f"{Path(path).name}"
     )
@@ -263,7 +261,7 @@ def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
 
     Raises
     ------
-    ExportError
+    FileError
         If the file cannot be read or has no names.
     """
     if read_text(path).endswith(_UNCLASSIFIED):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo, axis_letters
 from napari_sam.formats.units import unit_name
 from napari_sam.session.objects.labels import Labels
@@ -74,7 +74,7 @@ def image_info(
 
 def _step(size: float, unit: Any) -> tuple[float, str]:
     """Return a pixel's size in a unit that the formats know."""
-    with suppress(ExportError):
+    with suppress(FileError):
         return size, unit_name(str(unit))
     for common in _CONVERTED_TO:
         with suppress(pint.DimensionalityError, pint.UndefinedUnitError):

@@ -10,7 +10,7 @@ from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob
 from napari_sam.batch.manifest import RunError, RunManifest
 from napari_sam.engine.automatic_settings import AutomaticSettings
-from napari_sam.formats.files import ExportError, write_text
+from napari_sam.formats.files import FileError, write_text
 from napari_sam.session.models.model_choice import ModelChoice
 
 
@@ -167,7 +167,7 @@ def test_what_was_begun_is_replaced(job):
 
 def test_a_folder_that_cannot_be_written(job):
     job.folder.write_text("a file")
-    with pytest.raises(ExportError, match="cannot be written"):
+    with pytest.raises(FileError, match="cannot be written"):
         write(job, "cells.tif")
 
 
@@ -175,7 +175,7 @@ def test_why_results_cannot_be_written(job, monkeypatch):
     usage = type("Usage", (), {"free": 2**20})
     monkeypatch.setattr("napari_sam.batch.manifest.shutil.disk_usage", lambda folder: usage)
     with (
-        pytest.raises(ExportError, match=r"cannot be written to .*masks \(.*only 1 MiB are free"),
+        pytest.raises(FileError, match=r"cannot be written to .*masks \(.*only 1 MiB are free"),
         RunManifest(job.folder).writing(IMAGE, job, "digest") as results,
     ):
         write_text(results.folder / "none" / "cells.csv", "a table")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam.batch.prompted import MaskStart, read_start, segment_prompts
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.models.model_choice import ModelChoice
@@ -90,8 +90,8 @@ def test_prompts_outside_the_plane_are_an_error(plane, remembering_predictor):
 
 def test_starts_that_make_no_sense_are_refused(tmp_path):
     np.save(tmp_path / "nan.npy", np.full((1, 256, 256), np.nan, np.float32))
-    with pytest.raises(ExportError, match=r"must be finite\): nan\.npy"):
+    with pytest.raises(FileError, match=r"must be finite\): nan\.npy"):
         read_start(tmp_path / "nan.npy", (100, 140), 256)
     np.save(tmp_path / "large.npy", np.ones((1000, 1000), bool))
-    with pytest.raises(ExportError, match=r"shape \(1000, 1000\), not \(100, 140\)"):
+    with pytest.raises(FileError, match=r"shape \(1000, 1000\), not \(100, 140\)"):
         read_start(tmp_path / "large.npy", (100, 140), 256)

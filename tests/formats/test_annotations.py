@@ -3,8 +3,8 @@ import pytest
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     ObjectClass,
     labels_from_objects,
@@ -49,7 +49,7 @@ def test_no_labels_are_no_objects():
 
 @pytest.mark.parametrize("labels", [np.zeros(3, int), np.zeros((3, 3)), np.full((3, 3), -1)])
 def test_only_images_of_label_ids_have_objects(labels):
-    with pytest.raises(ExportError, match="Labels must"):
+    with pytest.raises(FileError, match="Labels must"):
         objects_from_labels(labels)
 
 
@@ -64,7 +64,7 @@ def test_labels_have_the_smallest_type_that_is_enough(label_id, dtype):
 
 
 def test_more_than_32_bits_are_refused():
-    with pytest.raises(ExportError, match="renumber the objects"):
+    with pytest.raises(FileError, match="renumber the objects"):
         labels_from_objects(Annotations(ImageInfo((3, 4)), [ExportObject(2**32, DOT, 1, 2)]))
 
 
@@ -73,7 +73,7 @@ def test_overlaps_are_refused_or_the_last_object_wins():
     both = Annotations(
         ImageInfo((1, 3)), [ExportObject(1, pair, 0, 0), ExportObject(2, pair, 0, 1)]
     )
-    with pytest.raises(ExportError, match="Object 2 overlaps object 1"):
+    with pytest.raises(FileError, match="Object 2 overlaps object 1"):
         labels_from_objects(both)
     assert labels_from_objects(both, overlap="last_wins").tolist() == [[1, 2, 2]]
 
@@ -83,7 +83,7 @@ def test_overlaps_are_refused_or_the_last_object_wins():
 )
 def test_objects_must_be_inside_the_image(place):
     top, left, slice_index = place
-    with pytest.raises(ExportError, match="outside"):
+    with pytest.raises(FileError, match="outside"):
         Annotations(ImageInfo((2, 3, 4)), [ExportObject(1, DOT, top, left, slice_index)])
 
 
@@ -143,13 +143,13 @@ def test_no_depth_is_a_time_and_no_time_a_length(axes, units, expected):
     ],
 )
 def test_objects_are_checked(wrong):
-    with pytest.raises(ExportError):
+    with pytest.raises(FileError):
         ExportObject(**{"label_id": 1, "mask": DOT, "top": 0, "left": 0} | wrong)
 
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b", "a\ud83d"])
 def test_names_of_classes_stay_on_their_line_and_can_be_written(name):
-    with pytest.raises(ExportError, match="cannot be called"):
+    with pytest.raises(FileError, match="cannot be called"):
         ObjectClass.from_rgb(name, (0, 0, 0))
 
 
@@ -159,7 +159,7 @@ def test_classes_that_are_only_named_get_colors():
     first, second = Annotations(ImageInfo((3, 3)), objects, [known]).classes
     assert first == known
     assert second.name == "b"
-    with pytest.raises(ExportError, match="same name"):
+    with pytest.raises(FileError, match="same name"):
         Annotations(ImageInfo((3, 3)), objects, [known, known])
 
 
@@ -182,7 +182,7 @@ def test_images_fill_in_what_is_not_said():
     ],
 )
 def test_images_are_checked(wrong):
-    with pytest.raises(ExportError):
+    with pytest.raises(FileError):
         ImageInfo(**{"shape": (3, 4)} | wrong)
 
 

@@ -8,8 +8,8 @@ from pycocotools.coco import COCO
 from napari_sam.engine.masks import MaskCrop, run_counts
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     read_coco,
     read_objects,
@@ -107,7 +107,7 @@ def test_objects_may_have_no_class(tmp_path):
     ]
     assert_same(read_coco(tmp_path / "a.json")[0], some)
     named = Annotations(ImageInfo((3, 3)), [unclassified, ExportObject(2, dot, 1, 1, (), "object")])
-    with pytest.raises(ExportError, match="rename the class"):
+    with pytest.raises(FileError, match="rename the class"):
         write_coco(tmp_path / "b.json", named)
     assert not (tmp_path / "b.json").exists()
 
@@ -172,7 +172,7 @@ def test_runs_of_another_image_are_refused(tmp_path):
         "annotations": [{"image_id": 1, "category_id": 1, "segmentation": runs}],
     }
     (tmp_path / "a.json").write_text(json.dumps(content))
-    with pytest.raises(ExportError, match=r"annotation 1: .*\[6, 4\], not \[4, 6\]"):
+    with pytest.raises(FileError, match=r"annotation 1: .*\[6, 4\], not \[4, 6\]"):
         read_coco(tmp_path / "a.json")
 
 
@@ -192,7 +192,7 @@ def read_polygon(tmp_path, *corners, shape=(64, 48)):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_corners_must_be_finite(tmp_path, value):
-    with pytest.raises(ExportError, match=r"annotation 1: a polygon .* not finite.*: a\.json"):
+    with pytest.raises(FileError, match=r"annotation 1: a polygon .* not finite.*: a\.json"):
         read_polygon(tmp_path, 1, 1, value, 1, 9, 9, 1, 9)
 
 
@@ -224,7 +224,7 @@ def test_polygons_that_reach_a_little_beyond_the_image_are_those_of_pycocotools(
 )
 def test_what_is_not_coco_is_refused(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(ExportError):
+    with pytest.raises(FileError):
         read_coco(tmp_path / "a.json")
 
 
@@ -253,7 +253,7 @@ def test_polygons_are_filled_as_by_pycocotools():
 def test_a_polygon_that_would_end_pycocotools_is_refused(tmp_path):
     side = 10**6
     ring = [value for at in range(1500) for value in (0, 0, side - 1, side - 1 - 2 * at)]
-    with pytest.raises(ExportError, match=r"annotation 1: An outline .* simplify it\): a\.json"):
+    with pytest.raises(FileError, match=r"annotation 1: An outline .* simplify it\): a\.json"):
         read_polygon(tmp_path, *ring, shape=(side, side))
 
 
@@ -277,18 +277,18 @@ def test_long_runs_are_read():
 
 @pytest.mark.parametrize("counts", [[], [5, 2], [5, -2, 21], [30], [2**62] * 4 + [24]])
 def test_runs_must_fill_the_image(counts):
-    with pytest.raises(ExportError, match="4 x 6"):
+    with pytest.raises(FileError, match="4 x 6"):
         mask_of_counts(counts, (4, 6))
 
 
 def test_text_that_is_cut_off_is_refused():
-    with pytest.raises(ExportError, match="cut off"):
+    with pytest.raises(FileError, match="cut off"):
         counts_of_text("5R")
 
 
 @pytest.mark.parametrize("text", ["o" * 50 + "0", "5\x1f0", "\x7f0"])
 def test_text_that_means_no_numbers_is_refused(text):
-    with pytest.raises(ExportError, match=r"damaged|cut off"):
+    with pytest.raises(FileError, match=r"damaged|cut off"):
         counts_of_text(text)
 
 

@@ -22,8 +22,8 @@ from napari_sam import formats
 from napari_sam.formats import (
     FORMATS,
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     classes_of,
     imagej_rois,
@@ -217,7 +217,7 @@ def test_damaged_files_raise_no_other_error(tmp_path):
                 damaged.write_bytes(damaged_bytes(content, draw, is_text))
             try:
                 read(damaged)
-            except ExportError as error:
+            except FileError as error:
                 messages.append(str(error))
     assert len(messages) > 300
     assert all("damaged_" in message for message in messages)
@@ -233,7 +233,7 @@ def test_whatever_a_decoder_raises_becomes_our_error_and_stays_its_cause(tmp_pat
         raise kind
 
     (tmp_path / "a").write_text("")
-    with pytest.raises(ExportError, match=r"cannot be read as TEST \(.+\): a") as caught:
+    with pytest.raises(FileError, match=r"cannot be read as TEST \(.+\): a") as caught:
         read(tmp_path / "a")
     assert isinstance(caught.value.__cause__, kind)
 
@@ -260,7 +260,7 @@ def test_no_reader_waits_for_a_pipe(tmp_path, name):
     os.mkfifo(tmp_path / f"pipe{suffix}")
     with_image = *suffixes, "read_yolo", "read_imagej_rois"
     more = [IMAGE] if name in with_image else []
-    with pytest.raises(ExportError, match="a pipe or a device"):
+    with pytest.raises(FileError, match="a pipe or a device"):
         read(tmp_path / f"pipe{suffix}", *more)
 
 
@@ -270,7 +270,7 @@ def test_no_reader_waits_for_a_pipe(tmp_path, name):
 def refused_in_little_memory(read, match):
     tracemalloc.start()
     try:
-        with pytest.raises(ExportError, match=match):
+        with pytest.raises(FileError, match=match):
             read()
         assert tracemalloc.get_traced_memory()[1] < 2**24
     finally:
@@ -343,12 +343,12 @@ def test_circles_and_images_larger_than_any_number_are_refused(tmp_path):
     content = {**CONTENTS["labelme.json"]}
     content["shapes"] = [{"shape_type": "circle", "points": [[1, 1], [1.7e308, -1.7e308]]}]
     (tmp_path / "a.json").write_text(json.dumps(content))
-    with pytest.raises(ExportError, match="not finite"):
+    with pytest.raises(FileError, match="not finite"):
         read_objects(tmp_path / "a.json", IMAGE)
     content = {**CONTENTS["others.json"], "annotations": []}
     content["images"] = [{"id": 1, "file_name": "a", "height": 10**400, "width": 9}]
     (tmp_path / "b.json").write_text(json.dumps(content))
-    with pytest.raises(ExportError, match="height and width are missing or too large"):
+    with pytest.raises(FileError, match="height and width are missing or too large"):
         opened(tmp_path / "b.json")
 
 
@@ -386,7 +386,7 @@ def test_rois_that_expand_to_gigabytes_are_not_unpacked(tmp_path, monkeypatch):
 
 def test_outlines_that_run_to_and_fro_are_refused_at_once():
     ring = np.array([(0, 0) if at % 2 else (10**6, 10**6 - at) for at in range(3000)])
-    with pytest.raises(ExportError, match=r"3,000 corners .* simplify it"):
+    with pytest.raises(FileError, match=r"3,000 corners .* simplify it"):
         fill_rings([ring], (10**6, 10**6))
 
 
@@ -412,7 +412,7 @@ def test_references_of_references_are_not_followed(tmp_path, text):
     (tmp_path / "a.yaml").write_text(text)
     (tmp_path / "a.txt").write_text("0 0 0 1 0 1 1\n")
     for read in (read_yolo_classes, read_classes):
-        with pytest.raises(ExportError, match="references"):
+        with pytest.raises(FileError, match="references"):
             read(tmp_path / "a.yaml")
     annotations = read_objects(tmp_path / "a.txt", IMAGE)
     assert re.search(r"1 entry left out \(.*references.*a\.yaml", str(annotations.left_out))
@@ -426,9 +426,9 @@ def test_references_to_single_values_are_followed(tmp_path):
 
 def test_long_yaml_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("names: [" + "a, " * 50_000 + "]\n")
-    with pytest.raises(ExportError, match="KiB"):
+    with pytest.raises(FileError, match="KiB"):
         read_yolo_classes(tmp_path / "a.yaml")
-    with pytest.raises(ExportError, match="another name"):
+    with pytest.raises(FileError, match="another name"):
         formats.write_yolo_classes(tmp_path / "a.yaml", ())
 
 
@@ -442,7 +442,7 @@ def test_pixels_of_any_size_are_written_or_refused(tmp_path, size):
     for entry in FORMATS:
         path = tmp_path / f"a{entry.suffixes[0]}"
         if entry.key == "tiff":
-            with pytest.raises(ExportError, match="choose OME-TIFF"):
+            with pytest.raises(FileError, match="choose OME-TIFF"):
                 entry.write(path, annotations)
         else:
             entry.write(path, annotations)

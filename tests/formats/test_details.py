@@ -11,8 +11,8 @@ from PIL import Image
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     ObjectClass,
     find_format,
@@ -205,5 +205,5 @@ def test_a_damaged_file_is_told_as_such(tmp_path):
     with tifffile.TiffFile(path) as tiff:
         (offset,), (count,) = tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts
     path.write_bytes(content[:offset] + b"\xff" * count + content[offset + count :])
-    with pytest.raises(ExportError, match=r"cannot be read .*: a\.ome\.tif"):
+    with pytest.raises(FileError, match=r"cannot be read .*: a\.ome\.tif"):
         read_objects(path, image)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_sam.formats.dicom import read_dicom
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 
 FOLDER = Path(__file__).parents[1] / "data" / "dicom"
 
@@ -39,8 +39,8 @@ def test_what_cannot_be_read_is_refused_in_words(tmp_path, monkeypatch):
     whole = (FOLDER / "part_2.dcm").read_bytes()
     for content in (b"", b"no DICOM", whole[:600], whole[:-5000]):
         (tmp_path / "damaged.dcm").write_bytes(content)
-        with pytest.raises(ExportError, match=r"damaged\.dcm cannot be read as DICOM"):
+        with pytest.raises(FileError, match=r"damaged\.dcm cannot be read as DICOM"):
             read_dicom(tmp_path / "damaged.dcm")
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(ExportError, match=r"needs pydicom: pip install"):
+    with pytest.raises(FileError, match=r"needs pydicom: pip install"):
         read_dicom(FOLDER / "part_2.dcm")

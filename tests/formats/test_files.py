@@ -13,8 +13,8 @@ from napari_sam.formats import (
     FORMATS,
     READ_SUFFIXES,
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     read_objects,
 )
@@ -48,7 +48,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, error):
             partial.write_text("half")
             raise error
 
-    with pytest.raises((RuntimeError, ExportError)):
+    with pytest.raises((RuntimeError, FileError)):
         write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
@@ -85,13 +85,13 @@ def test_every_format_is_written_through_links_but_not_to_devices(tmp_path, entr
     assert target.stat().st_size
     target.unlink()
     os.mkfifo(target)
-    with pytest.raises(ExportError, match="a pipe or a device"):
+    with pytest.raises(FileError, match="a pipe or a device"):
         entry.write(path, annotations)
     assert target.is_fifo()
 
 
 def test_folders_that_do_not_exist_are_reported(tmp_path):
-    with pytest.raises(ExportError, match="choose another folder"):
+    with pytest.raises(FileError, match="choose another folder"):
         write_text(tmp_path / "missing" / "a.txt", "")
 
 
@@ -112,7 +112,7 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
     arguments = [
         known.get(name, annotations) for name in wanted if name in (*known, "annotations", "images")
     ]
-    with pytest.raises(ExportError, match="No space left"):
+    with pytest.raises(FileError, match="No space left"):
         writer(target, *arguments)
     assert target.read_text() == "old: 1"
     assert list(tmp_path.iterdir()) == [target]
@@ -149,7 +149,7 @@ def test_each_thread_counts_the_little_memory_that_it_takes(monkeypatch):
     for sizes_bytes in ([2**26 - 1], [2**25]):
         with ThreadPoolExecutor(1) as thread:
             thread.submit(take, sizes_bytes).result()
-    with ThreadPoolExecutor(1) as thread, pytest.raises(ExportError, match="GiB are free"):
+    with ThreadPoolExecutor(1) as thread, pytest.raises(FileError, match="GiB are free"):
         thread.submit(take, [2**25, 2**25]).result()
 
 
@@ -169,5 +169,5 @@ def test_text_of_any_program_is_read(tmp_path, encoding):
 )
 def test_what_is_no_text_is_refused(tmp_path, content, reason):
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(ExportError, match=f"{reason}.*a.json"):
+    with pytest.raises(FileError, match=f"{reason}.*a.json"):
         read_json(tmp_path / "a.json")

@@ -7,8 +7,8 @@ import shapely
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     ObjectClass,
     read_geojson,
@@ -128,19 +128,19 @@ def test_planes_of_qupath_may_be_on_all_channels(tmp_path, plane):
 def test_what_is_no_area_is_refused(tmp_path):
     image = ImageInfo((5, 6))
     line = feature({"type": "LineString", "coordinates": SQUARE})
-    with pytest.raises(ExportError, match="LineString"):
+    with pytest.raises(FileError, match="LineString"):
         read_geojson(write(tmp_path, {"features": [line]}), image)
-    with pytest.raises(ExportError, match="give the image"):
+    with pytest.raises(FileError, match="give the image"):
         read_geojson(write(tmp_path, {"features": [feature()]}))
     for content in ([1], {"features": [{}]}, 5, {"features": [feature({"type": "Polygon"})]}):
-        with pytest.raises(ExportError, match="is not GeoJSON"):
+        with pytest.raises(FileError, match="is not GeoJSON"):
             read_geojson(write(tmp_path, content), image)
 
 
 def test_planes_that_qupath_does_not_have_are_refused(tmp_path):
     image = ImageInfo((2, 3, 3), axes="QYX")
     obj = ExportObject(1, np.ones((1, 1), bool), 0, 0, (1,))
-    with pytest.raises(ExportError, match="Z, T and C"):
+    with pytest.raises(FileError, match="Z, T and C"):
         write_geojson(tmp_path / "a.geojson", Annotations(image, [obj]))
 
 
@@ -167,7 +167,7 @@ def test_classes_of_others_have_several_keys(tmp_path, key):
 def test_another_layout_is_told_as_such(tmp_path, content):
     path = write(tmp_path, content)
     for read in (read_geojson, read_prompts):
-        with pytest.raises(ExportError, match="not GeoJSON, COCO or labelme; export it as one"):
+        with pytest.raises(FileError, match="not GeoJSON, COCO or labelme; export it as one"):
             read(path, ImageInfo((5, 6)))
 
 

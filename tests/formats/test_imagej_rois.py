@@ -7,8 +7,8 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     read_imagej_rois,
     read_objects,
@@ -121,17 +121,17 @@ def test_what_is_no_area_is_refused(tmp_path):
     whole = ImagejRoi.frompoints([[0, 0], [4, 0], [0, 4]], name="whole").tobytes()
     (tmp_path / "half.roi").write_bytes(whole[:70])
     image = ImageInfo((5, 5))
-    with pytest.raises(ExportError, match="axon is a polyline and encloses no area"):
+    with pytest.raises(FileError, match="axon is a polyline and encloses no area"):
         read_imagej_rois(tmp_path / "line.zip", image)
     for name in ("text.zip", "half.roi", "missing.zip"):
-        with pytest.raises(ExportError, match="cannot be read"):
+        with pytest.raises(FileError, match="cannot be read"):
             read_imagej_rois(tmp_path / name, image)
 
 
 def test_images_that_rois_cannot_describe_are_refused(tmp_path):
-    with pytest.raises(ExportError, match="60535"):
+    with pytest.raises(FileError, match="60535"):
         write_imagej_rois(tmp_path / "a.zip", Annotations(ImageInfo((60_536, 3)), ()))
-    with pytest.raises(ExportError, match="Z, T and C"):
+    with pytest.raises(FileError, match="Z, T and C"):
         write_imagej_rois(tmp_path / "a.zip", Annotations(ImageInfo((2, 3, 3), axes="QYX"), ()))
     far = Annotations(ImageInfo((60_535, 60_535)), [ExportObject(1, DOT, 60_534, 60_534)])
     write_imagej_rois(tmp_path / "a.zip", far)
@@ -149,5 +149,5 @@ def test_the_overlay_of_an_image_is_read_instead_of_its_gray_values(tmp_path):
         read = read_objects(tmp_path / "a.tif", ImageInfo((8, 8)))
         assert [obj.area_px for obj in read.objects] == areas
         assert str(read.left_out) == ("1 line left out" if areas == [8] else "")
-    with pytest.raises(ExportError, match="shape"):
+    with pytest.raises(FileError, match="shape"):
         read_objects(tmp_path / "a.tif", ImageInfo((9, 9)))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
+    FileError,
     ImageInfo,
     label_images,
     read_label_npy,
@@ -174,13 +174,13 @@ def test_a_plain_tiff_is_read_too(tmp_path):
 
 def test_tiff_says_what_it_cannot_hold(tmp_path):
     image = ImageInfo((6, 7))
-    with pytest.raises(ExportError, match="OME-TIFF"):
+    with pytest.raises(FileError, match="OME-TIFF"):
         write_imagej_tiff(tmp_path / "a.tif", labels_of((6, 7), 65_536), image)
-    with pytest.raises(ExportError, match="but the image has"):
+    with pytest.raises(FileError, match="but the image has"):
         write_ome_tiff(tmp_path / "a.tif", labels_of((7, 6), 9), image)
-    with pytest.raises(ExportError, match="32 bits"):
+    with pytest.raises(FileError, match="32 bits"):
         write_ome_tiff(tmp_path / "a.tif", labels_of((6, 7), 2**32), image)
-    with pytest.raises(ExportError, match="not QYX; rename"):
+    with pytest.raises(FileError, match="not QYX; rename"):
         write_imagej_tiff(
             tmp_path / "a.tif", labels_of((3, 6, 7), 9), ImageInfo((3, 6, 7), axes="QYX")
         )
@@ -225,16 +225,16 @@ def test_what_is_no_label_image_is_refused(tmp_path):
         "ome.tif",
         "missing.tif",
     ):
-        with pytest.raises(ExportError):
+        with pytest.raises(FileError):
             read_label_tiff(tmp_path / f"{name}.tif")
     for name in ("color.png", "text.png", "missing.png"):
-        with pytest.raises(ExportError):
+        with pytest.raises(FileError):
             read_label_png(tmp_path / name)
     for name in ("float.npy", "pickle.npy", "missing.npy"):
-        with pytest.raises(ExportError):
+        with pytest.raises(FileError):
             read_label_npy(tmp_path / name)
     for name in ("float.npy", "text.png", "missing.npz"):
-        with pytest.raises(ExportError, match="an NPZ file of objects"):
+        with pytest.raises(FileError, match="an NPZ file of objects"):
             read_npz(tmp_path / name)
 
 
@@ -257,9 +257,9 @@ def test_a_png_may_be_larger_than_pillow_opens_unasked(tmp_path):
 
 
 def test_png_says_what_it_cannot_hold(tmp_path):
-    with pytest.raises(ExportError, match="65535"):
+    with pytest.raises(FileError, match="65535"):
         write_label_png(tmp_path / "a.png", labels_of((6, 7), 65_536))
-    with pytest.raises(ExportError, match="one PNG file per slice"):
+    with pytest.raises(FileError, match="one PNG file per slice"):
         write_label_png(tmp_path / "a.png", labels_of((2, 6, 7), 9))
 
 
@@ -310,7 +310,7 @@ def test_pixels_come_from_no_other_folder_and_no_pipe(tmp_path):
         if part == "b.ome.tif":
             assert np.unique(read_label_tiff(path)[0]).tolist() == [1, 7]
         elif (path.parent / part).exists():
-            with pytest.raises(ExportError, match="refers to"):
+            with pytest.raises(FileError, match="refers to"):
                 read_label_tiff(path)
 
 
@@ -328,7 +328,7 @@ def test_whole_numbers_of_programs_without_integers_are_labels(tmp_path, dtype, 
 
 def test_files_of_cellpose_are_refused_in_words(tmp_path):
     np.save(tmp_path / "a_seg.npy", {"masks": np.ones((2, 3), np.uint16)}, allow_pickle=True)
-    with pytest.raises(ExportError, match=r"run code; .* Cellpose .*PNG or TIFF.*a_seg\.npy"):
+    with pytest.raises(FileError, match=r"run code; .* Cellpose .*PNG or TIFF.*a_seg\.npy"):
         read_objects(tmp_path / "a_seg.npy", ImageInfo((2, 3)))
 
 
@@ -378,9 +378,9 @@ def test_samples_that_are_no_colors_are_refused(tmp_path):
     samples = np.ones((50, 60, 5), np.uint8)
     options = {"photometric": "minisblack", "planarconfig": "contig"}
     tifffile.imwrite(tmp_path / "a.tif", samples, **options)
-    with pytest.raises(ExportError, match=r"an image of shape \(50, 60, 5\)"):
+    with pytest.raises(FileError, match=r"an image of shape \(50, 60, 5\)"):
         read_label_tiff(tmp_path / "a.tif", (50, 60))
-    with pytest.raises(ExportError, match="axes that end in YX, not YXS"):
+    with pytest.raises(FileError, match="axes that end in YX, not YXS"):
         read_label_tiff(tmp_path / "a.tif")
 
 

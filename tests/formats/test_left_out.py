@@ -9,8 +9,8 @@ from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     LeftOut,
     read_coco,
@@ -138,7 +138,7 @@ def test_an_image_without_a_size_is_the_one_that_is_given(tmp_path, members):
     images = [{"id": 1, "file_name": "scene.png", **members}]
     path = write(tmp_path, coco({"segmentation": [FLAT]}, images=images))
     assert read(path) == (1, "")
-    with pytest.raises(ExportError, match=r"image 1: its height and width .*: a\.json"):
+    with pytest.raises(FileError, match=r"image 1: its height and width .*: a\.json"):
         read_coco(path)
     runs = {"size": [24, 32], "counts": [0, 5, 763]}
     path = write(tmp_path, coco({"segmentation": runs}, images=images))
@@ -246,7 +246,7 @@ def test_prompts(tmp_path, name, content, left_out):
 def test_a_file_of_which_nothing_can_be_read_is_refused_with_the_first_reason(tmp_path):
     line = {"type": "LineString", "coordinates": [[0, 0], [5, 5]]}
     content = {"type": "FeatureCollection", "features": [{"geometry": line}] * 3}
-    with pytest.raises(ExportError, match=r"feature 1 is a LineString.*: a\.json"):
+    with pytest.raises(FileError, match=r"feature 1 is a LineString.*: a\.json"):
         read(write(tmp_path, content))
-    with pytest.raises(ExportError, match=r"annotation 1 has no mask; use Batch prompts"):
+    with pytest.raises(FileError, match=r"annotation 1 has no mask; use Batch prompts"):
         read(write(tmp_path, coco({"bbox": [1, 1, 4, 4]})))

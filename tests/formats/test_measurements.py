@@ -7,8 +7,8 @@ from skimage.measure import regionprops
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     labels_from_objects,
     objects_from_labels,
@@ -57,7 +57,7 @@ def test_overlapping_objects_are_measured_alone(tmp_path, annotations):
     assert table["class"].tolist() == [obj.class_name for obj in annotations.objects]
     assert table["score"].dropna().tolist() == [0.5, 0.25, 1.0]
     np.testing.assert_allclose(table["area [um^2]"], table["area_px"] * 0.125)
-    with pytest.raises(ExportError, match="overlaps"):
+    with pytest.raises(FileError, match="overlaps"):
         labels_from_objects(annotations)
 
 
@@ -81,10 +81,10 @@ def test_a_byte_order_mark_comes_only_with_names_that_need_it(tmp_path, name, ma
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path):
-    with pytest.raises(ExportError, match="intensities have the shape"):
+    with pytest.raises(FileError, match="intensities have the shape"):
         write_measurements(tmp_path / "a.csv", Annotations(SQUARE_UM, ()), np.zeros((30, 40)))
     mixed = ImageInfo((3, 3), units=("s", "um"))
-    with pytest.raises(ExportError, match="Rows are in second and columns in micrometer"):
+    with pytest.raises(FileError, match="Rows are in second and columns in micrometer"):
         write_measurements(tmp_path / "a.csv", Annotations(mixed, ()))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import shapely
 
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.outlines import clipped_polygon, fill_rings, joined_ring, trace_outlines
 
 SHAPE = (14, 15)
@@ -98,7 +98,7 @@ def test_polygons_that_share_an_edge_share_no_pixel():
 
 
 def test_coordinates_must_be_finite():
-    with pytest.raises(ExportError, match="finite"):
+    with pytest.raises(FileError, match="finite"):
         fill_rings([np.array([[0, 0], [np.nan, 1], [1, 1]])], SHAPE)
 
 

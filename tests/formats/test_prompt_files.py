@@ -8,7 +8,7 @@ from napari.layers import Points, Shapes
 from napari_builtins.io import napari_write_points as write_points
 from napari_builtins.io import napari_write_shapes as write_shapes
 
-from napari_sam.formats import ExportError, ImageInfo, PromptKind, read_prompts
+from napari_sam.formats import FileError, ImageInfo, PromptKind, read_prompts
 from napari_sam.formats.left_out import LeftOut
 
 IMAGE = ImageInfo((303, 384), "coins")
@@ -130,13 +130,13 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
     (prompt,) = read_prompts(path, IMAGE)
     assert prompt.vertices_xy == ((9.5, 19.5), (39.5, 59.5))
     assert (prompt.kind, prompt.class_name) == (PromptKind.BOX, "coin")
-    with pytest.raises(ExportError, match="several images; rename the image layer"):
+    with pytest.raises(FileError, match="several images; rename the image layer"):
         read_prompts(path, ImageInfo((303, 384), "third"))
     results = [{"image_id": 8, "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.7}]
     (bare,) = read_prompts(write(tmp_path / "results.json", json.dumps(results)), IMAGE)
     assert bare.vertices_xy == prompt.vertices_xy
     results.append({"image_id": 9, "category_id": 2, "bbox": [0, 0, 1, 1]})
-    with pytest.raises(ExportError, match="several images"):
+    with pytest.raises(FileError, match="several images"):
         read_prompts(write(tmp_path / "more.json", json.dumps(results)), IMAGE)
 
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_read_is_refused_with_a_reason(tmp_path, name, text, mess
     if message is None:
         assert read_prompts(path, IMAGE) == []
         return
-    with pytest.raises(ExportError, match=message):
+    with pytest.raises(FileError, match=message):
         read_prompts(path, IMAGE)
 
 
@@ -183,18 +183,18 @@ def test_what_cannot_be_read_is_refused_with_a_reason(tmp_path, name, text, mess
 )
 def test_files_beyond_what_their_readers_take_are_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(ExportError, match=message):
+    with pytest.raises(FileError, match=message):
         read_prompts(tmp_path / name, ImageInfo((40, 50), "image"))
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(ExportError, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot be read"):
         read_prompts(tmp_path / "none.csv", IMAGE)
 
 
 def test_numbers_that_are_none_are_refused(tmp_path):
     path = write(tmp_path / "a.csv", "x0,y0,x1,y1\nnan,1,2,3\n")
-    with pytest.raises(ExportError, match="not a number"):
+    with pytest.raises(FileError, match="not a number"):
         read_prompts(path, IMAGE)
 
 
@@ -237,7 +237,7 @@ def test_a_table_of_several_images_gives_the_boxes_of_this_one(tmp_path):
     write(path, "\n".join(["filename,width,height,class,xmin,ymin,xmax,ymax", *rows]))
     (prompt,) = read_prompts(path, IMAGE)
     assert prompt.vertices_xy == ((9.5, 19.5), (29.5, 39.5))
-    with pytest.raises(ExportError, match=r"several images .*none of them called third"):
+    with pytest.raises(FileError, match=r"several images .*none of them called third"):
         read_prompts(path, ImageInfo((303, 384), "third"))
 
 
@@ -346,7 +346,7 @@ def test_only_line_feeds_end_a_line_of_a_table(tmp_path, character):
 
 
 def test_a_table_without_a_header_is_refused(tmp_path):
-    with pytest.raises(ExportError, match="must name its columns"):
+    with pytest.raises(FileError, match="must name its columns"):
         read_prompts(write(tmp_path / "a.csv", "10,10,40,40\n"), IMAGE)
 
 
@@ -360,6 +360,6 @@ def test_a_table_without_a_header_is_refused(tmp_path):
 )
 def test_prompts_for_an_image_of_another_size_are_refused(tmp_path, content):
     with pytest.raises(
-        ExportError, match=r"belongs to an image of shape \(480, 640\), not \(303, 384\)"
+        FileError, match=r"belongs to an image of shape \(480, 640\), not \(303, 384\)"
     ):
         read_prompts(write(tmp_path / "a.json", json.dumps(content)), IMAGE)

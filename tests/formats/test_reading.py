@@ -7,8 +7,8 @@ import pytest
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     json_reader,
     read_choices,
@@ -87,9 +87,7 @@ def test_one_of_several_images_of_a_size_is_found_by_its_names(tmp_path, image, 
 
 def test_images_that_names_do_not_tell_apart_are_offered(tmp_path):
     path = write(tmp_path, several("train/a.png", "val/a.png", "val/b.png"))
-    with pytest.raises(
-        ExportError, match=r"give the name of one of them \(train/a.png, val/a.png\)"
-    ):
+    with pytest.raises(FileError, match=r"give the name of one of them \(train/a.png, val/a.png\)"):
         read_objects(path, IMAGE)
     assert [name for name, _ in read_choices(path, IMAGE)] == ["train/a.png", "val/a.png"]
     names = ["train/a.png", "val/a.png", "val/b.png"]
@@ -99,7 +97,7 @@ def test_images_that_names_do_not_tell_apart_are_offered(tmp_path):
 def test_the_objects_of_an_image_of_another_name_do_not_come_for_those_of_another_size(tmp_path):
     content = several("a.png", "b.png")
     content["images"][0] |= {"height": 20, "width": 20}
-    with pytest.raises(ExportError, match=r"shape \(20, 20\), not \(9, 9\)"):
+    with pytest.raises(FileError, match=r"shape \(20, 20\), not \(9, 9\)"):
         read_objects(write(tmp_path, content), IMAGE)
     (obj,) = read_objects(write(tmp_path, content), ImageInfo((9, 9), "c")).objects
     assert obj.mask.shape == (1, 2)
@@ -152,7 +150,7 @@ def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
         '{"type":"FeatureCollection","image":{"shape":[9,9]},"features":' + nested + "}"
     )
     for read in (lambda: read_objects(path, IMAGE), json_reader(path)):
-        with pytest.raises(ExportError, match=r"nested too deeply: a\.geojson"):
+        with pytest.raises(FileError, match=r"nested too deeply: a\.geojson"):
             read()
 
 
@@ -165,6 +163,6 @@ def test_files_of_others_are_not_read(tmp_path, text):
 def test_a_file_about_an_image_whose_sides_are_swapped_tells_of_turned_photographs(tmp_path):
     write_coco(tmp_path / "a.json", Annotations(ImageInfo((4, 9)), ()))
     with pytest.raises(
-        ExportError, match=r"\(4, 9\), not \(9, 4\); if other programs show the photograph .*EXIF"
+        FileError, match=r"\(4, 9\), not \(9, 4\); if other programs show the photograph .*EXIF"
     ):
         read_objects(tmp_path / "a.json", ImageInfo((9, 4)))

@@ -4,8 +4,8 @@ import yaml
 
 from napari_sam.formats import (
     Annotations,
-    ExportError,
     ExportObject,
+    FileError,
     ImageInfo,
     classes_of,
     find_format,
@@ -55,7 +55,7 @@ def test_lines_are_class_and_fractions(tmp_path):
 
 
 def test_one_slice_of_a_stack_is_written(tmp_path, stack):
-    with pytest.raises(ExportError, match=r"Annotations\.plane"):
+    with pytest.raises(FileError, match=r"Annotations\.plane"):
         write_yolo(tmp_path / "a.txt", stack)
     plane = stack.plane(stack.objects[0].slice_index)
     write_yolo(tmp_path / "a.txt", plane)
@@ -64,7 +64,7 @@ def test_one_slice_of_a_stack_is_written(tmp_path, stack):
 
 def test_all_objects_have_a_class_or_none(tmp_path):
     unclassified, classified = ExportObject(1, DOT, 0, 0), ExportObject(2, DOT, 1, 1, (), "a")
-    with pytest.raises(ExportError, match="have a class or none"):
+    with pytest.raises(FileError, match="have a class or none"):
         write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified, classified]))
     write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified]))
     assert (tmp_path / "a.txt").read_text().startswith("0 ")
@@ -76,7 +76,7 @@ def test_all_objects_have_a_class_or_none(tmp_path):
 )
 def test_lines_that_are_no_objects_are_refused(tmp_path, line):
     (tmp_path / "a.txt").write_text(f"\n{line}\n")
-    with pytest.raises(ExportError, match="line 2: it"):
+    with pytest.raises(FileError, match="line 2: it"):
         read_yolo(tmp_path / "a.txt", ImageInfo((9, 9)), classes_of(["a"]))
 
 
@@ -127,7 +127,7 @@ def test_what_a_data_set_says_beside_its_classes_is_kept(tmp_path, names):
 @pytest.mark.parametrize("content", ["- a\n", "{train: a, names: [x]}\n", "names: [\n"])
 def test_a_file_that_is_no_data_set_is_not_replaced(tmp_path, content):
     (tmp_path / "data.yaml").write_text(content)
-    with pytest.raises(ExportError, match=r"another name .*data\.yaml"):
+    with pytest.raises(FileError, match=r"another name .*data\.yaml"):
         write_yolo_classes(tmp_path / "data.yaml", classes_of(["a"]))
     assert (tmp_path / "data.yaml").read_text() == content
 
@@ -152,7 +152,7 @@ def test_objects_without_a_class_do_not_get_one_of_an_earlier_file(tmp_path):
 @pytest.mark.parametrize("content", ["", "nc: 2", "names: {1: a}", "names: ["])
 def test_files_without_names_are_refused(tmp_path, content):
     (tmp_path / "data.yaml").write_text(content)
-    with pytest.raises(ExportError, match=r"data\.yaml"):
+    with pytest.raises(FileError, match=r"data\.yaml"):
         read_yolo_classes(tmp_path / "data.yaml")
 
 

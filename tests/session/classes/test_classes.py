@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam.formats.classes import PALETTE, ClassError
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import FileError
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.session import (
     AnnotationSession,
@@ -185,7 +185,7 @@ def test_files_of_ours_and_of_others(tmp_path):
 )
 def test_whatever_else_is_chosen_by_mistake_is_refused_as_no_classes(tmp_path, name, text, why):
     (tmp_path / name).write_text(text)
-    with pytest.raises(ExportError, match=f"(?s){why}.*{name}"):
+    with pytest.raises(FileError, match=f"(?s){why}.*{name}"):
         read_classes(tmp_path / name)
 
 
@@ -218,7 +218,7 @@ def test_many_classes_take_no_more_time_each_than_few():
 def test_colors_out_of_range_are_refused(tmp_path, color):
     path = tmp_path / "classes.json"
     path.write_text(json.dumps([{"name": "a", "color": color}]))
-    with pytest.raises(ExportError, match="color"):
+    with pytest.raises(FileError, match="color"):
         read_classes(path)
 
 
@@ -247,11 +247,11 @@ def test_half_a_character_comes_into_no_class(session):
 )
 def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ExportError, match=why):
+    with pytest.raises(FileError, match=why):
         read_classes(tmp_path / "a.json")
-    with pytest.raises(ExportError, match="cannot be written"):
+    with pytest.raises(FileError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
-    with pytest.raises(ExportError, match="a pipe or a device"):
+    with pytest.raises(FileError, match="a pipe or a device"):
         write_classes("/dev/null", TEAM)
 
 
@@ -328,7 +328,7 @@ def test_the_current_class_follows_a_change_only_where_it_is_still_there():
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_no_file_of_classes(tmp_path):
     os.mkfifo(tmp_path / "a.json")
-    with pytest.raises(ExportError, match="a pipe or a device"):
+    with pytest.raises(FileError, match="a pipe or a device"):
         read_classes(tmp_path / "a.json")
 
 
