@@ -7,8 +7,10 @@ object for each. Writes screenshots, the labels and the times to demo/.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -136,7 +138,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("demo"))
     parser.add_argument("--theme", default="dark", choices=["dark", "light"])
     arguments = parser.parse_args()
-    print(Demo(arguments.folder, arguments.theme).run())
+    # The coins that the user opens next must not be offered the demo's objects.
+    with TemporaryDirectory() as folder:
+        os.environ["NAPARI_SAM_JOURNALS"] = folder
+        print(Demo(arguments.folder, arguments.theme).run())
     print(f"Screenshots, labels and times are in {arguments.folder}/.")
 
 
