@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -58,6 +59,8 @@ def process(
     """Generate the masks of one image and write them, unless that is done."""
     manifest = RunManifest(job.folder)
     if not Path(image.path).exists():
+        if glob.has_magic(image.path):
+            raise RunError("No file matches this pattern.")
         raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")
     try:
         content = digest(image.path)

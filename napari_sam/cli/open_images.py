@@ -36,7 +36,8 @@ class NapariOpener:
         from napari.components import ViewerModel
         from napari.layers import Image
 
-        from napari_sam.layers.conversion import as_image, is_gray_with_alpha, is_opened_as_labels
+        from napari_sam.layers.conversion import as_image, is_opened_as_labels
+        from napari_sam.layers.plane_view import is_gray_with_alpha
 
         _find_readers()
         check_exists(file)

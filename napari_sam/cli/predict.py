@@ -239,10 +239,11 @@ def _opened(
     if not planes and not stack_shape:
         raise click.UsageError(f"{file} has one plane and no slices: omit --slice.")
     if not planes:
+        first = ",".join("0" for _ in stack_shape)
         last = ",".join(str(length - 1) for length in stack_shape)
         msg = (
-            f"{file} has {len(image.planes)} slices: choose one with --slice, up to {last}; or, if "
-            "they are channels, their axis with --channels."
+            f"{file} has {len(image.planes)} slices: choose one with --slice, from {first} to "
+            f"{last}; or, if they are channels, their axis with --channels."
         )
         raise click.UsageError(msg)
     return planes[0], image.info(Path(file).name, first_axis=-2)

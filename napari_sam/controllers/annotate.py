@@ -17,7 +17,8 @@ from napari_sam._qt.prompt_panel import TOOL_HINTS, PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLOR
-from napari_sam.layers.conversion import as_image, is_gray_with_alpha, is_opened_as_labels
+from napari_sam.layers.conversion import as_image, is_opened_as_labels
+from napari_sam.layers.plane_view import is_gray_with_alpha
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError

@@ -162,8 +162,7 @@ def export_file(path: str | Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise FileError(
-            f"The file cannot be written ({reason(error)}); choose another folder or name: "
-            f"{path.name}"
+            f"The file cannot be written ({reason(error)}); choose another folder or name: {path}"
         ) from error
 
 

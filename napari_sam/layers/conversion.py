@@ -1,18 +1,9 @@
 """Images that napari opened as something else: integers as labels, gray with alpha as a stack."""
 
-from pathlib import Path
-
 from napari.layers import Image, Labels, Layer
 from napari.layers._source import layer_source
 
-from napari_sam.layers.plane_view import placement
-
-
-def is_gray_with_alpha(layer: Layer) -> bool:
-    """Whether a layer holds a gray PNG file, whose last axis is gray and alpha."""
-    path, data = layer.source.path, layer.data
-    is_png = path is not None and Path(path).suffix.lower() == ".png"
-    return isinstance(layer, Image) and is_png and data.ndim == 3 and data.shape[-1] == 2
+from napari_sam.layers.plane_view import is_gray_with_alpha, placement
 
 
 def is_opened_as_labels(layer: Layer) -> bool:

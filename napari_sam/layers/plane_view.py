@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -244,8 +245,20 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
     return PlaneView(shape, row_axis, column_axis, tuple(index), channel_axis, count)
 
 
+def is_gray_with_alpha(layer: Layer) -> bool:
+    """Whether a layer holds a gray PNG file, whose last axis is gray and alpha."""
+    path, data = layer.source.path, layer.data
+    is_png = path is not None and Path(path).suffix.lower() == ".png"
+    return isinstance(layer, Image) and is_png and data.ndim == 3 and data.shape[-1] == 2
+
+
 def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_axis: int) -> None:
     """Refuse a stack that is more likely one image with its channels in the last axis."""
+    if is_gray_with_alpha(layer):
+        raise ImageError(
+            f"'{layer.name}' is gray with transparency, which napari shows as slices: press "
+            "Convert to an image."
+        )
     last = len(shape) - 1
     if layer.rgb or last < 2 or last not in (row_axis, column_axis):
         return

@@ -9,6 +9,13 @@ from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.models.model_choice import ModelChoice
 
 
+def job_in(folder):
+    return BatchJob(
+        *(folder / "masks", AutomaticSettings(), 1.0, ("tiff",), "smaller", False, False),
+        *(ModelChoice(), "digest of weights"),
+    )
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @pytest.mark.parametrize("name", ["pipe.png", "store.zarr"])
 def test_a_pipe_among_the_images_fails_without_being_opened(tmp_path, name):
@@ -18,11 +25,9 @@ def test_a_pipe_among_the_images_fails_without_being_opened(tmp_path, name):
         os.mkfifo(path / "chunk")
     else:
         os.mkfifo(path)
-    job = BatchJob(
-        *(tmp_path / "masks", AutomaticSettings(), 1.0, ("tiff",), "smaller", False, False),
-        *(ModelChoice(), "digest of weights"),
+    (result,) = run_here(
+        job_in(tmp_path), [ImageFile(str(path), "image")], pytest.fail, pytest.fail
     )
-    (result,) = run_here(job, [ImageFile(str(path), "image")], pytest.fail, pytest.fail)
     assert result.status == "failed"
     assert "a pipe or a device, not a file" in result.error
 
@@ -33,3 +38,9 @@ def test_links_to_nothing_are_no_part_of_an_image(tmp_path):
     before = digest(tmp_path / "store.zarr")
     (tmp_path / "store.zarr" / "link").symlink_to(tmp_path / "nothing")
     assert digest(tmp_path / "store.zarr") == before
+
+
+def test_a_pattern_that_matches_nothing_is_called_one(tmp_path):
+    image = ImageFile(str(tmp_path / "*.tif"), "x")
+    (result,) = run_here(job_in(tmp_path), [image], pytest.fail, pytest.fail)
+    assert result.error.startswith("No file matches this pattern")

@@ -104,7 +104,7 @@ def test_one_slice_of_a_stack(tmp_path):
     np.testing.assert_allclose(json.loads(result.stdout)["objects"][0]["box_xyxy"], RIGHT, atol=2)
     result = run(tmp_path / "stack.tif", "--box", text(RIGHT))
     assert result.exit_code == 2
-    assert "has 3 slices: choose one with --slice, up to 2" in result.stderr
+    assert "has 3 slices: choose one with --slice, from 0 to 2" in result.stderr
 
 
 @pytest.mark.parametrize(
