@@ -65,10 +65,12 @@ def shown_labels(layer: Labels) -> NDArray[Any] | None:
 def drop_features_of_no_shape(layer: Shapes) -> None:
     """Remove the features of a shape that was ended with too few vertices to be one.
 
-    Reason: napari drops the shape and keeps the row, so that those of later shapes are one off.
-    Remove it when napari drops both.
+    Reason: napari drops the shape and keeps the row, so that those of later shapes are one off, and
+    keeps its colors, so that the layer cannot be shown in 3D.
+    Remove it when napari drops all of it.
     """
-    n_shapes = len(layer.data)
+    n_shapes, view = len(layer.data), layer._data_view
+    view._edge_color, view._face_color = view._edge_color[:n_shapes], view._face_color[:n_shapes]
     if len(layer.features) > n_shapes:
         defaults = layer.feature_defaults
         layer.features = layer.features.iloc[:n_shapes]

@@ -50,3 +50,16 @@ def test_a_polygon_that_is_being_drawn_is_left_alone(is_opened_again):
     layer._finish_drawing()
     prompts.write(Prompts(), image, displayed_plane(image, viewer.dims), viewer.dims)
     assert len(layer.data) == 0
+
+
+def test_a_shape_that_was_given_up_is_no_trouble_in_3d():
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((3, 40, 50)))
+    layer = viewer.add_layer(Shapes(ndim=3, **polarity_options("edge")))
+    ShapePrompts(layer, True, lambda: None, lambda _: None)
+    layer.add_lines(np.array([[0, 1, 1], [0, 5, 5]]))
+    layer.mode = "add_polygon"
+    initiate_polygon_draw(layer, (0.0, 5.0, 5.0))
+    layer._finish_drawing()
+    viewer.dims.ndisplay = 3
+    assert len(layer.data) == 1
