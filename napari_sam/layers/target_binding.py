@@ -14,10 +14,9 @@ from napari_sam.layers.plane_view import ShownPlane, levels
 from napari_sam.layers.target import (
     TargetLayer,
     TargetPlane,
-    check_target,
-    grown_shape,
     new_target_layer,
 )
+from napari_sam.layers.target_checks import check_target, grown_shape
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.jobs import user_message
