@@ -60,16 +60,26 @@ class TargetLayer:
     """The layer has more slices, as its image has."""
     replaced = Signal()
     """The layer has other data: only the records of objects at the same pixels are kept."""
+    unread = Signal()
+    """The layer has other data that is too large to be read at once: its objects are unknown."""
 
     def __init__(
-        self, layer: Labels, defer: Defer, *, is_empty: bool = False, is_scanned_later: bool = False
+        self,
+        layer: Labels,
+        defer: Defer,
+        *,
+        is_empty: bool = False,
+        is_scanned_later: Callable[[Labels], bool] = lambda _: False,
     ) -> None:
         # The history keeps targets, and must not keep deleted layers in memory.
         self._layer = ref(layer)
         self.is_gone = False
         """Whether the user deleted the layer."""
-        self.is_scanned = not is_scanned_later
+        self._is_scanned_later = is_scanned_later
+        self.is_scanned = is_empty or not is_scanned_later(layer)
         """Whether the objects in the layer are known."""
+        self.n_replaced = 0
+        """How often the layer got other data."""
         self._defer = defer
         self._registry = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
@@ -130,6 +140,7 @@ class TargetLayer:
 
     def write(self, region: Region, labels: NDArray[Any], where: Mask | None = None) -> None:
         """Replace a region, or those pixels of it that are True, at every resolution."""
+        self.require_scanned()  # an undone step may be of the data before
         self._strokes.mistrust()
         with self._lock:
             write_levels(levels(self.layer), region, labels, where)
@@ -192,9 +203,7 @@ class TargetLayer:
             return 0
         return int(self.read(tuple(slice(int(n), int(n) + 1) for n in index)).item())
 
-    def scan(
-        self, check: Callable[[], None] = lambda: None, *, is_replaced: bool = False
-    ) -> list[ObjectRecord]:
+    def scan(self, check: Callable[[], None] = lambda: None) -> list[ObjectRecord]:
         """Return the objects in the layer's pixels, with what its features say of them.
 
         Known objects keep their details, in other data only if they have the same pixels. May be
@@ -203,7 +212,7 @@ class TargetLayer:
         features, records = features_of(self.layer.features), []
         for record in paced(find_objects(self, check)):
             before = self._registry.get(record.label_id)
-            if before is not None and (not is_replaced or before.is_alike(record)):
+            if before is not None and (not self.n_replaced or before.is_alike(record)):
                 record = replace(
                     before, start=record.start, stop=record.stop, area_px=record.area_px
                 )
@@ -219,10 +228,12 @@ class TargetLayer:
         return self
 
     def register(self, records: list[ObjectRecord]) -> None:
-        """Register what `scan` found, unless the layer got other data meanwhile."""
+        """Register what `scan` found, unless it was found otherwise meanwhile."""
         if not self.is_scanned:
             self.is_scanned = True
             self._registry.replace_all(records)
+            if self.n_replaced:
+                self.replaced.emit()
             self._strokes.mistrust()  # what was painted meanwhile may have been found already
             self.recount()
 
@@ -233,8 +244,12 @@ class TargetLayer:
         """
         self._largest_painted = 0
         self._strokes.take()
-        self.is_scanned = True
-        self._registry.replace_all(self.scan(is_replaced=True))
+        self.n_replaced += 1
+        self.is_scanned = not self._is_scanned_later(self.layer)
+        if not self.is_scanned:
+            self.unread.emit()
+            return
+        self._registry.replace_all(self.scan())
         self.replaced.emit()
 
     def _on_stroke(self) -> None:

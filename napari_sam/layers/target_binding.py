@@ -116,8 +116,7 @@ class TargetBinding:
 
     def _follow(self, layer: Labels) -> TargetLayer:
         if layer not in self._followed:
-            is_large = prod(levels(layer)[0].shape) > _MAX_SCANNED_PX
-            target = TargetLayer(layer, self._defer, is_scanned_later=is_large)
+            target = TargetLayer(layer, self._defer, is_scanned_later=_is_large)
             self._add_followed(layer, target)
             self._scan_next()
         return self._followed[layer]
@@ -127,6 +126,7 @@ class TargetBinding:
         self._followed[layer] = target
         strokes, run = self._session.brush_history, self._shortcuts.run
         target.drawn.connect(strokes.note)
+        target.unread.connect(partial(self._on_unread, target))
         target.moved.connect(
             lambda ids, is_undone: strokes.follow(target, ids, is_undone=is_undone)
         )
@@ -141,15 +141,25 @@ class TargetBinding:
     def _move_strokes(target: TargetLayer, stroke_ids: StrokeIds, is_undone: bool) -> None:
         target.move_strokes(stroke_ids, is_undone=is_undone)
 
+    def _on_unread(self, target: TargetLayer) -> None:
+        """Handle that a target has other data whose objects are to be found."""
+        if target is self._target:
+            self._session.set_target(self.labels_plane)
+            self.changed.emit(target.layer)
+        self._scan_next()
+
     def _scan_next(self) -> None:
         """Find the objects of large layers in the background, of one after the other."""
         unread = [target for target in self._followed.values() if not target.is_scanned]
         target = self._target if self._target in unread else next(iter(unread), None)
         if target is None or not self._executor.is_idle:
             return
-        layer = target.layer
+        layer, n_replaced = target.layer, target.n_replaced
 
         def on_found(records: list[ObjectRecord]) -> None:
+            if target.n_replaced != n_replaced:  # it has other data since
+                self._scan_next()
+                return
             target.register(records)
             self._former.pop(layer, None)
             if target is self._target:
@@ -158,7 +168,8 @@ class TargetBinding:
             self._scan_next()
 
         def on_failed(error: BaseException) -> None:
-            if layer in self._followed:  # else it was deleted
+            # Else it was deleted, or has other data since.
+            if layer in self._followed and target.n_replaced == n_replaced:
                 self._session.notifier.warn(
                     user_message(error, f"'{target.name}' could not be read")
                 )
@@ -239,7 +250,7 @@ class TargetBinding:
 
     def follow(self, layer: Labels) -> TargetLayer:
         """Return an empty layer that is not in the viewer yet, as what takes objects."""
-        return TargetLayer(layer, self._defer, is_empty=True)
+        return TargetLayer(layer, self._defer, is_empty=True, is_scanned_later=_is_large)
 
     def add(self, layer: Labels, target: TargetLayer, image: Image) -> None:
         """Add a layer, as it is followed, to the viewer, and write objects of an image into it."""
@@ -273,3 +284,7 @@ class TargetBinding:
                 self.set_layer(None)
         for image in [image for image, chosen in self._chosen.items() if chosen is layer]:
             self._chosen[image] = other
+
+
+def _is_large(layer: Labels) -> bool:
+    return bool(prod(levels(layer)[0].shape) > _MAX_SCANNED_PX)

@@ -281,3 +281,31 @@ def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, co
     widget.wait_until_idle(TIMEOUT_S)
     assert threads
     assert threading.get_ident() not in threads
+
+
+def test_other_data_of_a_large_layer_is_read_in_the_background(make_widget, coins, monkeypatch):
+    viewer, widget = make_widget(coins)
+    layer = viewer.add_labels(np.ones((303, 384), np.uint8), name="large")
+    widget.binding.target.set_layer(layer)
+    widget.session.objects.update([1], note="the whole")
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    threads, read = set(), TargetLayer.read
+
+    def noting_read(target, region):
+        threads.add(threading.get_ident())
+        return read(target, region)
+
+    monkeypatch.setattr(TargetLayer, "read", noting_read)
+    two = np.ones((303, 384), np.uint8)
+    two[9:20, 9:20] = 2
+    layer.data = two
+    assert widget.binding.target.labels is None
+    with pytest.raises(TargetError, match="'large' is still being read"):
+        widget.session.objects.update([1], note="too early")
+    layer.data = np.where(two == 2, 3, 0).astype(np.uint8)  # while the data before is read
+    widget.wait_until_idle(TIMEOUT_S)
+    assert threads
+    assert threading.get_ident() not in threads
+    (record,) = widget.binding.target.labels.registry
+    assert (record.label_id, record.area_px, record.note) == (3, 121, "")
+    widget.session.objects.update([3], note="read")
