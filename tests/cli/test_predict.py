@@ -115,7 +115,7 @@ def test_one_slice_of_a_stack(tmp_path):
         (("--point", "nan,3"), "is not of the form X,Y"),
         (("--box", "1,2,3"), "is not of the form X0,Y0,X1,Y1"),
         (("--point", "500,3"), "lies outside the image, which is 120 wide and 80 high"),
-        (("--box", "1,1,5,5", "--box", "1,1,5,5", "--point", "3,3"), "several objects"),
+        (("--box", "1,1,5,5", "--box", "1,1,5,5", "--point", "3,3"), "an object of its own"),
         (("--point", "3,3", "-o", "masks.bmp"), "choose one of .tif"),
         (("--point", "3,3", "-o", "{image}"), "would replace the image"),
         (("--point", "3,3", "--multimask", "all", "-o", "{folder}/link.png"), "would replace"),
