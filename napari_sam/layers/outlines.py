@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from napari_sam.layers.outline_overlay import OutlineOverlay
 from napari_sam.session.objects.packed import Mask
 
-_HALF_ROW: Final = np.array((0.5, 0), np.float32)
-_HALF_COLUMN: Final = np.array((0, 0.5), np.float32)
-
 
 @dataclass(frozen=True, eq=False)
 class Segments:
@@ -45,12 +42,29 @@ NO_SEGMENTS: Final = Segments(np.empty((0, 2), np.float32))
 
 def _segments(below: Mask, right: Mask, top: int = 0, left: int = 0) -> Segments:
     """Return the edges below and to the right of pixels."""
-    start = np.array((top, left), np.float32)
-    edges_below = np.argwhere(below) + (start + _HALF_ROW)
-    edges_right = np.argwhere(right) + (start + _HALF_COLUMN)
-    starts = np.concatenate([edges_below - _HALF_COLUMN, edges_right - _HALF_ROW])
-    stops = np.concatenate([edges_below + _HALF_COLUMN, edges_right + _HALF_ROW])
-    return Segments(np.stack([starts, stops], axis=1).reshape(-1, 2).astype(np.float32))
+    # Several times as fast as `nonzero`; a mask may fill the image, and the mouse waits for it.
+    rows, starts, stops = _runs(*divmod(np.flatnonzero(below), below.shape[1]))
+    edge_rows, edge_columns = divmod(np.flatnonzero(right), right.shape[1])
+    order = np.argsort(edge_columns, kind="stable")
+    columns, upper, lower = _runs(edge_columns[order], edge_rows[order])
+    ends = np.empty((len(rows) + len(columns), 2, 2), np.float32)
+    horizontal, vertical = np.split(ends, [len(rows)])
+    horizontal[..., 0] = rows[:, np.newaxis] + 0.5
+    horizontal[..., 1] = np.column_stack([starts, stops]) - 0.5
+    vertical[..., 1] = columns[:, np.newaxis] + 0.5
+    vertical[..., 0] = np.column_stack([upper, lower]) - 0.5
+    return Segments(ends.reshape(-1, 2) + np.array((top, left), np.float32))
+
+
+def _runs(
+    lines: NDArray[np.intp], places: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return line, start and stop of the runs of places that follow each other on a line."""
+    is_start = np.ones(len(lines) + 1, bool)
+    is_start[1:-1] = (np.diff(lines) != 0) | (np.diff(places) != 1)
+    starts = np.flatnonzero(is_start[:-1])
+    stops = np.flatnonzero(is_start[1:])
+    return lines[starts], places[starts], places[stops] + 1
 
 
 class LayerOutline:

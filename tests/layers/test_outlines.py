@@ -1,5 +1,7 @@
 """Outlines of masks: where their pieces lie, and that they are seen on a real canvas."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from napari.layers import Image, Labels
@@ -10,8 +12,13 @@ YELLOW = np.array((255, 230, 0))
 
 
 def pieces(segments):
-    """The ends of each piece, in any order."""
-    return {frozenset(map(tuple, ends.tolist())) for ends in segments.ends_rc.reshape(-1, 2, 2)}
+    """The ends of the edges of single pixels, in any order."""
+    edges = set()
+    for first, last in np.array(segments.ends_rc, float).reshape(-1, 2, 2):
+        count = round(np.abs(last - first).sum())
+        ends = np.linspace(first, last, count + 1).tolist()
+        edges |= {frozenset(map(tuple, pair)) for pair in pairwise(ends)}
+    return edges
 
 
 def test_a_pixel_is_surrounded_by_its_four_edges():
@@ -27,6 +34,18 @@ def test_holes_and_several_masks_are_outlined():
     assert len(pieces(segments)) == 12 + 4 + 6
     assert not len(Segments.around([(np.zeros((2, 2), bool), 0, 0)]).ends_rc)
     assert not len(Segments.around([]).ends_rc)
+
+
+def test_edges_in_line_are_one_piece():
+    assert len(Segments.around([(np.ones((20, 30), bool), 0, 0)]).ends_rc) == 4 * 2
+
+
+def test_the_edges_of_any_mask_are_where_it_differs_from_its_neighbors():
+    mask = np.random.default_rng(3).random((9, 7)) > 0.4
+    padded = np.pad(mask, 1)
+    expected = np.abs(np.diff(padded.astype(int), axis=0)).sum()
+    expected += np.abs(np.diff(padded.astype(int), axis=1)).sum()
+    assert len(pieces(Segments.around([(mask, 0, 0)]))) == expected
 
 
 def test_seams_lie_between_objects_that_touch():
