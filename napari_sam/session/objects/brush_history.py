@@ -67,8 +67,10 @@ def _blocks(index: Start, pieces: list[tuple[Dab, Region, Region]]) -> Iterable[
     changed &= before != after
     corner = zip(index, tile_shape(len(index)), first, strict=True)
     start = tuple(number * side + a for number, side, a in corner)
-    for label_id in np.unique(after[changed]).tolist():
-        mask = changed & (after == label_id)
+    values = after[changed]
+    is_one = values.size > 0 and values.min() == values.max()  # mostly; quicker than sorting
+    for label_id in [int(values[0])] if is_one else np.unique(values).tolist():
+        mask = changed if is_one else changed & (after == label_id)
         block = Block(PackedMask(start, mask), PackedLabels(np.where(mask, before, 0)))
         yield label_id, block
 
