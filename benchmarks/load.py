@@ -148,8 +148,8 @@ class Bench:
         if with_widget:
             self.widget = SamWidget(self.viewer)
             self.viewer.window.add_dock_widget(self.widget, name="SAM live")
-            for part in (self.widget.controllers.objects, self.widget.controllers.classes):
-                part.section.expand(animate=False)
+            self.widget.controllers.objects.tab.select()
+            self.widget.controllers.classes.window.show()
 
     def wait(self) -> None:
         """Run the event loop until nothing is left to do."""

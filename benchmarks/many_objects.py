@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 
-from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_table import ObjectTable
+from napari_sam._qt.tabs import Tab
 from napari_sam.bench.window import TIMEOUT_S, Screen, wait_until
 from napari_sam.session import Prompts
 from napari_sam.widget import SamWidget
@@ -57,12 +57,12 @@ def discs(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[tuple[
     return image.clip(0, 255).astype(np.uint8), labels, free
 
 
-def unfold(table: ObjectTable) -> None:
-    """Open the fold that the table is in."""
-    fold = table.parent()
-    while not isinstance(fold, CollapsibleSection):
-        fold = fold.parent()
-    fold.expand()
+def show(table: ObjectTable) -> None:
+    """Bring the tab on top that the table is in."""
+    tab = table.parent()
+    while not isinstance(tab, Tab):
+        tab = tab.parent()
+    tab.select()
 
 
 class Stopwatch:
@@ -110,7 +110,7 @@ def main() -> None:
     viewer.window.add_dock_widget(widget, name="SAM live")
     widget.binding.target.set_layer(layer)
     table = widget.findChild(ObjectTable)
-    unfold(table)
+    show(table)
     viewer.scene.camera.zoom = 1.5
     widget.wait_until_idle(TIMEOUT_S)
     session, binding, view = widget.session, widget.binding, table.view

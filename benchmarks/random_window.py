@@ -70,13 +70,11 @@ class Game:
         self.open()
 
     def open(self) -> None:
-        """Dock the widget, with everything unfolded."""
+        """Dock the widget, with the classes open."""
         self.widget = SamWidget(self.viewer, load_predictor=lambda *_: self.predictor)
         self.viewer.window.add_dock_widget(self.widget, name="SAM live")
         controllers = self.widget.controllers
-        for part in (controllers.automatic, controllers.batch_prompts, controllers.classes):
-            part.section.expand(animate=False)
-        controllers.objects.section.expand(animate=False)
+        controllers.classes.window.show()
         self.is_open = True
 
     def close(self) -> None:

@@ -5,15 +5,17 @@ import threading
 from typing import Final
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QEventLoop, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam._distribution import old_distribution_warning
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
-from napari_sam._qt.workarounds import PanelColumn
+from napari_sam._qt.workarounds import claim_height
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.controllers.messages import Messages
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.session.embedding.embeddings import LoadPredictor
@@ -45,11 +47,12 @@ class SamWidget(QWidget):
         self.binding = LayerBinding(
             self._viewer, session, self._dispatcher.post, self._dispatcher.post_later
         )
-        self.controllers = Controllers(
-            WidgetContext(self, self._viewer, self._dispatcher, store, session, self.binding)
-        )
-        self._is_closed = False
-        self._build()
+        parts = self._dispatcher, store, session, self.binding, Messages(self)
+        self.controllers = Controllers(WidgetContext(self, self._viewer, *parts))
+        self._is_closed = self._has_claimed_height = False
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.controllers.dock)
         # The C++ side may go without a close event, with the window. Qt would drop a connection to
         # a method of the very object that is destroyed, hence the lambda.
         self.destroyed.connect(lambda: self._shut_down())
@@ -60,37 +63,23 @@ class SamWidget(QWidget):
         self.binding.choose_image()
         self.session.embedding.preload()
 
-    def _build(self) -> None:
-        self._column = column = PanelColumn()
-        for panel in self.controllers.panels:
-            column.add(panel)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(column, 1)
-        # Outside the column, so that it is visible however small the window is.
-        margins = column.panels.contentsMargins()
-        below = QVBoxLayout()
-        below.setContentsMargins(margins.left(), 0, margins.right(), 0)
-        below.addWidget(self.controllers.annotate.object_panel)
-        column.wheel_guard.watch(self.controllers.annotate.object_panel)
-        layout.addLayout(below)
-        self._help_button = QPushButton("?")
-        self._help_button.setFixedSize(28, 28)
-        self._help_button.setToolTip("Show all keyboard shortcuts (?)")
-        self._help_button.clicked.connect(self.controllers.shortcuts.toggle)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(20, 4, margins.right(), 8)
-        foot.setSpacing(12)
-        foot.addWidget(self.controllers.annotate.hint, 1)
-        foot.addWidget(self._help_button, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addLayout(foot)
-
     def fit_view_once_laid_out(self) -> None:
         """Fit the whole image into the canvas, once the window with this widget is laid out.
 
         The widget takes some of the canvas; Qt settles how much only some rounds after showing.
         """
         rest_timer(self, _LAYOUT_MS, self._viewer.reset_view).start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Ask for enough height once, below other docks."""
+        super().showEvent(event)
+        if not self._has_claimed_height:
+            self._has_claimed_height = True
+            QTimer.singleShot(0, self._claim_height)
+
+    def _claim_height(self) -> None:
+        if not self._is_closed:
+            claim_height(self)
 
     # Scripts and tests -----------------------------------------------------------------------
 

@@ -1,61 +1,107 @@
-"""Nothing in the dock is cut off, and what the user expands is visible, in any window."""
+"""Nothing in the dock is cut off or has to be scrolled for, in any window."""
 
 import pytest
 from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QAbstractButton, QApplication, QCheckBox, QComboBox
 from skimage import data
 
+SMALL = data.coins()[40:110, 40:140]
 
-@pytest.mark.parametrize("size", [(1400, 900), (900, 600)])
-def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
-    viewer, widget = make_widget(
-        Image(data.coins()[40:110, 40:140], name="coins"), wait=False, show=True
-    )
-    viewer.window._qt_window.resize(*size)
-    column = widget._column
-    qtbot.waitUntil(column.isVisible)
 
-    def is_in_sight(section):
-        top = section.mapTo(column.viewport(), QPoint(0, 0)).y()
-        room = column.viewport().height()
-        return top == 0 if section.height() > room else 0 <= top <= room - section.height()
+@pytest.fixture
+def open_window(make_widget, qtbot):
+    """Open a window of a size with the widget in it."""
 
+    def make(width, height):
+        viewer, widget = make_widget(Image(SMALL, name="coins"), wait=False, show=True)
+        viewer.window._qt_window.resize(width, height)
+        qtbot.waitUntil(widget.isVisible)
+        for _ in range(3):
+            QApplication.processEvents()
+        return viewer, widget
+
+    return make
+
+
+def is_in_sight(widget, dock):
+    corner = widget.mapTo(dock.viewport(), QPoint(0, 0))
+    room = dock.viewport().rect()
+    return room.contains(widget.rect().translated(corner))
+
+
+@pytest.mark.parametrize("size", [(1400, 900), (1100, 700)])
+def test_nothing_has_to_be_scrolled_for(open_window, size):
+    _, widget = open_window(*size)
     controllers = widget.controllers
-    for part in (controllers.objects, controllers.automatic, controllers.batch_prompts):
-        title = part.section.toggleButton()
-        column.ensureWidgetVisible(title, 0, 0)
-        height = part.section.height()
-        QTest.mouseClick(
-            title, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(20, 8)
-        )
-        qtbot.waitUntil(lambda part=part, height=height: part.section.height() > height)
-        qtbot.waitUntil(lambda part=part: not part.section._is_expanding)
-        assert is_in_sight(part.section)
-    place = column.verticalScrollBar().value()
-    part.section.toggleButton().click()  # what is folded does not scroll
-    controllers.classes.section.expand(animate=False)  # nor what was not unfolded by the user
-    qtbot.wait(300)
-    assert column.verticalScrollBar().value() == place
+    dock, annotate = controllers.dock, controllers.annotate
+    assert dock.verticalScrollBar().maximum() == 0
+    panels = annotate.image_panel, annotate.prompt_panel, annotate.mask_panel
+    table = controllers.objects.table
+    parts = (*panels, annotate.object_panel, annotate.hint, controllers.classes.chips, table)
+    assert all(is_in_sight(part, dock) for part in parts)
+    assert table.view.height() >= 80
+    assert is_in_sight(controllers.objects.files.row, dock)
 
 
-def test_the_narrowest_dock_shows_everything(make_widget, qtbot):
-    viewer, widget = make_widget(
-        Image(data.coins()[40:110, 40:140], name="coins"), wait=False, show=True
-    )
-    window, column = viewer.window._qt_window, widget._column
-    window.resize(1100, 800)
+def test_every_tab_comes_on_top(open_window, qtbot):
+    _, widget = open_window(1100, 700)
+    tabs = widget.controllers.tabs
+    for number, button in enumerate(tabs._buttons):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        assert tabs.pages.currentIndex() == number
+        assert tabs.tabs[number].isVisible()
+
+
+def test_the_narrowest_dock_shows_everything(open_window):
+    viewer, widget = open_window(1100, 800)
+    window, dock = viewer.window._qt_window, widget.controllers.dock
     widget.session.classes.add("a class with a name that is much longer than the dock is wide")
-    made = widget.controllers
-    parts = made.automatic, made.batch_prompts, made.classes, made.objects
-    for part in parts:
-        part.section.expand(animate=False)
-    qtbot.waitUntil(column.isVisible)
+    for number, _ in enumerate(widget.controllers.tabs.tabs):
+        widget.controllers.tabs.select(number)
+        window.resizeDocks([widget.parent()], [100], Qt.Orientation.Horizontal)
+        QApplication.processEvents()
+        assert dock.widget().width() <= dock.viewport().width()
+        for kind in (QAbstractButton, QComboBox, QCheckBox):
+            for part in dock.findChildren(kind):
+                if (
+                    part.isVisible()
+                    and part.parentWidget() is not widget.controllers.classes.chips._strip
+                ):
+                    right = part.mapTo(dock.viewport(), QPoint(part.width(), 0)).x()
+                    assert right <= dock.viewport().width(), part
+    assert dock.width() <= 380
+
+
+def test_the_unsaved_objects_are_offered_over_the_tabs_and_nothing_moves(open_window):
+    _, widget = open_window(1100, 700)
+    controllers = widget.controllers
+    buttons = [b for b in controllers.dock.findChildren(QAbstractButton) if b.isVisible()]
+    row = controllers.restore.row
+    buttons = [button for button in buttons if not row.isAncestorOf(button)]
+    before = [button.mapTo(widget, QPoint(0, 0)) for button in buttons]
+    row._text.show_text("3 unsaved objects on 'coins' (today 12:00; napari did not exit cleanly).")
+    row.show()
     QApplication.processEvents()
-    window.resizeDocks([widget.parent()], [100], Qt.Orientation.Horizontal)
-    QApplication.processEvents()
-    assert column.widget().width() <= column.viewport().width()
-    button = widget._help_button
-    right = button.mapTo(widget, QPoint(button.width(), 0)).x()
-    assert right <= widget.width() - column.panels.contentsMargins().right()
+    assert [button.mapTo(widget, QPoint(0, 0)) for button in buttons] == before
+    pages = controllers.tabs.pages
+    assert row.mapTo(pages, QPoint(0, 0)) == QPoint(0, 0)
+    assert row.width() == pages.width()
+    assert row.restore.height() >= 20
+
+
+def test_model_and_appearance_open_in_windows_that_close_with_the_widget(open_window, qtbot):
+    _, widget = open_window(1100, 700)
+    panel = widget.controllers.annotate.image_panel
+    for button, window in zip(
+        (panel.model, panel.appearance), widget.controllers.windows, strict=True
+    ):
+        button.click()
+        assert window.isVisible()
+        assert not window.isModal()
+        qtbot.keyClick(window, Qt.Key.Key_Escape)
+        assert not window.isVisible()
+        button.click()
+    assert widget.controllers.windows[0].windowTitle().startswith("Model: MobileSAM")
+    widget.close()
+    assert not any(window.isVisible() for window in widget.controllers.windows)

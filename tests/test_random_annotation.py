@@ -110,7 +110,7 @@ class Annotating(RuleBasedStateMachine):
     def open_widget(self) -> None:
         self.widget = SamWidget(self.viewer, load_predictor=lambda *_: self.predictor)
         self.viewer.window.add_dock_widget(self.widget, name="SAM live")
-        self.widget.controllers.objects.section.expand()
+        self.widget.controllers.objects.tab.select()
         self.done.clear()
         self.undone.clear()
         self.settle()

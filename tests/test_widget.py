@@ -190,9 +190,7 @@ def test_clicks_before_the_embedding_is_ready_are_decoded_when_it_is(
         return remembering_predictor
 
     viewer, widget = make_widget(coins, wait=False, load_predictor=load_slowly)
-    assert widget.controllers.annotate.hint.text().startswith(
-        "Press Click points and start clicking"
-    )
+    assert widget.controllers.annotate.hint.text().startswith("Choose a tool and start clicking")
     add_point(viewer, widget, COIN_RC, wait=False)
     assert widget.controllers.annotate.hint.text() == "Masks appear once the image is embedded."
     assert widget.session.state.phase is Phase.LOADING
@@ -380,7 +378,7 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     add_point(viewer, widget, COIN_RC)
     assert (
         named(viewer, "SAM mask 1")
-        not in widget.controllers.annotate.object_panel.target_combo.layers
+        not in widget.controllers.annotate.options_panel.target_combo.layers
     )
 
 

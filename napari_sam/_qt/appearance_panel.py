@@ -11,7 +11,6 @@ from qtpy.QtGui import QImage, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QWidget
 
 from napari_sam._qt.building import check_box, combo_box, form, row
-from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities, first_colors
 from napari_sam.session.state import SessionState
 
@@ -26,15 +25,14 @@ _TOOLTIPS: Final = {
 _COLOURS: Final = ("red", "green", "blue")
 
 
-class AppearancePanel(CollapsibleSection):
+class AppearancePanel(QWidget):
     """The choice of values and channels, and a thumbnail of the model's input."""
 
     appearance_requested = Signal(Appearance)
 
     def __init__(self) -> None:
-        contents = QWidget()
-        tooltip = "Choose the values and channels that the model sees"
-        super().__init__(contents, tooltip, "Image appearance for SAM")
+        super().__init__()
+        self.setWindowTitle("Image appearance for SAM")
         self._appearance = Appearance()
         self._axes: tuple[ChannelAxis, ...] = ()
         self._intensities = _narrow_combo("", _TOOLTIPS.items())
@@ -60,7 +58,7 @@ class AppearancePanel(CollapsibleSection):
         self._colors_row = row(*self._colors)
         values = (("values", self._intensities), ("", self._pin))
         channels = (("channels", self._axis), ("R, G, B", self._colors_row))
-        self._form = form(*values, *channels, (self._thumbnail,), parent=contents)
+        self._form = form(*values, *channels, (self._thumbnail,), parent=self)
         self.show_appearance(None, ())
 
     # What is shown -----------------------------------------------------------------------------
@@ -73,7 +71,7 @@ class AppearancePanel(CollapsibleSection):
 
     def show_appearance(self, appearance: Appearance | None, axes: tuple[ChannelAxis, ...]) -> None:
         """Show the choice for the image, and its possible channel axes; None: no image."""
-        self.content().setEnabled(appearance is not None)
+        self.setEnabled(appearance is not None)
         self._appearance, self._axes = appearance or Appearance(), axes
         self._intensities.setCurrentText(self._appearance.intensities.value)
         self._intensities.setToolTip(_TOOLTIPS[self._appearance.intensities])

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
 from napari_sam._qt.building import combo_box, fill, form
-from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 
 _SLIDERS: Final = (

@@ -10,7 +10,6 @@ from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
 from napari_sam._qt.building import fill
-from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
@@ -31,12 +30,11 @@ class AutomaticPanel(QWidget):
         self.filters = AutomaticFilterForm()
         self.results = AutomaticResultsBox()
         self.form = AutomaticSettingsForm()
-        tooltip = "Every published setting under its published name"
-        advanced = CollapsibleSection(self.form, tooltip, "all settings")
+        self.form.setWindowTitle("All settings of automatic masks")
         self.run.preset_chosen.connect(self.set_settings)
         for part in (self.filters, self.form):
             part.values_chosen.connect(self._on_values_chosen)
-        fill(self, self.run, self.filters, self.results, advanced)
+        fill(self, self.run, self.filters, self.results)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
         """Choose settings."""

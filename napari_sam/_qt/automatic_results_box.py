@@ -3,7 +3,7 @@
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, fill, row
-from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.eliding_label import ElidingLabel
 
 
 class AutomaticResultsBox(QWidget):
@@ -24,7 +24,7 @@ class AutomaticResultsBox(QWidget):
             row(self.previous, self.next, self.accept, self.reject),
             self.review,
             row(self.show_all, self.restore_rejected),
-            row(self.boxes, self.edges),
+            row(self.boxes, self.edges, self.all_settings),
         )
         self.show_masks(0, 0, 0)
         self.show_review("")
@@ -66,6 +66,10 @@ class AutomaticResultsBox(QWidget):
             "Edges",
             "Detect edges as in the SAM paper (16 x 16 points, thinned edges of all masks) in a "
             "new Image layer. Large images are processed at reduced resolution",
+        )
+
+        self.all_settings = button(
+            "Settings…", "Every published setting under its published name, in a window"
         )
 
     def show_plane(self, elsewhere: str, *, can_start: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QProgressBar, QWidget
 
-from napari_sam._qt.building import button, check_box, combo_box, fill, form, row
+from napari_sam._qt.building import button, check_box, combo_box, fill, form, keep_size, row
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
@@ -33,10 +33,10 @@ class AutomaticRunBox(QWidget):
         self.detail = combo_box("")
         self.detail.currentIndexChanged.connect(self._show_cost)
         self.progress = QProgressBar(minimum=0, maximum=1000)
-        self.preview = button("Preview in view", "Try these settings on the visible region only")
+        self.preview = button("Preview", "Try these settings on the visible region only")
         self.whole = button("Whole image", "")
         self.remaining = button(
-            "Remaining objects",
+            "Remaining",
             "Search the whole image, but only where the target has no objects yet",
         )
         self.match_size = check_box(
@@ -51,12 +51,13 @@ class AutomaticRunBox(QWidget):
             checked=True,
         )
         self.cancel = button("Cancel", "Stop the run; the masks found so far are kept")
-        # Three buttons in a row would widen the dock.
-        buttons = row(self.preview, self.whole)
+        buttons = row(self.preview, self.whole, self.remaining)
         matching = row(self.match_size, self.match_brightness)
         progress = row(self.progress, self.cancel, stretch=self.progress)
         choices = form(("preset", self.preset), ("detail", self.detail))
-        fill(self, choices, buttons, self.remaining, matching, progress)
+        fill(self, choices, matching, buttons, progress)
+        for widget in (self.progress, self.cancel):
+            keep_size(widget)
         self.show_plane(None, 1)
         self.show_state(AutomaticState())
 

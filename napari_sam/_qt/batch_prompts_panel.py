@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
-from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.file_names import ask_for_file, name_filter
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session.batch_prompts.run import BatchPromptsState

@@ -12,24 +12,25 @@ from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QHeaderView,
+    QLabel,
     QLayout,
     QProgressBar,
-    QPushButton,
     QTreeWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_sam._qt.flat_button import FlatButton
+
 Part: TypeAlias = QWidget | QLayout
 _COMBO_LETTERS: Final = 3
+SPACING_PX: Final = 6
+"""Between the parts of a panel."""
 
 
-def button(text: str, tooltip: str, action: Callable[[], object] | None = None) -> QPushButton:
+def button(text: str, tooltip: str, action: Callable[[], object] | None = None) -> FlatButton:
     """Return a button that starts an action, or is connected later."""
-    push_button = QPushButton(text, toolTip=tooltip)
-    if action is not None:
-        push_button.clicked.connect(lambda: action())
-    return push_button
+    return FlatButton(text, tooltip, action)
 
 
 def check_box(text: str, tooltip: str, *, checked: bool = False) -> QCheckBox:
@@ -53,6 +54,7 @@ class ShortcutTexts:
 
     def __init__(self) -> None:
         self._texts: dict[Callable[[str], object], tuple[str, str, str]] = {}
+        self._key_setters: dict[Callable[[str], object], str] = {}
         self._keys: Mapping[str, str] = {}
 
     def add(
@@ -62,9 +64,16 @@ class ShortcutTexts:
         self._texts[set_text] = text, command, form
         self._show(set_text)
 
+    def add_key(self, set_key: Callable[[str], object], command: str) -> None:
+        """Have the mere name of a command's key set, "" without one."""
+        self._key_setters[set_key] = command
+        set_key(self._keys.get(command, ""))
+
     def show(self, keys: Mapping[str, str]) -> None:
         """Show these keys, by command; "" stands for no key."""
         self._keys = keys
+        for set_key, command in self._key_setters.items():
+            set_key(keys.get(command, ""))
         for set_text in self._texts:
             self._show(set_text)
 
@@ -77,6 +86,23 @@ class ShortcutTexts:
 def progress_bar(tooltip: str) -> QProgressBar:
     """Return a progress bar in percent."""
     return QProgressBar(minimum=0, maximum=100, toolTip=tooltip)
+
+
+def keep_size(widget: QWidget) -> None:
+    """Have a widget keep its place while it is hidden, so that nothing else moves."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)
+
+
+def heading(text: str) -> QLabel:
+    """Return the title of a group of fields."""
+    label = QLabel(text)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    label.setContentsMargins(0, 4, 0, 0)
+    return label
 
 
 def rest_timer(parent: QObject, rest_ms: int, on_rest: Callable[[], None]) -> QTimer:
@@ -109,6 +135,7 @@ def table(*titles: str) -> QTreeWidget:
 def row(*parts: Part, stretch: Part | None = None) -> QHBoxLayout:
     """Return a row of equal parts; with `stretch`, that part takes all spare width."""
     layout = QHBoxLayout()
+    layout.setSpacing(SPACING_PX)
     for part in parts:
         _add(layout, part, 1 if stretch is None or part is stretch else 0)
     return layout
@@ -118,6 +145,8 @@ def form(*rows: tuple[Any, ...], parent: QWidget | None = None) -> QFormLayout:
     """Return a form without margins: a label and a field in each row, or what takes the row."""
     layout = QFormLayout(parent)
     layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(SPACING_PX)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for parts in rows:
         layout.addRow(*parts)
     return layout
@@ -126,6 +155,7 @@ def form(*rows: tuple[Any, ...], parent: QWidget | None = None) -> QFormLayout:
 def fill(widget: QWidget, *parts: Part) -> None:
     """Lay out parts below each other in a widget; without margins, unless it has a frame."""
     layout = QVBoxLayout(widget)
+    layout.setSpacing(SPACING_PX)
     if not isinstance(widget, QGroupBox):
         layout.setContentsMargins(0, 0, 0, 0)
     for part in parts:

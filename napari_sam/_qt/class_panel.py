@@ -13,7 +13,7 @@ from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffi
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
 
-_VISIBLE_ROWS: Final = 5
+_VISIBLE_ROWS: Final = 8
 _ROW_PX: Final = 22
 _SWATCH_PX: Final = 14
 _NO_CLASS: Final = "no class"
@@ -52,11 +52,15 @@ class ClassPanel(QWidget):
         header = self.rows.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(_NAME, header.ResizeMode.Stretch)
-        self.rows.setFixedHeight((_VISIBLE_ROWS + 1) * _ROW_PX)
+        self.rows.setMinimumHeight((_VISIBLE_ROWS + 1) * _ROW_PX)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.itemDoubleClicked.connect(self._on_rename)
         self.rows.itemChanged.connect(self._on_item_changed)
-        fill(self, self._build_new(), self.rows, self._build_buttons(), self._build_files())
+        self._find = QLineEdit(placeholderText="find a class", clearButtonEnabled=True)
+        self._find.textChanged.connect(self._show_matching)
+        parts = self._build_new(), self._find, self.rows, self._build_buttons()
+        fill(self, *parts, self._build_files())
+        self.layout().setStretchFactor(self.rows, 1)
         self.show_classes((), None, {}, {})
 
     def _build_new(self) -> QLayout:
@@ -79,10 +83,9 @@ class ClassPanel(QWidget):
         )
         tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
         names = name_filter("Classes", CLASS_SUFFIXES)
-        open_file = button(
-            "Open…", tooltip, lambda: ask_for_file(self, "Open classes", names, self.open_requested)
-        )
-        self._save = button("Save…", "Save the classes to a JSON file", self._on_save)
+        self._names_of_files = names
+        open_file = button("Open…", tooltip, self.ask_for_file)
+        self._save = button("Save…", "Save the classes to a JSON file", self.ask_where_to_save)
         return row(self.coloring, open_file, self._save, stretch=self.coloring)
 
     # What is shown -----------------------------------------------------------------------------
@@ -112,6 +115,16 @@ class ClassPanel(QWidget):
         for widget in (self._rename, self._recolor, self._remove):
             widget.setEnabled(current is not None)
         self._save.setEnabled(bool(classes))
+        self.setWindowTitle(f"Classes ({len(classes)})")
+        if self._find.text():
+            self._show_matching()
+
+    def _show_matching(self) -> None:
+        """Show only classes with all the words that are searched."""
+        words = self._find.text().casefold().split()
+        for number, name in enumerate(self._names):
+            is_match = all(word in (name or _NO_CLASS).casefold() for word in words)
+            self.rows.topLevelItem(number).setHidden(not is_match)
 
     def _fit_rows(self, names: list[str | None], contents: list[_Content]) -> None:
         """Insert or remove rows where the names change; others stay, as one may be clicked on."""
@@ -145,11 +158,6 @@ class ClassPanel(QWidget):
                 self._icons[color] = swatch(color, _SWATCH_PX)
             item.setFlags(_EDITABLE)
             item.setIcon(_NAME, self._icons[color])
-
-    def show_coloring(self, is_on: bool) -> None:
-        """Show whether objects are colored by class."""
-        with QSignalBlocker(self.coloring):
-            self.coloring.setChecked(is_on)
 
     # What is asked for ---------------------------------------------------------------------------
 
@@ -188,7 +196,12 @@ class ClassPanel(QWidget):
     def _on_remove(self) -> None:
         self.remove_requested.emit(self._current)
 
-    def _on_save(self) -> None:
+    def ask_for_file(self) -> None:
+        """Let the user choose a file of classes to read."""
+        ask_for_file(self, "Open classes", self._names_of_files, self.open_requested)
+
+    def ask_where_to_save(self) -> None:
+        """Let the user choose where to save the classes."""
         name, _ = QFileDialog.getSaveFileName(
             self, "Save classes", "classes.json", "Classes (*.json)"
         )

@@ -7,7 +7,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import button, fill, row
-from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam.session.embedding.store import StoreUsage
 
 

@@ -1,17 +1,28 @@
 """Buttons to export objects to a file and to import them from one."""
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtGui import QAction, QActionGroup
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 
-from napari_sam._qt.building import button, combo_box, fill, form, row
-from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
+from napari_sam._qt.building import button, combo_box, fill
+from napari_sam._qt.file_names import name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
 from napari_sam.formats.registry import FORMATS, Format
 
-AS_THEY_ARE, OVERLAPPING = "labels as they are", "overlapping masks"
+_ARROW_PX: Final = 24
+
+
+class ExportScope(StrEnum):
+    """Which objects are exported."""
+
+    ALL = "all objects"
+    SHOWN = "rows that pass the filter"
+    SELECTED = "selected rows"
 
 
 class ExportRow(QWidget):
@@ -34,26 +45,53 @@ class ExportRow(QWidget):
         self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in FORMATS}
         names = name_filter("Objects", READ_SUFFIXES)
         self._last_filter = ""
-        self._overlaps = combo_box(
-            "What Export… writes: the pixels of each object in the labels, or its whole accepted "
-            "mask, with the\npixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO "
-            "and NPZ)"
-        )
-        self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
-        self._export = button(
-            "Export…",
-            "Export all objects of the target to a file for other programs",
-            self._on_export_clicked,
-        )
+        self.scope = ExportScope.ALL
+        """Which objects the user wants to export."""
+        self._export = button("Export…", "", self._on_export_clicked)
+        self._options = button("▾", "Which objects to export, and whether their masks overlap")
+        self._options.setFixedWidth(_ARROW_PX)
+        self._options.set_menu(self._build_menu())
         self._import = button(
             "Import…",
             "Add the objects of a file to the target; one Undo removes them all",
-            lambda: ask_for_file(self, "Import objects", names, self.import_requested),
+            lambda: self._on_import_clicked(names),
         )
         self._images = combo_box("The image in the file whose objects are imported")
         self._images.activated.connect(self._on_image_chosen)
         self._images.hide()
-        fill(self, form(("export", self._overlaps)), row(self._export, self._import), self._images)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        for widget, share in ((self._export, 1), (self._options, 0), (self._import, 1)):
+            buttons.addWidget(widget, share)
+        fill(self, self._images, buttons)
+        self._choose_scope(ExportScope.ALL)
+
+    def _build_menu(self) -> QMenu:
+        menu = QMenu(self)
+        group = QActionGroup(menu)
+        self.scopes: dict[ExportScope, QAction] = {}
+        for scope in ExportScope:
+            action = menu.addAction(f"Export {scope}")
+            action.setCheckable(True)
+            action.triggered.connect(lambda _, scope=scope: self._choose_scope(scope))
+            group.addAction(action)
+            self.scopes[scope] = action
+        menu.addSeparator()
+        self.overlapping = menu.addAction("Whole masks, overlapping")
+        self.overlapping.setCheckable(True)
+        self.overlapping.setToolTip(
+            "Write the whole accepted mask of each object, with the pixels that other objects have "
+            "taken (for COCO, GeoJSON, ROIs, YOLO and NPZ), rather than its pixels in the labels"
+        )
+        menu.setToolTipsVisible(True)
+        return menu
+
+    def _choose_scope(self, scope: ExportScope) -> None:
+        self.scope = scope
+        self.scopes[scope].setChecked(True)
+        texts = {ExportScope.SHOWN: "Export shown…", ExportScope.SELECTED: "Export selected…"}
+        self._export.setText(texts.get(scope, "Export…"))
+        self._export.setToolTip(f"Export {scope} of the target to a file for other programs")
 
     def show_busy(self, is_busy: bool) -> None:
         """Disable the buttons while a file is being written or read."""
@@ -84,8 +122,15 @@ class ExportRow(QWidget):
             name += " labels"
         path = path_with_suffix(self, name, file_format.suffixes)
         if path is not None:
-            overlapping = self._overlaps.currentText() == OVERLAPPING
+            overlapping = self.overlapping.isChecked()
             self.export_requested.emit(path, file_format.title, overlapping)
+
+    def _on_import_clicked(self, names: str) -> None:
+        folder = "" if self._last_folder is None else str(self._last_folder)
+        name, _ = QFileDialog.getOpenFileName(self, "Import objects", folder, names)
+        if name:
+            self._last_folder = Path(name).parent
+            self.import_requested.emit(Path(name))
 
 
 def _format_of(name: str, chosen: Format) -> Format:

@@ -1,63 +1,84 @@
-"""The image to annotate, and the progress of its embedding."""
+"""The image to annotate, and one line on the state of it and of the model."""
 
 import time
 from typing import Final
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGroupBox
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
-from napari_sam._qt.building import button, fill, progress_bar, row
+from napari_sam._qt.building import fill, keep_size, row
+from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam._qt.prefetch_row import PrefetchRow
-from napari_sam._qt.workarounds import FixedHeightLabel
+from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam._qt.prefetch_row import is_prefetching
+from napari_sam.catalogue.table import display_name
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.state import SessionState
 
 # Each change makes Qt recompose the whole window, on the processor cores that the embedding needs.
 _TICK_MS: Final = 500
+_SLOT_SIZE_PX: Final = (76, 22)
+_LINE_PX: Final = 3
+_SEPARATOR: Final = " · "
 
 
-class ImagePanel(QGroupBox):
-    """The image combo, the embedding's progress and button, and the prefetch row."""
+class ImagePanel(QWidget):
+    """The image combo, the buttons for what is set up once, and the status with its progress."""
 
     cancel_requested = Signal()
     embed_requested = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Image")
+        super().__init__()
         self.image_combo = LayerCombo("no image", "The image layer to annotate")
-        self.prefetch_row = PrefetchRow()
-        self._progress = progress_bar("The image is embedded once, in the background")
-        self._progress.setTextVisible(False)
-        self._progress.setFixedHeight(6)
-        self._button = button("Cancel", "", self._on_button_clicked)
-        self.convert = button(
-            "Convert to an image", "Replace the layer with an image of its pixels"
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.image_combo.setSizePolicy(policy)
+        self.appearance = FlatButton(
+            "",
+            "Image appearance for SAM: values and channels that the model sees",
+            icon="appearance",
         )
-        self.convert.hide()
+        self.model = FlatButton("", "Model, device and embeddings", icon="model")
+        self._status = PaintedLabel()
+        self._button = FlatButton("Cancel", "", self._on_button_clicked)
+        self.convert = FlatButton("Convert", "Replace the layer with an image of its pixels")
+        self._progress = QProgressBar(minimum=0, maximum=1000, textVisible=False)
+        self._progress.setFixedHeight(_LINE_PX)
+        self._progress.setStyleSheet("QProgressBar { border: 0px; margin: 0px; padding: 0px; }")
         self._convertible = ""
-        self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
         self._timer = QTimer(self, interval=_TICK_MS, timeout=self._show_progress)
-        status = row(self._status, self._button, stretch=self._status)
-        fill(self, self.image_combo, self.convert, status, self._progress, self.prefetch_row)
-        for widget in (self._button, self._progress):
-            # They are shown for a moment with each tile: the panels below must not jump.
-            policy = widget.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)
-            widget.setSizePolicy(policy)
+        image = row(self.image_combo, self.appearance, self.model, stretch=self.image_combo)
+        status = row(self._status, self._build_slot(), stretch=self._status)
+        fill(self, image, status, self._progress)
+        self.layout().setSpacing(4)
+        keep_size(self._progress)
+        self.convert.hide()
+        self.show_state(SessionState())
+
+    def _build_slot(self) -> QWidget:
+        """Make the place of the one button that is needed now; it never takes more or less room."""
+        slot = QWidget()
+        slot.setFixedSize(*_SLOT_SIZE_PX)
+        layout = QHBoxLayout(slot)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self._button, self.convert):
+            widget.setFixedHeight(_SLOT_SIZE_PX[1])
+            layout.addWidget(widget)
+        return slot
+
+    # What is shown -----------------------------------------------------------------------------
 
     def offer_conversion(self, name: str) -> None:
         """Offer to convert the layer of this name, which is not an image; "" hides the offer."""
         self._convertible = name
-        self.convert.setVisible(bool(name))
+        self._show_buttons()
         self._show_progress()
 
     def show_state(self, state: SessionState) -> None:
         """Show the progress of the image."""
         previous, self._state = self._state, state
-        self.prefetch_row.show_progress(state.prefetch)
         was_working = previous.is_working
         if state.phase is Phase.EMBEDDING and previous.phase is not Phase.EMBEDDING:
             self._started_s = time.monotonic()  # without the time to load the model
@@ -67,27 +88,39 @@ class ImagePanel(QGroupBox):
         elif was_working and not state.is_working:
             self._elapsed_s = time.monotonic() - self._started_s
             self._timer.stop()
-        self._button.setText("Cancel" if state.is_working else "Embed")
-        stop = "Stop embedding the image; your prompts are kept"
-        self._button.setToolTip(stop if state.is_working else "Embed the image")
-        self._progress.setVisible(state.is_working)
-        self._button.setVisible(state.is_working or state.can_embed)
+        self._show_buttons()
         if not (state.is_working and was_working):
             self._show_progress()
 
+    def _show_buttons(self) -> None:
+        state = self._state
+        self._button.setText("Cancel" if state.is_working else "Embed")
+        stop = "Stop embedding the image; your prompts are kept"
+        self._button.setToolTip(stop if state.is_working else "Embed the image")
+        is_needed = state.is_working or state.can_embed
+        self._button.setVisible(is_needed)
+        self.convert.setVisible(bool(self._convertible) and not is_needed)
+
     def _show_progress(self) -> None:
-        self._progress.setValue(round(self._state.progress * 100))
-        self._status.set_text(self._status_text())
+        state = self._state
+        is_prefetching_now = is_prefetching(state.prefetch) and not state.is_working
+        share = state.progress
+        if is_prefetching_now and state.prefetch is not None:
+            share = state.prefetch.done / max(1, state.prefetch.total)
+        self._progress.setVisible(state.is_working or is_prefetching_now)
+        self._progress.setValue(round(share * 1000))
+        self._status.set_text(self._status_text(), self._status_tooltip())
 
     def _status_text(self) -> str:
-        state, runtime = self._state, self._state.runtime
-        on_device = "" if runtime is None else f" on {runtime}"
+        state = self._state
         if state.is_working:
             elapsed_s = time.monotonic() - self._started_s
-            task = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
+            task = "Loading the model" if state.phase is Phase.LOADING else "Embedding"
             return f"{task} … {elapsed_s:.1f} s"
         if state.phase is Phase.READY:
-            return f"Ready (embedded in {self._elapsed_s:.1f} s{on_device})"
+            if is_prefetching(state.prefetch) and state.prefetch is not None:
+                return f"Ready{_SEPARATOR}{state.prefetch.summary}"
+            return _SEPARATOR.join(["Ready", self._tile_text(), self._model_name])
         if state.phase is Phase.CANCELLED:
             return "Embedding canceled"
         if state.phase is Phase.FAILED:
@@ -96,7 +129,22 @@ class ImagePanel(QGroupBox):
             return state.hint.partition(". ")[0]  # the rest is what to do
         if self._convertible:
             return f"'{self._convertible}' was opened as labels, not as an image"
-        return f"Model ready{on_device}" if runtime else "No image selected"
+        return _SEPARATOR.join(["No image", self._model_name]) if state.runtime else "No image"
+
+    def _tile_text(self) -> str:
+        side = self._state.tile_px
+        return "whole image" if side is None else f"tile {side:,} px"
+
+    @property
+    def _model_name(self) -> str:
+        return display_name(self._state.active_model.name)
+
+    def _status_tooltip(self) -> str:
+        state = self._state
+        if state.phase is not Phase.READY:
+            return ""
+        device = "" if state.runtime is None else f" on {state.runtime}"
+        return f"{self._status_text()}\nEmbedded in {self._elapsed_s:.1f} s{device}"
 
     def _on_button_clicked(self) -> None:
         if self._state.is_working:

@@ -1,102 +1,220 @@
-"""The candidates to choose from."""
+"""The candidates to choose from, as small pictures with their scores."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
-from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, fill, swatch
-from napari_sam._qt.workarounds import FixedHeightLabel
+from napari_sam._qt.building import ShortcutTexts
+from napari_sam._qt.colors import text_color
+from napari_sam._qt.first_run_strip import FirstRunStrip
+from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
 
-_ROW_HEIGHT_PX: Final = 24
-_SWATCH_PX: Final = 14
+PICTURE_SIZE_PX: Final = (72, 104)
+"""Height and width of a picture at its smallest."""
+_SCORE_PX: Final = 18
+_WIDEST_PX: Final = 168
+_FRAME_PX: Final = 2
+_FAINT: Final = 0.3
 
 
-class MaskPanel(QGroupBox):
-    """A row for each candidate, in the model's order, and why one is preselected."""
+class MaskButton(FlatButton):
+    """The picture of a candidate above its score, framed in its color if it is the chosen one."""
+
+    def __init__(self, number: int, color: str) -> None:
+        super().__init__("", color=QColor(color), checkable=True)
+        self.number, self._frame_color = number, QColor(color)
+        self._picture: QPixmap | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(PICTURE_SIZE_PX[0] + _SCORE_PX + 2 * _FRAME_PX)
+        self.setMaximumWidth(_WIDEST_PX)
+
+    def sizeHint(self) -> QSize:
+        """Have room for a picture."""
+        return QSize(PICTURE_SIZE_PX[1], self.minimumHeight())
+
+    def show_picture(self, pixels: NDArray[np.uint8] | None) -> None:
+        """Show (H, W, 3) pixels, or none."""
+        if pixels is None:
+            if self._picture is None:
+                return
+            self._picture = None
+        else:
+            height, width = pixels.shape[:2]
+            form = QImage.Format.Format_RGB888
+            image = QImage(np.ascontiguousarray(pixels).data, width, height, 3 * width, form)
+            self._picture = QPixmap.fromImage(image)
+        self.update()
+
+    def paint_background(self, painter: QPainter, box: QRectF) -> None:
+        """Paint the picture, or an empty place for it, and the frame."""
+        area = box.adjusted(_FRAME_PX, _FRAME_PX, -_FRAME_PX, -_FRAME_PX - _SCORE_PX)
+        clip = QPainterPath()
+        clip.addRoundedRect(area, 3, 3)
+        painter.fillPath(clip, text_color(self, self.shade if self.isEnabled() else 0.05))
+        if self._picture is not None:
+            painter.save()
+            painter.setClipPath(clip)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawPixmap(area, self._picture, self._covering(area))
+            painter.restore()
+        if self.isChecked():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(self._frame_color, _FRAME_PX))
+            painter.drawRoundedRect(area.adjusted(-1, -1, 1, 1), 4, 4)
+
+    def _covering(self, area: QRectF) -> QRectF:
+        """Return the middle of the picture that has the proportions of an area."""
+        assert self._picture is not None
+        picture = QRectF(self._picture.rect())
+        part = QRectF(0, 0, area.width(), area.height())
+        scale = min(picture.width() / area.width(), picture.height() / area.height())
+        part.setSize(part.size() * scale)
+        part.moveCenter(picture.center())
+        return part
+
+    def paint_content(self, painter: QPainter, box: QRectF) -> None:
+        """Paint the score below, or the number of the mask to come in the middle."""
+        is_empty = self._picture is None and not self.text()
+        painter.setPen(text_color(self, _FAINT if is_empty else 1.0))
+        if is_empty:
+            area = box.adjusted(0, 0, 0, -_SCORE_PX)
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, str(self.number + 1))
+            return
+        font = self.font()
+        font.setBold(self.isChecked())
+        painter.setFont(font)
+        below = QRectF(box.left(), box.bottom() - _SCORE_PX, box.width(), _SCORE_PX)
+        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.text())
+
+
+class MaskPanel(QWidget):
+    """A picture for each candidate, in the model's order, and why one is preselected."""
 
     candidate_requested = Signal(int)
 
     def __init__(self, colors: tuple[str, ...]) -> None:
-        super().__init__("Masks")
-        self._rows = QListWidget()
+        super().__init__()
         self.texts = ShortcutTexts()
-        self.texts.add(
-            self._rows.setToolTip,
-            "The masks to choose from, with scores: how well each one fits, as the model "
-            "estimates (predicted IoU)",
-            "next",
-            "{} shows the next mask",
-        )
-        self._rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
-        self._rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._key = ""
+        self.texts.add_key(self._set_key, "next")
         self._colors = colors
-        self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
-        self._reason = FixedHeightLabel(min_lines=2)
-        fill(self, self._rows, self._reason)
+        self.first_run = FirstRunStrip()
+        self._buttons: list[MaskButton] = []
+        masks = QWidget()
+        self._row = QHBoxLayout(masks)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(8)
+        self._row.addStretch(0)
+        # In one place: the steps of a first run make room for the masks and the other way round.
+        self._places = QStackedLayout()
+        self._places.setSizeConstraint(QStackedLayout.SizeConstraint.SetNoConstraint)
+        for widget in (masks, self.first_run):
+            self._places.addWidget(widget)
+        self._reason = PaintedLabel(opacity=0.8)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(self._places)
+        layout.addWidget(self._reason)
+        self._is_first_run = False
         self._shown: tuple[Candidates | None, int | None, int] | None = None
         self.show_state(SessionState())
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """The color of each candidate, as many as there are buttons."""
+        return tuple(self._colors[n % len(self._colors)] for n in range(len(self._buttons)))
+
+    def _set_key(self, key: str) -> None:
+        self._key = key
+        self._shown = None
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and the chosen one."""
         candidates, count = state.candidates, state.spec.candidate_count
         if self._shown == (candidates, state.chosen, count):  # candidates compare by identity
             return
+        is_other = self._shown is None or self._shown[0] is not candidates
         self._shown = candidates, state.chosen, count
-        self._set_row_count(count)
+        self._set_count(count)
         scores = () if candidates is None else candidates.iou_predictions
-        with QSignalBlocker(self._rows):
-            for row in range(self._rows.count()):
-                item = self._rows.item(row)
-                score = f"score {min(scores[row], 1):.2f}" if row < len(scores) else "-"
-                item.setText(f"Mask {row + 1}    {score}")
-                item.setToolTip("" if candidates is None else _ranking_text(candidates, row))
-            self._rows.setEnabled(bool(scores))
-            self._rows.setCurrentRow(-1 if state.chosen is None else state.chosen)
+        for number, button in enumerate(self._buttons):
+            has_mask = number < len(scores)
+            button.setText(f"{min(scores[number], 1):.2f}" if has_mask else "")
+            button.setEnabled(has_mask)
+            button.setChecked(number == state.chosen)
+            button.setToolTip(self._tooltip(candidates, number))
+            if is_other and candidates is None:
+                button.show_picture(None)
         self._show_reason(state)
+        self._show_place()
 
-    def _set_row_count(self, count: int) -> None:
-        rows = self._rows
-        if rows.count() == count:
+    def show_pictures(self, candidates: Candidates, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        """Show the pictures of these candidates, if they are still the ones to choose from."""
+        if self._shown is not None and self._shown[0] is candidates:
+            for button, picture in zip(self._buttons, pictures, strict=False):
+                button.show_picture(picture)
+
+    def show_first_run(self, is_on: bool) -> None:
+        """Show the steps of a first run while there are no masks, or never again."""
+        self._is_first_run = is_on
+        self._show_place()
+
+    def _show_place(self) -> None:
+        has_masks = self._shown is not None and self._shown[0] is not None
+        index = 1 if self._is_first_run and not has_masks else 0
+        if index != self._places.currentIndex():
+            self._places.setCurrentIndex(index)
+
+    def _set_count(self, count: int) -> None:
+        if len(self._buttons) == count:
             return
-        with QSignalBlocker(rows):
-            rows.clear()
-            for row in range(count):
-                color = self._colors[row % len(self._colors)]
-                item = QListWidgetItem(swatch(color, _SWATCH_PX), "")
-                item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
-                rows.addItem(item)
-            rows.setFixedHeight(count * _ROW_HEIGHT_PX + 2 * rows.frameWidth() + 4)
+        for button in self._buttons:
+            button.setParent(None)
+            button.deleteLater()
+        self._buttons = []
+        for number in range(count):
+            button = MaskButton(number, self._colors[number % len(self._colors)])
+            button.clicked.connect(lambda _, number=number: self._on_clicked(number))
+            self._row.insertWidget(number, button, 1)
+            self._buttons.append(button)
 
     def _show_reason(self, state: SessionState) -> None:
         candidates, chosen = state.candidates, state.chosen
         if candidates is None or candidates.ranking is None or chosen is None:
             self._reason.set_text("")
-            self._reason.setToolTip("")
             return
         best = f"Mask {candidates.best + 1}: {candidates.ranking.reason}"
         if chosen == candidates.best:
-            self._reason.set_text(best)
+            text = best
         elif chosen == state.reedited_choice:
-            self._reason.set_text(f"Mask {chosen + 1}: the mask you accepted before")
+            text = f"Mask {chosen + 1}: the mask you accepted before"
         else:
-            self._reason.set_text(f"Mask {chosen + 1}: your choice")
-        self._reason.setToolTip(f"Preselected: {best}")
+            text = f"Mask {chosen + 1}: your choice"
+        self._reason.set_text(text, f"Preselected: {best}")
 
-    def _on_rows_current_row_changed(self, row: int) -> None:
-        if row >= 0:
-            self.candidate_requested.emit(row)
+    def _tooltip(self, candidates: Candidates | None, number: int) -> str:
+        """Return what the candidate of a number is ranked by."""
+        more = f" ({self._key} shows the next mask)" if self._key else ""
+        if candidates is None or candidates.ranking is None or number >= len(candidates):
+            return f"Mask {number + 1}{more}"
+        features = candidates.ranking.features
+        return (
+            f"Mask {number + 1}: score {features.iou_predictions[number]:.2f}, "
+            f"stability {features.stability_score[number]:.2f}, "
+            f"about {features.area_px[number]:,.0f} pixels{more}\n"
+            "The score says how well the mask fits, as the model estimates (predicted IoU)."
+        )
 
-
-def _ranking_text(candidates: Candidates, row: int) -> str:
-    """Return what the candidate of a row is ranked by; empty without one."""
-    if candidates.ranking is None or row >= len(candidates):
-        return ""
-    features = candidates.ranking.features
-    return (
-        f"score {features.iou_predictions[row]:.2f}, "
-        f"stability {features.stability_score[row]:.2f}, "
-        f"about {features.area_px[row]:,.0f} pixels"
-    )
+    def _on_clicked(self, number: int) -> None:
+        for button in self._buttons:  # until the session says so
+            button.setChecked(button.number == number)
+        self.candidate_requested.emit(number)

@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
-from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam.session.micro_sam.imported import ImportPhase, ImportState
 from napari_sam.session.state import SessionState
 

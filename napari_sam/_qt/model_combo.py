@@ -8,6 +8,7 @@ from qtpy.QtGui import QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTreeView
 
 from napari_sam.catalogue.offers import Offer
+from napari_sam.catalogue.table import display_name
 
 _COLUMNS: Final = ("Model", "Size", "On disk", "License", "Good for")
 _COLUMN_MARGIN_PX: Final = 24
@@ -50,7 +51,7 @@ class ModelCombo(QComboBox):
                 self.offers = tuple(offers)
                 self._table.removeRows(0, self._table.rowCount())
                 for offer in offers:
-                    self._table.appendRow([_item(text) for text in offer.cells])
+                    self._table.appendRow(_items(offer))
             self.setCurrentIndex(rows[0] if rows else -1)
 
     def showPopup(self) -> None:
@@ -59,6 +60,11 @@ class ModelCombo(QComboBox):
         width = sum(self._view.sizeHintForColumn(column) for column in range(len(_COLUMNS)))
         self._view.setMinimumWidth(width + len(_COLUMNS) * _COLUMN_MARGIN_PX)
         super().showPopup()
+
+
+def _items(offer: Offer) -> list[QStandardItem]:
+    name, *details = offer.cells
+    return [_item(display_name(name)), *map(_item, details)]
 
 
 def _item(text: str) -> QStandardItem:

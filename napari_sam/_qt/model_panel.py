@@ -8,11 +8,11 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QWidget
 
 from napari_sam._qt.building import button, combo_box, fill, progress_bar, row
-from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.file_names import ask_for_file
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue.offers import Offer
-from napari_sam.catalogue.table import BUNDLED, PublishedModel
+from napari_sam.catalogue.table import BUNDLED, PublishedModel, display_name
 from napari_sam.session.models.fetching import FetchState
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.state import SessionState
@@ -20,7 +20,7 @@ from napari_sam.session.state import SessionState
 _FILES: Final = "Checkpoints (*.pth *.pt *.safetensors *.bin *.index.json);;All files (*)"
 
 
-class ModelPanel(CollapsibleSection):
+class ModelPanel(QWidget):
     """The model picker, its download, and the choice of device and precision.
 
     The combo shows what the user picked, also before it is in use; the title, what is in use.
@@ -31,8 +31,7 @@ class ModelPanel(CollapsibleSection):
     file_requested = Signal(Path)
 
     def __init__(self, *below: QWidget) -> None:
-        contents = QWidget()
-        super().__init__(contents, "Choose the model and the device it runs on")
+        super().__init__()
         self.combo = ModelCombo()
         self.combo.activated.connect(self._on_combo_activated)
         self._description = ElidingLabel()
@@ -53,7 +52,8 @@ class ModelPanel(CollapsibleSection):
         download = row(self._progress, self.cancel, stretch=self._progress)
         device = row(QLabel("device"), self.device, self.exact, stretch=self.device)
         choice = (self.combo, self._description, self._download, self._task, download, self._open)
-        fill(contents, *choice, device, *below)
+        fill(self, *choice, device, *below)
+        self.layout().addStretch(1)
         self._state = SessionState()
         self._fetch = FetchState()
         self._show_runtime()
@@ -99,7 +99,8 @@ class ModelPanel(CollapsibleSection):
         state = self._state
         offer = _offer_of(state.active_model, self.combo.offers)
         device = "" if state.runtime is None else f" on {state.runtime}"
-        self.set_title(f"Model: {state.active_model.name if offer is None else offer.name}{device}")
+        name = state.active_model.name if offer is None else offer.name
+        self.setWindowTitle(f"Model: {display_name(name)}{device}")
 
     def _show_runtime(self) -> None:
         state, runtime = self._state, self._state.runtime
@@ -148,10 +149,11 @@ class ModelPanel(CollapsibleSection):
         fetch = self._fetch
         if fetch.downloading is not None:
             task = "Requesting" if fetch.fraction is None else "Downloading"
-            return f"{task} {fetch.downloading.name} …"
+            return f"{task} {display_name(fetch.downloading.name)} …"
         if fetch.checking is not None:
-            return f"Checking {fetch.checking.name} …"
-        return f"Checking {self._state.requested_model.name} …" if self._state.is_checking else ""
+            return f"Checking {display_name(fetch.checking.name)} …"
+        requested = display_name(self._state.requested_model.name)
+        return f"Checking {requested} …" if self._state.is_checking else ""
 
     # What the user does ---------------------------------------------------------------------
 

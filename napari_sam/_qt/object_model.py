@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 from qtpy.QtGui import QColor
 
 from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, REVIEWED, PlaneAxes
@@ -24,8 +24,8 @@ class ObjectModel(QAbstractTableModel):
     change_requested = Signal(list, str, object)
     """label_ids, the field ("class_name", "reviewed", "note"), and its new value."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._records: dict[int, ObjectRecord] = {}
         self.shown: list[int] = []
         """The label_ids, row by row."""
@@ -46,6 +46,8 @@ class ObjectModel(QAbstractTableModel):
 
     def highlight(self, label_id: int | None) -> None:
         """Mark the row of an object; None: no row."""
+        if label_id == self._highlighted:
+            return
         changed, self._highlighted = (self._highlighted, label_id), label_id
         for row in [self.rows[label_id] for label_id in changed if label_id in self.rows]:
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))

@@ -1,36 +1,36 @@
-"""The target of accepted objects."""
+"""What becomes of the shown mask: accept it, or begin again."""
 
-from qtpy.QtWidgets import QGroupBox
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, form, row
-from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam.session.objects.edits import Overlap
+from napari_sam._qt.building import ShortcutTexts
+from napari_sam._qt.flat_button import FlatButton
 from napari_sam.session.state import SessionState
 
+_HEIGHT_PX = 32
 
-class ObjectPanel(QGroupBox):
-    """The target combo, and the buttons to accept, undo and redo."""
+
+class ObjectPanel(QWidget):
+    """The buttons to accept, clear, undo and redo."""
 
     def __init__(self) -> None:
-        super().__init__("Objects")
-        self.target_combo = LayerCombo(
-            "new labels layer", "The Labels layer that accepted objects are written to"
-        )
-        self.overlap_combo = combo_box(
-            "Where a new mask overlaps existing objects, they keep their pixels,\nthey "
-            "lose their pixels, or the mask is refused"
-        )
-        self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
+        super().__init__()
         self.texts = ShortcutTexts()
-        self.accept = button("", "")
-        self.undo = button("Undo", "")
-        self.redo = button("Redo", "")
-        self.texts.add(self.undo.setToolTip, "Undo the last change of prompts or objects", "undo")
-        self.texts.add(self.redo.setToolTip, "Redo the last undone step", "redo")
-        buttons = row(self.accept, self.undo, self.redo)
-        buttons.setStretch(0, 2)
-        choices = form(("write to", self.target_combo), ("overlaps", self.overlap_combo))
-        fill(self, choices, buttons)
+        self.accept = FlatButton(is_primary=True)
+        self.clear = FlatButton("Clear")
+        self.undo = FlatButton("", icon="undo")
+        self.redo = FlatButton("", icon="redo")
+        for widget, tooltip, command in (
+            (self.clear, "Remove the prompts of this object", "clear"),
+            (self.undo, "Undo the last change of prompts or objects", "undo"),
+            (self.redo, "Redo the last undone step", "redo"),
+        ):
+            self.texts.add(widget.setToolTip, tooltip, command)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for widget, share in ((self.accept, 5), (self.clear, 2), (self.undo, 1), (self.redo, 1)):
+            widget.setFixedHeight(_HEIGHT_PX)
+            layout.addWidget(widget, share)
         self.show_state(SessionState())
 
     def show_state(self, state: SessionState) -> None:
@@ -42,5 +42,6 @@ class ObjectPanel(QGroupBox):
         self.texts.add(self.accept.setText, text, "accept")
         self.accept.setToolTip(tooltip)
         self.accept.setEnabled(state.can_accept)
+        self.clear.setEnabled(not state.prompts.is_empty)
         self.undo.setEnabled(state.can_undo)
         self.redo.setEnabled(state.can_redo)

@@ -1,6 +1,7 @@
 """The table of objects: sorting, filtering, and changes of the selected objects."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
@@ -13,6 +14,9 @@ from napari_sam._qt.object_columns import NOTE, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
 from napari_sam.session.objects.records import ObjectRecord
+
+_ROW_PX: Final = 24
+_LEAST_HEIGHT_PX: Final = 96
 
 
 class ObjectTable(QWidget):
@@ -32,7 +36,7 @@ class ObjectTable(QWidget):
         self._keys: Mapping[KeyBinding, str] = {}
         self._colors: dict[str, str] = {}
         self.texts = ShortcutTexts()
-        self.model = ObjectModel()
+        self.model = ObjectModel(self)
         self.model.change_requested.connect(self._on_cell_changed)
         self._is_stepping = False
         self.view = self._build_view()
@@ -49,10 +53,11 @@ class ObjectTable(QWidget):
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(_ROW_PX)
         view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         # Only visible rows are measured, not thousands of others.
         view.horizontalHeader().setResizeContentsPrecision(0)
-        view.setMinimumHeight(160)
+        view.setMinimumHeight(_LEAST_HEIGHT_PX)
         return view
 
     def _build_top(self) -> QLayout:
@@ -102,6 +107,13 @@ class ObjectTable(QWidget):
     def set_keys(self, keys: Mapping[KeyBinding, str]) -> None:
         """Set the commands to request by keys while the table has the focus."""
         self._keys = keys
+
+    def add_foot(self, *widgets: QWidget) -> None:
+        """Add widgets side by side below the buttons."""
+        foot = row(*widgets, stretch=widgets[0])
+        for widget in widgets:
+            foot.setAlignment(widget, Qt.AlignmentFlag.AlignBottom)
+        self.layout().addLayout(foot)
 
     def highlight(self, label_id: int | None) -> None:
         """Mark the row of the object under the cursor; the selection stays."""

@@ -7,6 +7,11 @@ from napari_sam._qt.building import button, check_box, fill, progress_bar, row
 from napari_sam.session.prefetch.queue import PrefetchState
 
 
+def is_prefetching(state: PrefetchState | None) -> bool:
+    """Whether slices are being embedded."""
+    return state is not None and not state.is_over
+
+
 class PrefetchRow(QWidget):
     """The button to embed all slices of a stack, and the progress of that.
 
@@ -68,7 +73,7 @@ class PrefetchRow(QWidget):
 
     @property
     def _is_running(self) -> bool:
-        return self._state is not None and not self._state.is_over
+        return is_prefetching(self._state)
 
     def _update_visibility(self) -> None:
         self.setVisible(self._count > 1 or self._is_running)

@@ -1,118 +1,154 @@
-"""The prompts: points, boxes and other shapes."""
+"""The tools that draw prompts, their polarity, and what happens on a click."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGroupBox, QLayout, QPushButton, QRadioButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, form, row
-from napari_sam._qt.collapsible import CollapsibleSection
-from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.building import ShortcutTexts, check_box, fill
+from napari_sam._qt.colors import BACKGROUND_COLOR, FOREGROUND_COLOR
+from napari_sam._qt.flat_button import FlatButton
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
-from napari_sam.session.state import SessionState
+from napari_sam.session.state import NO_IMAGE_HINT, SessionState
 
-_SHAPES: Final = (
-    ("ellipse", "Drag an ellipse around the object; the mask ends at its outline"),
-    (
-        "polygon",
-        "Click the corners of an outline and double-click to finish; the mask ends at the outline",
+_TOOL_HEIGHT_PX: Final = 32
+_WIDEST_TOOL_PX: Final = 48
+_SPACING_PX: Final = 4
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What draws a kind of prompt."""
+
+    name: str  # of the shape; "points" for clicks
+    title: str
+    help: str  # what to do with it
+    hint: str  # what to do next
+
+
+TOOLS: Final = (
+    Tool(
+        "points",
+        "Point",
+        "Click on the object; the masks are updated with each click",
+        "Click on an object.",
     ),
-    ("lasso", "Draw an outline with the mouse button pressed; the mask ends at the outline"),
-    ("scribble", "Scribble on the object or, as background, on what does not belong to it"),
-    ("line", "Drag a line along the object or, as background, along what does not belong to it"),
+    Tool("rectangle", "Box", "Drag a box around the object", "Drag a box around an object."),
+    Tool(
+        "lasso",
+        "Lasso",
+        "Draw an outline with the mouse button pressed; the mask ends at the outline",
+        "Draw an outline around an object with the mouse button pressed.",
+    ),
+    Tool(
+        "polygon",
+        "Polygon",
+        "Click the corners of an outline and double-click to finish; the mask ends at the outline",
+        "Click the corners of an outline around an object, then double-click.",
+    ),
+    Tool(
+        "ellipse",
+        "Ellipse",
+        "Drag an ellipse around the object; the mask ends at its outline",
+        "Drag an ellipse around an object.",
+    ),
+    Tool(
+        "scribble",
+        "Scribble",
+        "Scribble on the object or, as background, on what does not belong to it",
+        "Scribble on an object.",
+    ),
+    Tool(
+        "line",
+        "Line",
+        "Drag a line along the object or, as background, along what does not belong to it",
+        "Drag a line along an object.",
+    ),
 )
-
-
-TOOL_HINTS: Final = {
-    "points": "Click on an object.",
-    "rectangle": "Drag a rectangle around an object.",
-    "ellipse": "Drag an ellipse around an object.",
-    "polygon": "Click the corners of an outline around an object, then double-click.",
-    "lasso": "Draw an outline around an object with the mouse button pressed.",
-    "scribble": "Scribble on an object.",
-    "line": "Drag a line along an object.",
-}
+TOOL_HINTS: Final = {tool.name: tool.hint for tool in TOOLS}
 """What to do next, by the tool in use."""
 
 
-class PromptPanel(QGroupBox):
-    """Buttons for points and shapes, the polarity of the next click, and options."""
+class PromptPanel(QWidget):
+    """A button for each tool, the polarity of the next prompt, and two check boxes."""
 
+    points_requested = Signal()
     shape_requested = Signal(str)
     """The shape to draw: rectangle, ellipse, polygon, lasso, scribble or line."""
     polarity_requested = Signal(int)
 
     def __init__(self) -> None:
-        super().__init__("Prompts")
+        super().__init__()
         self.texts = ShortcutTexts()
         tooltip = "While you move the mouse, show the mask that a click there would give"
         self.hover = check_box("", tooltip)
-        self.texts.add(self.hover.setText, "preview under the cursor", "hover")
+        self.texts.add(self.hover.setText, "preview", "hover")
         self.accept_on_click = check_box(
-            "accept on click",
+            "accept at once",
             "For easy images: accept the preselected mask with an object's first click or shape;"
             "\none Undo takes back both",
         )
-        tools = self._build_tools()
-        shapes = row(*(self._shape_button(*shape) for shape in _SHAPES))
-        for tool in self._tools.values():
-            tool.setCheckable(True)
-        how = self._build_polarity(), self.hover, self.accept_on_click
-        fill(self, tools, shapes, *how, self._build_options())
+        self._has_image: bool | None = None
+        tools = QHBoxLayout()
+        tools.setSpacing(_SPACING_PX)
+        self._tools = {tool.name: self._build_tool(tool) for tool in TOOLS}
+        self._foreground = self._build_polarity("plus", FOREGROUND)
+        self._background = self._build_polarity("minus", BACKGROUND)
+        for button in self._tools.values():
+            tools.addWidget(button, 1)
+        tools.addSpacing(2 * _SPACING_PX)
+        for button in (self._foreground, self._background):
+            tools.addWidget(button, 1)
+        tools.addStretch(0)
+        choices = QHBoxLayout()
+        choices.setSpacing(16)
+        for box in (self.accept_on_click, self.hover):
+            choices.addWidget(box)
+        choices.addStretch(1)
+        fill(self, tools, choices)
+        self.layout().setSpacing(8)
         self.show_polarity(FOREGROUND)
+        self.show_state(SessionState())
 
-    def _build_tools(self) -> QLayout:
-        self.points = button(
-            "Click points",
-            "Click on the object in the image; the masks are updated with each click",
+    def _build_tool(self, tool: Tool) -> FlatButton:
+        button = self._build_button(tool.name)
+        command = f"tool_{tool.name}"
+        self.texts.add(button.setToolTip, f"{tool.title}: {tool.help}", command)
+        self.texts.add_key(button.set_key, command)
+        button.clicked.connect(lambda: self._on_tool_clicked(tool.name))
+        return button
+
+    def _build_polarity(self, icon: str, label: int) -> FlatButton:
+        color = FOREGROUND_COLOR if label == FOREGROUND else BACKGROUND_COLOR
+        button = self._build_button(icon, color=color)
+        meaning = (
+            "Add: the next prompt marks what belongs to the object"
+            if label == FOREGROUND
+            else "Remove: the next prompt marks what does not belong to the object"
         )
-        box = button(
-            "Draw box",
-            "Drag a rectangle around the object",
-            lambda: self.shape_requested.emit("rectangle"),
-        )
-        self._tools = {"points": self.points, "rectangle": box}
-        self.clear = button("Clear", "")
-        self.texts.add(self.clear.setToolTip, "Remove the prompts of this object", "clear")
-        return row(self.points, box, self.clear)
+        self.texts.add(button.setToolTip, meaning, "flip", "{} switches")
+        button.clicked.connect(lambda: self._on_polarity_clicked(label))
+        return button
 
-    def _shape_button(self, shape: str, tooltip: str) -> QPushButton:
-        tool = button(shape.capitalize(), tooltip, lambda: self.shape_requested.emit(shape))
-        # As wide as the word: five in a row must not widen the dock.
-        tool.setStyleSheet("padding-left: 2px; padding-right: 2px;")
-        self._tools[shape] = tool
-        return tool
+    @staticmethod
+    def _build_button(icon: str, **options: object) -> FlatButton:
+        button = FlatButton("", icon=icon, checkable=True, **options)  # type: ignore[arg-type]
+        button.setFixedHeight(_TOOL_HEIGHT_PX)
+        button.setMaximumWidth(_WIDEST_TOOL_PX)
+        return button
 
-    def _build_polarity(self) -> QLayout:
-        self._foreground = QRadioButton("foreground")
-        self._background = QRadioButton("background")
-        for radio, label, meaning in (
-            (self._foreground, FOREGROUND, "belongs to the object"),
-            (self._background, BACKGROUND, "does not belong to the object"),
-        ):
-            text = f"The next click or scribble marks what {meaning}"
-            self.texts.add(radio.setToolTip, text, "flip", "{} switches")
-            radio.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
-        return row(self._foreground, self._background)
-
-    def _build_options(self) -> CollapsibleSection:
-        tooltip = "Read prompts from your own {} layer, which is never changed"
-        self.points_combo = LayerCombo("SAM points", tooltip.format("Points"))
-        self.boxes_combo = LayerCombo("SAM boxes", tooltip.format("Shapes"))
-        self.feedback = check_box(
-            "refine the previous mask",
-            "Each click corrects the shown mask instead of starting from scratch",
-            checked=True,
-        )
-        contents = QWidget()
-        layers = (("points", self.points_combo), ("boxes", self.boxes_combo))
-        form(*layers, (self.feedback,), parent=contents)
-        about = "The layers that prompts are read from"
-        return CollapsibleSection(contents, about, "Prompt layers and options")
+    # What is shown -----------------------------------------------------------------------------
 
     def show_state(self, state: SessionState) -> None:
-        """Enable *Clear* if there are prompts."""
-        self.clear.setEnabled(not state.prompts.is_empty)
+        """Enable the tools if there is an image to use them on."""
+        if state.has_image == self._has_image:
+            return
+        self._has_image = state.has_image
+        for widget in (*self._tools.values(), self._foreground, self._background):
+            widget.setEnabled(state.has_image)
+        # A disabled button shows the tooltip of what is around it where it has none of its own.
+        self.setToolTip("" if state.has_image else NO_IMAGE_HINT)
 
     def show_tool(self, name: str) -> None:
         """Show which tool is in use; "": none."""
@@ -127,3 +163,16 @@ class PromptPanel(QGroupBox):
         """Show the point label of the next click."""
         self._foreground.setChecked(label == FOREGROUND)
         self._background.setChecked(label == BACKGROUND)
+
+    # What is asked for ---------------------------------------------------------------------------
+
+    def _on_tool_clicked(self, name: str) -> None:
+        self._tools[name].setChecked(True)  # a second press does not put it away
+        if name == "points":
+            self.points_requested.emit()
+        else:
+            self.shape_requested.emit(name)
+
+    def _on_polarity_clicked(self, label: int) -> None:
+        self.show_polarity(label)
+        self.polarity_requested.emit(label)

@@ -3,14 +3,18 @@
 from datetime import datetime
 from typing import Final
 
-from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtCore import QEvent, QObject, QRect, Signal
+from qtpy.QtGui import QPainter, QPaintEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, rest_timer, row
-from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.colors import Severity, base_color, text_color
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam.session.journal.files import JournalSummary
 
 _DISCARD: Final = "Discard"
+_MARGIN_PX: Final = 12
+_EDGE_PX: Final = 4
 _CONFIRM_MS: Final = 5000
 """How long the second press is awaited."""
 
@@ -34,6 +38,7 @@ class RestoreRow(QWidget):
         self._discard.installEventFilter(self)
         self._confirm_timer = rest_timer(self, _CONFIRM_MS, lambda: self._ask_again(False))
         fill(self, self._text, row(self._progress, self.restore, self._discard))
+        self.layout().setContentsMargins(_MARGIN_PX, 8, _MARGIN_PX, 8)
         self.show_offer(())
 
     def show_offer(self, journals: tuple[JournalSummary, ...]) -> None:
@@ -68,6 +73,13 @@ class RestoreRow(QWidget):
         self._progress.setVisible(is_working)
         self.restore.setVisible(not is_working)
         self._discard.setVisible(not is_working)
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        """Paint a ground of its own, as it lies over other widgets."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), base_color(self))
+        painter.fillRect(self.rect(), text_color(self, 0.12))
+        painter.fillRect(QRect(0, 0, _EDGE_PX, self.height()), Severity.WARNING.color)
 
     def _ask_again(self, is_asked: bool) -> None:
         self._discard.setText("Really discard" if is_asked else _DISCARD)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
-from napari_sam._qt.building import button, fill, progress_bar, row
+from napari_sam._qt.building import button, fill, keep_size, progress_bar
 from napari_sam._qt.file_names import ask_for_file, path_with_suffix, suggested_path
 from napari_sam.session.journal.session_file import SESSION_SUFFIX
 
+_LINE_PX = 3
 _FILTER = f"Sessions (*{SESSION_SUFFIX})"
 
 
@@ -23,21 +24,27 @@ class SessionFileRow(QWidget):
         super().__init__()
         self._suggest = suggest
         self._last_folder: Path | None = None
-        self._save = button(
-            "Save session…",
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self._save = menu.addAction("Save session…", self._on_save_clicked)
+        self._save.setToolTip(
             "Save all objects with prompts, classes and notes, and the unfinished object, to one "
             "file.\nAnyone with a copy of the image can continue the session, even on another "
-            "computer.",
-            self._on_save_clicked,
+            "computer."
         )
-        self._open = button(
-            "Open session…",
+        self._open = menu.addAction("Open session…", self._on_open_clicked)
+        self._open.setToolTip(
             "Continue a session in a new labels layer. The image is taken from the open layers, "
-            "from the folder\nof the session file or, if you agree, from its old path.",
-            lambda: ask_for_file(self, "Open session", _FILTER, self.open_requested),
+            "from the folder\nof the session file or, if you agree, from its old path."
         )
+        session = button("Session", "Save everything to one file, or open such a file")
+        session.set_menu(menu)
         self._progress = progress_bar("You can keep working meanwhile")
-        fill(self, row(self._save, self._open), self._progress)
+        self._progress.setTextVisible(False)
+        self._progress.setFixedHeight(_LINE_PX)
+        fill(self, self._progress, session)
+        self.layout().setSpacing(0)
+        keep_size(self._progress)
         self.show_busy(False)
 
     def may_open(self, image: Path) -> bool:
@@ -59,6 +66,9 @@ class SessionFileRow(QWidget):
     def show_progress(self, fraction: float) -> None:
         """Show the progress."""
         self._progress.setValue(round(100 * fraction))
+
+    def _on_open_clicked(self) -> None:
+        ask_for_file(self, "Open session", _FILTER, self.open_requested)
 
     def _on_save_clicked(self) -> None:
         start = suggested_path(self._suggest(), self._last_folder)

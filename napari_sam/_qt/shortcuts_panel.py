@@ -39,6 +39,7 @@ class ShortcutRow:
     command: str = ""  # "" if the shortcut cannot be changed
     remark: str = ""  # its tooltip
     is_changed: bool = False  # whether it differs from the default
+    summary: tuple[str, str] | None = None  # key and help of the line that stands for many
 
 
 class ShortcutsPanel(QDialog):
@@ -62,8 +63,6 @@ class ShortcutsPanel(QDialog):
             "Remove key", "Leave this action without a shortcut", lambda: self._ask(None)
         )
         self.reset = button("Reset all", "Restore the default shortcuts")
-        for widget in (self._change, self._none, self.reset):
-            widget.setAutoDefault(False)
         layout = QVBoxLayout(self)
         layout.addWidget(self.rows, 1)
         layout.addWidget(self._note)
@@ -94,11 +93,27 @@ class ShortcutsPanel(QDialog):
             item.setData(_KEY, _COMMAND, shortcut.command)
             for column in (_KEY, _HELP):
                 item.setToolTip(column, shortcut.remark)
-            groups[shortcut.group].addChild(item)
+            parent = self._parent_of(groups[shortcut.group], shortcut)
+            parent.addChild(item)
             if shortcut.command and shortcut.command == selected:
                 self.rows.setCurrentItem(item)
+            if shortcut.command == selected or shortcut.is_changed:
+                parent.setExpanded(True)
         self._leave_room(groups)
         self.reset.setEnabled(any(shortcut.is_changed for shortcut in rows))
+
+    @staticmethod
+    def _parent_of(group: QTreeWidgetItem, shortcut: ShortcutRow) -> QTreeWidgetItem:
+        """Return what a shortcut is listed under: its group, or the line that stands for many."""
+        if shortcut.summary is None:
+            return group
+        last = group.child(group.childCount() - 1)
+        texts = list(shortcut.summary)
+        if last is None or [last.text(_KEY), last.text(_HELP)] != texts:
+            last = QTreeWidgetItem(texts)
+            last.setToolTip(_HELP, "Double-click to list them one by one")
+            group.addChild(last)
+        return last
 
     def _leave_room(self, headings: Iterable[str]) -> None:
         """Keep the window wide enough for the headings; other lines can be scrolled."""
@@ -107,6 +122,11 @@ class ShortcutsPanel(QDialog):
         longest = max(map(QFontMetrics(font).horizontalAdvance, headings), default=0)
         bar = self.rows.verticalScrollBar().sizeHint().width()
         self.rows.setMinimumWidth(longest + bar + _AROUND_HEADING_PX)
+
+    def refuse(self, reason: str) -> None:
+        """Say why a key was not taken, and wait for another one."""
+        self._command_to_change = self._current
+        self.show_note(f"{reason} Press another key, or Esc to keep the current one.")
 
     def show_note(self, text: str) -> None:
         """Show what came of the last change; "": the instructions."""

@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtGui import QCursor, QResizeEvent, QShowEvent
+from qtpy.QtGui import QCursor, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QLabel,
     QLineEdit,
     QMainWindow,
@@ -22,7 +23,6 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QScrollArea,
     QScrollBar,
-    QSizePolicy,
     QTextEdit,
     QVBoxLayout,
     QWidget,
@@ -41,55 +41,6 @@ _SCROLL_BAR_MARGIN_PX: Final = 4
 """What napari's themes put around a scroll bar, beyond its size hint."""
 _STATUS_BAR_MS: Final = 250
 """How often the status bar is repainted at least while previews are on."""
-
-
-class FixedHeightLabel(QWidget):
-    """A label that keeps its place and its height, and accepts any width.
-
-    Reason: each new text of a `QLabel` in a layout redoes all layouts up to napari's window, which
-    is then repainted; and buttons below it move under the mouse. This one grows by a line where a
-    text needs it, and shrinks only with another width.
-    Remove it when Qt no longer redoes layouts for a text of the same height.
-    """
-
-    def __init__(self, min_lines: int = 1) -> None:
-        super().__init__()
-        # In no layout, so that there is none to be redone.
-        self._label = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignTop)
-        self._label.setTextFormat(Qt.TextFormat.PlainText)  # names in files may look like HTML
-        self._min_lines = min_lines
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._grow()
-
-    def text(self) -> str:
-        """Return the text."""
-        return str(self._label.text())
-
-    def set_text(self, text: str) -> None:
-        """Show another text."""
-        if text != self._label.text():
-            self._label.setText(text)
-            self._grow()
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Fit the height to the window's font, which is known by now."""
-        super().showEvent(event)
-        self._grow()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fit the height to the new width."""
-        super().resizeEvent(event)
-        self._label.resize(event.size())
-        if event.size().width() != event.oldSize().width():
-            self.setMinimumHeight(0)
-            self._grow()
-
-    def _grow(self) -> None:
-        line_px = self._label.fontMetrics().lineSpacing() + _LINE_MARGIN_PX
-        least = self._min_lines * line_px + _TEXT_MARGIN_PX
-        height = max(least, self.minimumHeight(), self._label.heightForWidth(self.width()))
-        if height != self.minimumHeight():
-            self.setFixedHeight(height)
 
 
 class WheelGuard(QObject):
@@ -230,6 +181,19 @@ def focus_canvas(window: QWidget) -> None:
     for canvas in window.findChildren(QOpenGLWidget):
         if canvas.rect().contains(canvas.mapFromGlobal(QCursor.pos())):
             canvas.setFocus(Qt.FocusReason.MouseFocusReason)
+
+
+def claim_height(widget: QWidget) -> None:
+    """Give a docked widget the height that it asks for, as far as its neighbors can spare it.
+
+    Reason: Qt gives a dock that is added below others the least height it can have.
+    Remove it when napari shares out the height of a column of docks.
+    """
+    dock, window = widget.parentWidget(), widget.window()
+    if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow) and not dock.isFloating():
+        wanted = widget.sizeHint().height()
+        if dock.height() < wanted:
+            window.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
 
 
 def pause_spinners(window: QWidget) -> None:

@@ -172,3 +172,14 @@ def find_model(name: str) -> PublishedModel:
             return model
     names = ", ".join(model.name for model in MODELS)
     raise ValueError(f"No published model is called {name!r}; choose one of {names}.")
+
+
+_DISPLAY_NAMES: Final = {
+    BUNDLED.name: "MobileSAM",
+    "mobile_sam_original": "MobileSAM (original)",
+}
+
+
+def display_name(name: str) -> str:
+    """Return the name of a model as windows show it; commands take the name itself."""
+    return _DISPLAY_NAMES.get(name, name)

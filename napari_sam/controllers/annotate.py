@@ -5,21 +5,24 @@ from typing import Final
 
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.events import Event
-from napari.utils.notifications import show_warning
 from psygnal import Signal
 
 from napari_sam._qt.appearance_panel import AppearancePanel
 from napari_sam._qt.building import rest_timer
+from napari_sam._qt.colors import Severity
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
+from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.prompt_panel import TOOL_HINTS, PromptPanel
-from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
+from napari_sam._qt.workarounds import CalmStatusBar
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLOR
 from napari_sam.layers.conversion import as_image, is_opened_as_labels
 from napari_sam.layers.plane_view import is_gray_with_alpha
 from napari_sam.session.connections import Connections
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.state import EARLY_HINT, START_HINT, SessionState
@@ -41,11 +44,12 @@ class AnnotateController:
         self._viewer, widget = context.viewer, context.widget
         self.image_panel = ImagePanel()
         self.appearance_panel = AppearancePanel()
-        self.image_panel.layout().addWidget(self.appearance_panel)
         self.prompt_panel = PromptPanel()
         self.mask_panel = MaskPanel((CANDIDATE_COLOR,))
         self.object_panel = ObjectPanel()
-        self.hint = FixedHeightLabel(min_lines=3)
+        self.options_panel = OptionsPanel()
+        self._messages = context.messages
+        self.hint = context.messages.line
         self._status_bar = CalmStatusBar(widget)
         plane = binding.plane
         self._camera_timer = rest_timer(widget, _CAMERA_MS, plane.update_view)
@@ -53,6 +57,7 @@ class AnnotateController:
         self._connect_image()
         self._connect_prompts()
         self._connect_objects()
+        self._candidates: Candidates | None = None
         self._connections = self._connect_layers()
         self._on_session_changed(session.state)
         self._on_tool_changed(binding.prompts.tool)
@@ -60,6 +65,7 @@ class AnnotateController:
     def close(self) -> None:
         """Disconnect from session, layers and viewer."""
         self._connections.close()
+        self._messages.close()
         self._status_bar.calm(False)
 
     @property
@@ -77,21 +83,22 @@ class AnnotateController:
 
     def _connect_prompts(self) -> None:
         panel, prompts = self.prompt_panel, self._binding.prompts
-        panel.points.clicked.connect(prompts.start_points)
+        panel.points_requested.connect(prompts.start_points)
         panel.shape_requested.connect(prompts.start_shape)
         panel.polarity_requested.connect(prompts.set_polarity)
-        panel.clear.clicked.connect(self._session.object_in_progress.clear)
-        panel.feedback.toggled.connect(self._session.object_in_progress.set_feedback)
         panel.hover.toggled.connect(self._binding.candidates.set_hover)
         panel.accept_on_click.toggled.connect(self._session.object_in_progress.set_accept_on_click)
-        panel.points_combo.chosen.connect(self._on_prompt_layer_chosen)
-        panel.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
+        options = self.options_panel
+        options.feedback.toggled.connect(self._session.object_in_progress.set_feedback)
+        options.points_combo.chosen.connect(self._on_prompt_layer_chosen)
+        options.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         self.mask_panel.candidate_requested.connect(self._session.object_in_progress.choose)
 
     def _connect_objects(self) -> None:
-        panel, objects = self.object_panel, self._binding.objects
-        panel.target_combo.chosen.connect(self._on_target_chosen)
-        panel.overlap_combo.currentTextChanged.connect(self._on_overlap_chosen)
+        panel, objects, options = self.object_panel, self._binding.objects, self.options_panel
+        options.target_combo.chosen.connect(self._on_target_chosen)
+        options.overlap_combo.currentTextChanged.connect(self._on_overlap_chosen)
+        panel.clear.clicked.connect(self._session.object_in_progress.clear)
         panel.accept.clicked.connect(objects.accept)
         panel.undo.clicked.connect(objects.undo)
         panel.redo.clicked.connect(objects.redo)
@@ -101,7 +108,8 @@ class AnnotateController:
         return Connections(
             (self._session.changed, self._on_session_changed),
             (self._session.automatic_review.changed, self._show_hint),
-            (self._session.notifier.warned, show_warning),
+            (self._session.notifier.warned, self._messages.warn),
+            (self._session.accepted, self._messages.done),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.prompts.tool_changed, self._on_tool_changed),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
@@ -125,6 +133,9 @@ class AnnotateController:
         panels = self.prompt_panel, self.mask_panel, self.object_panel
         for part in (self.image_panel, self.appearance_panel, *panels, self._status_bar):
             part.show_state(state)
+        if state.candidates is not None and state.candidates is not self._candidates:
+            self._messages.done()
+        self._candidates = state.candidates
         self._show_hint()
 
     def _on_tool_changed(self, tool: str) -> None:
@@ -141,7 +152,9 @@ class AnnotateController:
             tool_hint += " Masks appear once the image is embedded."
         elif state.hint != START_HINT:
             tool_hint = ""
-        self.hint.set_text(of_review or tool_hint or state.hint)
+        is_failure = state.phase is Phase.FAILED
+        severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
+        self._messages.hint(of_review or tool_hint or state.hint, severity)
 
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that is added, as if it had been there from the beginning.
@@ -160,9 +173,9 @@ class AnnotateController:
         prompts = binding.prompts.image_prompts
         for combo, layer_type, chosen in (
             (self.image_panel.image_combo, Image, binding.plane.image),
-            (self.prompt_panel.points_combo, Points, prompts.points.user_layer),
-            (self.prompt_panel.boxes_combo, Shapes, prompts.boxes.user_layer),
-            (self.object_panel.target_combo, Labels, binding.target.layer),
+            (self.options_panel.points_combo, Points, prompts.points.user_layer),
+            (self.options_panel.boxes_combo, Shapes, prompts.boxes.user_layer),
+            (self.options_panel.target_combo, Labels, binding.target.layer),
         ):
             combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
         self._offer_conversion()
@@ -199,7 +212,7 @@ class AnnotateController:
         self._session.editing.set_overlap(Overlap(overlap))
 
     def _on_prompt_layer_chosen(self) -> None:
-        panel = self.prompt_panel
+        panel = self.options_panel
         self._binding.prompts.set_layers(panel.points_combo.layer, panel.boxes_combo.layer)
 
     def _on_target_chosen(self, layer: Labels | None) -> None:

@@ -1,70 +1,90 @@
 """All controllers of one widget."""
 
-from qtpy.QtWidgets import QWidget
-
+from napari_sam._qt.dock import Dock
 from napari_sam._qt.model_panel import ModelPanel
+from napari_sam._qt.tabs import DockTabs, Tab
+from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.annotate import AnnotateController
 from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.classes import ClassesController
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.embeddings import EmbeddingsController
+from napari_sam.controllers.first_run import FirstRunController
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
+from napari_sam.controllers.thumbnails import ThumbnailController
 
 
 class Controllers:
-    """Makes and closes the controllers of a widget."""
+    """Makes and closes the controllers of a widget, and lays out their panels."""
 
     def __init__(self, context: WidgetContext) -> None:
         self.annotate = annotate = AnnotateController(context)
-        self.embeddings = embeddings = EmbeddingsController(
-            context, annotate.image_panel.prefetch_row
-        )
+        self.thumbnails = ThumbnailController(context, annotate.mask_panel)
+        self.first_run = FirstRunController(context, annotate.mask_panel)
         self.objects = objects = ObjectTableController(context)
-        self.classes = ClassesController(context, objects)
+        self.classes = ClassesController(context, objects, annotate.options_panel.coloring)
         self.automatic = automatic = AutomaticController(context)
-        self.batch_prompts = BatchPromptsController(context)
-        annotate.user_layers_changed.connect(self.batch_prompts.offer)
+        self.batch_prompts = batch_prompts = BatchPromptsController(context)
+        annotate.user_layers_changed.connect(batch_prompts.offer)
+        self.embeddings = embeddings = EmbeddingsController(context, batch_prompts.prefetch_row)
         self.journal = journal = JournalRecorder(context)
         self.restore = RestoreController(context, journal)
-        annotate.image_panel.layout().addWidget(self.restore.row)
         self.session_file = SessionFileController(context, journal)
-        objects.table.layout().addWidget(self.session_file.row)
+        objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         texts = [part.texts for part in (*panels, automatic.panel.results, objects.table)]
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
+        options = Tab(
+            annotate.options_panel, "Options", "Where objects are written and prompts are read"
+        )
+        self.tabs = DockTabs(objects.tab, automatic.tab, batch_prompts.tab, options)
+        self.windows = (
+            ToolWindow(model_panel, context.widget),
+            ToolWindow(annotate.appearance_panel, context.widget),
+        )
+        """Model and image appearance."""
+        image_panel = annotate.image_panel
+        buttons = image_panel.model, image_panel.appearance
+        for button, window in zip(buttons, self.windows, strict=True):
+            button.clicked.connect(window.toggle)
+        self.dock = self._build_dock(context)
         annotate.show_layers()  # those that were open before the widget
 
-    @property
-    def panels(self) -> tuple[QWidget, ...]:
-        """What stands in the column of the widget, from top to bottom."""
+    def _build_dock(self, context: WidgetContext) -> Dock:
+        """Lay out everything, from top to bottom."""
         annotate = self.annotate
-        sections = self.automatic, self.batch_prompts, self.classes, self.objects
-        return (
-            self.models.panel,
+        controls = (
             annotate.image_panel,
             annotate.prompt_panel,
             annotate.mask_panel,
-            *(controller.section for controller in sections),
+            annotate.object_panel,
+            self.classes.chips,
         )
+        dock = Dock(controls, context.messages.line, self.tabs)
+        dock.lay_over_tabs(self.restore.row)
+        dock.help_button.clicked.connect(self.shortcuts.toggle)
+        return dock
 
     @property
     def is_idle(self) -> bool:
         """Whether no controller waits for anything but the session's background."""
-        parts = self.annotate, self.models.fetcher, self.objects
+        parts = self.annotate, self.models.fetcher, self.objects, self.thumbnails
         return all(part.is_idle for part in parts)
 
     def close(self) -> None:
         """Close all controllers."""
-        shown = self.annotate, self.embeddings, self.models, self.shortcuts
+        shown = self.annotate, self.thumbnails, self.first_run, self.embeddings, self.models
         objects = self.classes, self.batch_prompts, self.objects
         files = self.restore, self.journal
-        for part in (*shown, *objects, *files, self.automatic):
+        for part in (*shown, self.shortcuts, *objects, *files, self.automatic):
             part.close()
+        for window in self.windows:
+            window.close()

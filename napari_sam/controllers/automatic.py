@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 from napari.layers import Image, Layer
 from napari.utils.events import Event
-from napari.utils.notifications import show_info, show_warning
 from numpy.typing import NDArray
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
-from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam._qt.tabs import Tab
+from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.automatic_presets import EDGE_SETTINGS
 from napari_sam.engine.spec import ModelSpec
@@ -38,7 +38,10 @@ class AutomaticController:
         self._generator, self._review = session.automatic, session.automatic_review
         self.panel = AutomaticPanel()
         tooltip = "Masks of everything in the image, to choose from"
-        self.section = CollapsibleSection(self.panel, tooltip, "Automatic masks")
+        self.tab = Tab(self.panel, "Automatic", tooltip)
+        self._messages = context.messages
+        self._settings_window = ToolWindow(self.panel.form, context.widget)
+        self.panel.results.all_settings.clicked.connect(self._settings_window.toggle)
         self._masks_plane: ShownPlane | None = None  # where the masks lie
         self._edges_plane: ShownPlane | None = None
         self._has_nothing_to_match = False  # remaining objects were asked for without any object
@@ -67,7 +70,7 @@ class AutomaticController:
             (run.remaining.clicked, self.run_remaining),
             (run.cancel.clicked, self._generator.cancel),
             (panel.settings_changed, self._on_settings_changed),
-            (panel.refused, show_warning),
+            (panel.refused, self._messages.warn),
             (results.accept_all.clicked, self.accept_all),
             (results.discard.clicked, self.discard),
             (results.show_all.clicked, self._review.show_all),
@@ -88,6 +91,7 @@ class AutomaticController:
     def close(self) -> None:
         """Stop; masks that were not accepted are left to the user as a layer."""
         self._connections.close()
+        self._settings_window.close()
         self.view.release()
 
     # Runs ----------------------------------------------------------------------------------
@@ -108,7 +112,7 @@ class AutomaticController:
             try:
                 records = tuple(target.labels.registry)
             except TargetError as error:
-                show_warning(str(error))
+                self._messages.warn(str(error))
                 return
             similar = run.match_size.isChecked(), run.match_brightness.isChecked()
             existing = ExistingObjects(target, records, *similar)
@@ -227,7 +231,7 @@ class AutomaticController:
 
     def _on_added(self, count: int, left_out: int) -> None:
         more = f"; {covered_left_out(left_out)}" if left_out else ""
-        show_info(f"{counted(count)} added{more}.")
+        self._messages.info(f"{counted(count)} added{more}.")
 
     def _or_hint(self, action: Callable[[], None] | None) -> None:
         """Do what a key of the prompt layers does; without a mask there, tell how to review."""

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari.layers import Labels, Layer, Points, Shapes
-from napari.utils.notifications import show_info, show_warning
+from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
-from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam._qt.building import fill
+from napari_sam._qt.prefetch_row import PrefetchRow
+from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, read_prompts
@@ -40,16 +42,21 @@ class BatchPromptsController:
         self._path: Path | None = None
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
+        self.prefetch_row = PrefetchRow()
+        page = QWidget()
+        fill(page, self.panel, self.prefetch_row)
         tooltip = "Segment one object per point, shape or label of a layer, or prompt of a file"
-        self.section = CollapsibleSection(self.panel, tooltip, "Batch prompts")
+        self.tab = Tab(page, "Batch", tooltip)
+        self._messages = context.messages
+        self._selection = context.viewer.layers.selection
         self.panel.combo.chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start.clicked.connect(self.start)
         self.panel.stop.clicked.connect(session.batch_prompts.stop)
-        self.section.toggled.connect(self._count)
+        self.tab.toggled.connect(self._on_toggled)
         self._connections = Connections(
             (session.batch_prompts.changed, self._on_progress),
-            (session.batch_prompts.finished, show_info),
+            (session.batch_prompts.finished, self._messages.info),
         )
 
     def close(self) -> None:
@@ -64,6 +71,17 @@ class BatchPromptsController:
             self.panel.show_source("", count=0)
         self._offered = fitting
         self.panel.combo.set_layers(fitting, self._layer)
+
+    def _on_toggled(self, is_shown: bool) -> None:
+        """Count again; without a source, take the layer of shapes that the user has selected."""
+        layer = self._selection.active
+        is_offered = any(layer is offered for offered in self._offered)
+        has_source = self._layer is not None or self._path is not None
+        if is_shown and not has_source and isinstance(layer, Shapes) and is_offered:
+            self.panel.combo.set_layers(self._offered, layer)
+            self.use_layer(layer)
+        else:
+            self._count()
 
     def use_layer(self, layer: Layer | None) -> None:
         """Take the prompts from a layer of the user."""
@@ -133,7 +151,7 @@ class BatchPromptsController:
 
     def _refuse(self, reason: str) -> None:
         self.panel.show_source(reason, count=0)
-        show_warning(reason)
+        self._messages.warn(reason)
 
     def _show(self, content: _ReadPrompts, read_plane: ShownPlane) -> None:
         (prompts, left_out), shown = content, self._binding.plane.shown
@@ -152,14 +170,14 @@ class BatchPromptsController:
     def _start(self, content: _ReadPrompts, read_plane: ShownPlane) -> None:
         if self._binding.plane.shown != read_plane:
             # The prompts lie on a slice that is no longer shown.
-            show_warning(
+            self._messages.warn(
                 "The slice changed meanwhile, so nothing was started. Press Segment all again."
             )
             return
         try:
             self._session.batch_prompts.start(content[0])
         except TargetError as error:
-            show_warning(str(error))
+            self._messages.warn(str(error))
 
     # From the session --------------------------------------------------------------------------
 

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from qtpy.QtWidgets import QCheckBox, QWidget
+
+from napari_sam._qt.class_chips import ClassChips
 from napari_sam._qt.class_panel import ClassPanel
-from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.formats.files import FileError
@@ -20,18 +23,20 @@ from napari_sam.session.connections import Connections
 
 
 class ClassesController:
-    """Keeps the panel up to date, and makes the changes requested in it and by number keys.
+    """Keeps chips and panel up to date, and makes the changes requested in it and by number keys.
 
     A number key sets the class of the rows selected in the table of objects; if there are none,
     that of the re-edited object, else the class of new objects.
     """
 
-    def __init__(self, context: WidgetContext, objects: ObjectTableController) -> None:
+    def __init__(
+        self, context: WidgetContext, objects: ObjectTableController, coloring: QCheckBox
+    ) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
         self._objects, self._defer = objects, context.dispatcher.post
         self._classes = classes = session.classes
         self.panel = panel = ClassPanel()
-        self.section = CollapsibleSection(panel, "Classes of objects, with colors and number keys")
+        self.chips = chips = ClassChips()
         self._target: TargetLayer | None = None
         self._target_connection = Connections()
         self._colors: ClassColors | None = None
@@ -41,14 +46,16 @@ class ClassesController:
             class_command(number): partial(self.assign, number)
             for number in range(MAX_NUMBERED + 1)
         }
-        panel.choose_requested.connect(partial(self._attempt, classes.table.choose))
-        panel.add_requested.connect(partial(self._attempt, classes.add))
-        panel.rename_requested.connect(partial(self._attempt, classes.rename))
-        panel.recolor_requested.connect(partial(self._attempt, classes.recolor))
-        panel.remove_requested.connect(partial(self._attempt, classes.remove))
+        for view in (panel, chips):
+            view.choose_requested.connect(partial(self._attempt, classes.table.choose))
+            view.add_requested.connect(partial(self._attempt, classes.add))
+            view.rename_requested.connect(partial(self._attempt, classes.rename))
+            view.recolor_requested.connect(partial(self._attempt, classes.recolor))
+            view.remove_requested.connect(partial(self._attempt, classes.remove))
         panel.open_requested.connect(partial(self._attempt, self._load))
         panel.save_requested.connect(partial(self._attempt, self._save))
-        panel.coloring.toggled.connect(self.set_coloring)
+        self._coloring_boxes = coloring, panel.coloring
+        self._fill_menu(context.widget)
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
             (binding.target.changed, self._on_target_changed),
@@ -57,10 +64,22 @@ class ClassesController:
         self._on_target_changed()
         self._on_classes_changed()
 
+    def _fill_menu(self, widget: QWidget) -> None:
+        """Offer what is done with all classes, and show it as it is."""
+        panel, menu = self.panel, self.chips.menu
+        self.window = ToolWindow(panel, widget)
+        menu.addAction("All classes…", self.window.toggle)
+        menu.addSeparator()
+        menu.addAction("Open classes…", panel.ask_for_file)
+        menu.addAction("Save classes…", panel.ask_where_to_save)
+        for box in self._coloring_boxes:
+            box.toggled.connect(self.set_coloring)
+
     def close(self) -> None:
         """Disconnect the target and restore its colors."""
         self._is_closed = True
         self._connections.close()
+        self.window.close()
         self._follow(None)
 
     # What is asked for ---------------------------------------------------------------------------
@@ -69,7 +88,9 @@ class ClassesController:
         """Apply the class of a number key; 0 stands for no class."""
         name = self._classes.table.name_of(number)
         if number and name is None:
-            self._session.notifier.warn(f"Class {number} is not defined yet. Add it under Classes.")
+            self._session.notifier.warn(
+                f"Class {number} is not defined yet: add it with + in the row of classes."
+            )
             return
         reedited = self._session.objects.reedited_label_id
         label_ids = self._objects.selected or ([] if reedited is None else [reedited])
@@ -80,9 +101,12 @@ class ClassesController:
 
     def set_coloring(self, is_on: bool) -> None:
         """Color the target's objects by class, or restore the layer's colors."""
+        if is_on == self._is_coloring:
+            return
         self._is_coloring = is_on
         self._color()
-        self.panel.show_coloring(self._is_coloring)
+        for box in self._coloring_boxes:
+            box.setChecked(self._is_coloring)
 
     def _load(self, path: Path) -> None:
         left_out = LeftOut()
@@ -166,5 +190,4 @@ class ClassesController:
         bindings = self._binding.shortcuts.bindings
         keys = {name: key_text(bindings[class_command(k)]) for k, name in enumerate(names)}
         self.panel.show_classes(table.classes, table.current, counts, keys)
-        current = f" (new objects: {table.current})" if table.current else ""
-        self.section.set_title(f"Classes: {len(table.classes) or 'none'}{current}")
+        self.chips.show_classes(table.classes, table.current, keys)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QWidget
 
+from napari_sam.controllers.messages import Messages
 from napari_sam.layers import LayerBinding
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.jobs import Dispatcher
@@ -21,3 +22,4 @@ class WidgetContext:
     store: EmbeddingStore
     session: AnnotationSession
     binding: LayerBinding
+    messages: Messages

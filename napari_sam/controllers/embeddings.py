@@ -18,6 +18,7 @@ class EmbeddingsController:
         self._dispatcher, binding = context.dispatcher, context.binding
         self.store_row = EmbeddingStoreRow(store.folder)
         self.micro_sam_row = ImportedEmbeddingsRow()
+        self._prefetch_row = prefetch_row
         self._activity = Activity(context.widget, session.embedding.cancel)
         prefetch_row.embed_all.clicked.connect(binding.plane.prefetch_stack)
         prefetch_row.pause_requested.connect(session.prefetch.pause)
@@ -44,6 +45,7 @@ class EmbeddingsController:
 
     def _on_session_changed(self, state: SessionState) -> None:
         self.micro_sam_row.show_state(state)
+        self._prefetch_row.show_progress(state.prefetch)
         self._activity.show_state(state)
 
     def _show_usage(self) -> None:

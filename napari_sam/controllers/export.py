@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_info, show_warning
 
-from napari_sam._qt.export_row import ExportRow
+from napari_sam._qt.export_row import ExportRow, ExportScope
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
@@ -44,13 +43,18 @@ class _Import:
 class ExportController:
     """Exports and imports objects as an `ExportRow` requests."""
 
-    def __init__(self, context: WidgetContext) -> None:
+    def __init__(
+        self,
+        context: WidgetContext,
+        rows_in: Callable[[ExportScope], frozenset[int] | None] = lambda scope: None,
+    ) -> None:
         self._binding, self._session = context.binding, context.session
+        self._messages, self._rows_in = context.messages, rows_in
         self._executor = context.session.background.executor("export", is_bulky=True)
         self._formats = {file_format.title: file_format for file_format in FORMATS}
         self._choose: Callable[[int], None] = lambda index: None
         self.row = ExportRow(self._suggested, self._is_image)
-        self.row.export_requested.connect(self.export_to)
+        self.row.export_requested.connect(self._on_export_requested)
         self.row.import_requested.connect(self.import_from)
         self.row.image_chosen.connect(self.choose_image)
 
@@ -63,23 +67,36 @@ class ExportController:
     def _is_image(self, path: Path) -> bool:
         return is_file_of(self._binding.plane.image, path)
 
-    def export_to(self, path: Path, title: str, overlapping: bool) -> None:
-        """Write all objects of the target to a file, in the background."""
+    def _on_export_requested(self, path: Path, title: str, overlapping: bool) -> None:
+        self.export_to(path, title, overlapping, self._rows_in(self.row.scope))
+
+    def export_to(
+        self, path: Path, title: str, overlapping: bool, label_ids: frozenset[int] | None = None
+    ) -> None:
+        """Write objects of the target, or all of them, to a file, in the background."""
         target = self._binding.target.labels
         if target is None:
-            show_warning(
+            self._messages.warn(
                 "No objects to export. Accept an object, or choose a target layer that has some."
             )
             return
         if self._is_image(path):
-            show_warning(f"{path.name} is the image itself. Choose another name.")
+            self._messages.warn(f"{path.name} is the image itself. Choose another name.")
             return
         try:
             image = _image_of(target.layer, target.shape, self._binding.plane.image)
         except FileError as error:
-            show_warning(str(error))
+            self._messages.warn(str(error))
             return
-        records, file_format = tuple(target.registry), self._formats[title]
+        records = tuple(
+            record
+            for record in target.registry
+            if label_ids is None or record.label_id in label_ids
+        )
+        if label_ids is not None and not records:
+            self._messages.warn("No rows to export: select some, or clear the filter.")
+            return
+        file_format = self._formats[title]
         classes = self._session.classes.table.classes
 
         def work(_: object) -> list[Path]:
@@ -91,7 +108,7 @@ class ExportController:
         def on_done(files: list[Path]) -> None:
             self.row.show_busy(False)
             more = f" (and {len(files) - 1} more beside it)" if len(files) > 1 else ""
-            show_info(f"Exported {counted(len(records))} to {files[0].name}{more}.")
+            self._messages.info(f"Exported {counted(len(records))} to {files[0].name}{more}.")
 
         self._begin(work, on_done, "Export failed")
 
@@ -101,7 +118,7 @@ class ExportController:
         source, view = shown.image, shown.view
         self.row.offer_images(())
         if source is None or view is None:
-            show_warning("First open and select the image that the objects belong to.")
+            self._messages.warn("First open and select the image that the objects belong to.")
             return
         try:
             # A missing target layer is only added to the viewer once the file has been read.
@@ -109,7 +126,7 @@ class ExportController:
             shape = view.shape_nd if target is None else target.shape
             image, names = _image_of(layer, shape, source), names_in_files(source)
         except FileError as error:
-            show_warning(str(error))
+            self._messages.warn(str(error))
             return
         task = _Import(path, source, target, shape)
         self._begin(
@@ -126,9 +143,9 @@ class ExportController:
             return
         self._choose = lambda index: self._take(task, choices[index][1])
         self.row.offer_images([name for name, _ in choices])
-        show_info(
-            f"{task.path.name} contains {len(choices)} images of this size. Choose yours below "
-            "Import… in the object table."
+        self._messages.info(
+            f"{task.path.name} contains {len(choices)} images of this size. Choose yours above "
+            "Export… in the Objects tab."
         )
 
     def choose_image(self, index: int) -> None:
@@ -142,7 +159,7 @@ class ExportController:
             self.row.show_busy(False)
             image, target = self._binding.plane.image, self._binding.target.labels
             if image is not task.source or target is not task.target:
-                show_warning(
+                self._messages.warn(
                     "The target changed during the import, so nothing was added. Import "
                     f"{task.path.name} again."
                 )
@@ -160,7 +177,7 @@ class ExportController:
 
     def _fail(self, error: BaseException, failure: str) -> None:
         self.row.show_busy(False)
-        show_warning(user_message(error, failure, "choose another format"))
+        self._messages.fail(user_message(error, failure, "choose another format"))
 
     def _add(
         self,
@@ -171,21 +188,21 @@ class ExportController:
     ) -> None:
         without = f"; {left_out}" if left_out else ""
         if not records:
-            show_warning(f"No objects in {path.name}{without}.")
+            self._messages.warn(f"No objects in {path.name}{without}.")
             return
 
         def on_added(labels: Any) -> None:
             count = labels.n_made
             n_covered = len(records) - count
             covered = f"; {covered_left_out(n_covered)}" if n_covered else ""
-            show_info(f"Imported {counted(count)} from {path.name}{covered}{without}.")
+            self._messages.info(f"Imported {counted(count)} from {path.name}{covered}{without}.")
 
         self._session.classes.table.ensure(classes)
         try:
             # Objects that are tiny in the file were exported as such.
             self._session.editing.add(records, on_added, keep_remains=True)
         except TargetError as error:
-            show_warning(str(error))
+            self._messages.warn(str(error))
 
 
 def _image_of(layer: Labels, shape: tuple[int, ...], image: Image | None) -> ImageInfo:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from napari.utils.notifications import show_warning
 from psygnal import Signal
 
 from napari_sam._qt.building import rest_timer
@@ -36,6 +35,7 @@ class JournalRecorder:
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._dispatcher = context.binding, context.dispatcher
+        self._messages = context.messages
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
         self.deleted_paths: set[Path] = set()
         """The journals of targets that the user has deleted since the start."""
@@ -164,4 +164,4 @@ class JournalRecorder:
                 )
 
     def _warn(self, message: str) -> None:
-        self._dispatcher.post(lambda: show_warning(message))
+        self._dispatcher.post(lambda: self._messages.warn(message))

@@ -3,12 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from napari.utils.notifications import show_info, show_warning
-
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue.download import remove_leftovers
 from napari_sam.catalogue.offers import Offer, list_offers
-from napari_sam.catalogue.table import PublishedModel
+from napari_sam.catalogue.table import PublishedModel, display_name
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.session.connections import Connections
 from napari_sam.session.models.fetching import ModelFetcher
@@ -19,7 +17,7 @@ class ModelController:
     """Fetches the models that a user picks, and switches the session to them."""
 
     def __init__(self, context: WidgetContext, panel: ModelPanel) -> None:
-        self.panel = panel
+        self.panel, self._messages = panel, context.messages
         self._session = session = context.session
         self._opened: list[Path] = []
         self._awaited: PublishedModel | None = None  # the user's last choice while it is fetched
@@ -78,11 +76,13 @@ class ModelController:
             self._on_fetch_found(model, path)
         else:  # the user has chosen another model meanwhile
             self._refresh()
-            show_info(f"Downloaded {model.name}. Choose it in the list of models to use it.")
+            self._messages.info(
+                f"Downloaded {display_name(model.name)}. Choose it in the list of models to use it."
+            )
 
     def _on_fetch_failed(self, message: str) -> None:
         self._refresh()
-        show_warning(message)
+        self._messages.fail(message)
 
     def _on_panel_model_requested(self, model: PublishedModel) -> None:
         self._awaited = model

@@ -4,16 +4,16 @@ from functools import partial
 from typing import Final, cast
 
 from napari_sam._qt.building import rest_timer
-from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam._qt.export_row import ExportScope
 from napari_sam._qt.object_columns import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
+from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.export import ExportController
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.object_editing import Details
-from napari_sam.session.objects.records import counted
 from napari_sam.session.state import SessionState
 
 _MANY: Final = 500
@@ -26,10 +26,9 @@ class ObjectTableController:
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
         self.table = ObjectTable()
-        self.files = ExportController(context)
-        self.table.layout().addWidget(self.files.row)
-        tooltip = "All objects of the target: sort, filter, go to, edit"
-        self.section = CollapsibleSection(self.table, tooltip)
+        self.files = ExportController(context, self._rows_in)
+        tooltip = "All objects of the target: sort, filter, go to, edit, export"
+        self.tab = Tab(self.table, "Objects (0)", tooltip, scrolls=False)
         self._target: TargetLayer | None = None
         self._target_connection = Connections()
         self._axes = PlaneAxes()
@@ -44,7 +43,7 @@ class ObjectTableController:
         table.merge_requested.connect(partial(attempt, objects.merge))
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.shortcuts.run)
-        self.section.toggled.connect(binding.objects.pointer.switch)
+        self.tab.toggled.connect(binding.objects.pointer.switch)
         self._connections = Connections(
             (binding.target.changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.highlight),
@@ -62,6 +61,14 @@ class ObjectTableController:
         )
         self._on_target_changed()
 
+    def _rows_in(self, scope: ExportScope) -> frozenset[int] | None:
+        """Return the objects to export; None: all of them."""
+        if scope is ExportScope.ALL:
+            return None
+        return frozenset(
+            self.table.selected if scope is ExportScope.SELECTED else self.table.model.shown
+        )
+
     def close(self) -> None:
         """Disconnect the target and the view."""
         self._many_timer.stop()
@@ -77,12 +84,12 @@ class ObjectTableController:
 
     @property
     def selected(self) -> list[int]:
-        """The label_ids of the selected rows, if the table is expanded."""
-        return self.table.selected if self.section.isExpanded() else []
+        """The label_ids of the selected rows, if the table is shown."""
+        return self.table.selected if self.tab.is_current else []
 
     def step(self, count: int) -> None:
         """Select the next or previous row, and go to its object."""
-        self._expand()
+        self.tab.select()
         self._go_to(self.table.neighbor(count))
 
     def review(self) -> None:
@@ -90,7 +97,7 @@ class ObjectTableController:
 
         Without a selected object, go to the first one.
         """
-        self._expand()
+        self.tab.select()
         selected = self.table.selected
         if not selected or self._target is None:
             self._go_to(self.table.neighbor(1))
@@ -101,10 +108,6 @@ class ObjectTableController:
         self._on_change(selected, "reviewed", is_new)
         if is_new:
             self._go_to(following)
-
-    def _expand(self) -> None:
-        if not self.section.isExpanded():
-            self.section.expand(animate=False)
 
     def _go_to(self, label_id: int | None) -> None:
         if label_id is not None:
@@ -180,7 +183,7 @@ class ObjectTableController:
 
     def _show_count(self) -> None:
         count = 0 if self._target is None else len(self._target.registry)
-        self.section.set_title(f"Object table: {counted(count)}")
+        self.tab.set_title(f"Objects ({count:,})")
 
     def _on_reedit(self, label_id: int) -> None:
         self._binding.objects.go_to(label_id)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from napari.layers import Image
-from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.restore_row import RestoreRow
 from napari_sam.controllers.context import WidgetContext
@@ -23,7 +22,7 @@ class RestoreController:
 
     def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
         self._binding, self._session = context.binding, context.session
-        self._recorder = recorder
+        self._recorder, self._messages = recorder, context.messages
         self._executor = context.session.background.executor("restore", is_bulky=True)
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
@@ -52,7 +51,9 @@ class RestoreController:
         self._executor.submit(
             lambda _: find_journals(reference, done_with=deleted),
             on_found,
-            lambda error: show_warning(user_message(error, "Could not search for unsaved objects")),
+            lambda error: self._messages.fail(
+                user_message(error, "Could not search for unsaved objects")
+            ),
         )
 
     def _offer(self, journals: tuple[JournalSummary, ...]) -> None:
@@ -91,13 +92,13 @@ class RestoreController:
             layer.name = content.labels_name or layer.name
             self._recorder.keep(target, reference, journal)
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
-            show_info(f"Restored {counted(len(target.registry))} into '{layer.name}'.")
+            self._messages.info(f"Restored {counted(len(target.registry))} into '{layer.name}'.")
             if content.warning:
-                show_warning(content.warning)
+                self._messages.warn(content.warning)
             self._end(image)
 
         def on_failed(error: BaseException) -> None:
-            show_warning(user_message(error, "Could not restore the objects"))
+            self._messages.fail(user_message(error, "Could not restore the objects"))
             self._end(image)
 
         self.row.show_progress(0)

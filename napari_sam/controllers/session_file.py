@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Layer
-from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.session_file_row import SessionFileRow
 from napari_sam.controllers.context import WidgetContext
@@ -37,7 +36,7 @@ class SessionFileController:
     def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
         self._binding, self._session = context.binding, context.session
         self._viewer, self._dispatcher = context.viewer, context.dispatcher
-        self._recorder = recorder
+        self._recorder, self._messages = recorder, context.messages
         self._executor = context.session.background.executor("sessions", is_bulky=True)
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
@@ -55,10 +54,10 @@ class SessionFileController:
         try:
             image, target = binding.plane.image, binding.target.require()
         except TargetError as error:
-            show_warning(str(error))
+            self._messages.warn(str(error))
             return
         if image is None or target is None:
-            show_warning("There is nothing to save yet: open an image first.")
+            self._messages.warn("There is nothing to save yet: open an image first.")
             return
         self._save(path, image, target, None)
 
@@ -83,7 +82,7 @@ class SessionFileController:
                 return
             self._recorder.mark_saved(target)
             self.row.show_busy(False)
-            show_info(f"Saved {counted(len(records))} to {path}.")
+            self._messages.info(f"Saved {counted(len(records))} to {path}.")
 
         self._begin(work, on_done, "Could not save the session")
 
@@ -157,7 +156,7 @@ class SessionFileController:
                 self._continue(saved.info.unfinished, image)
             self.row.show_busy(False)
             loaded = counted(len(target.registry))
-            show_info(f"Loaded {loaded} from {saved.path.name} into '{layer.name}'.")
+            self._messages.info(f"Loaded {loaded} from {saved.path.name} into '{layer.name}'.")
 
         self._begin(
             lambda job: replay(saved.content.entries(job.report), target),
@@ -169,7 +168,7 @@ class SessionFileController:
         view = self._binding.plane.view
         is_shown = view is not None and unfinished.axes == (view.row_axis, view.column_axis)
         if view is None or not is_shown or len(unfinished.index) != len(view.index):
-            show_warning(
+            self._messages.warn(
                 f"The unfinished object was not restored: it lies on axes {unfinished.axes}. Roll "
                 "the axes (Ctrl+E) until these are displayed, then open the session again."
             )
@@ -181,7 +180,7 @@ class SessionFileController:
                 self._session.objects.resume(unfinished.state, unfinished.label_id)
                 self._binding.prompts.start_points()
             except TargetError as error:
-                show_warning(f"Could not restore the unfinished object: {error}")
+                self._messages.warn(f"Could not restore the unfinished object: {error}")
 
         # The binding follows the sliders in the next round of the event loop.
         self._dispatcher.post(resume)
@@ -204,7 +203,7 @@ class SessionFileController:
 
     def _refuse(self, message: str) -> None:
         self.row.show_busy(False)
-        show_warning(message)
+        self._messages.fail(message)
 
 
 def _is_same(expected: ImageReference, actual: ImageReference, array: Any) -> bool:

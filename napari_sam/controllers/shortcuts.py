@@ -17,6 +17,7 @@ from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, k
 from napari_sam.session.connections import Connections
 from napari_sam.storage.shortcuts import load_shortcuts, save_shortcuts
 
+_OF_CLASSES: Final = ("0 … 9", "Set the class with this number, or none")
 _GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
 
 
@@ -91,6 +92,7 @@ class ShortcutsController:
                 shortcut.command if shortcut.layer_types else "",
                 self._remark(shortcut),
                 bindings[shortcut.command] != shortcut.binding,
+                _OF_CLASSES if shortcut.command in (*numbers, class_command(0)) else None,
             )
             for shortcut in sorted(SHORTCUTS, key=lambda shortcut: _GROUPS.index(shortcut.group))
         ]
@@ -115,7 +117,7 @@ class ShortcutsController:
             self._shortcuts.set_key(command, binding)
             save_shortcuts(self._shortcuts.changed_keys)
         except ValueError as error:
-            self.panel.show_note(str(error))
+            self.panel.refuse(str(error))
             return
         hidden = self._shortcuts.hidden_actions(command)
         if hidden:

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -16,6 +17,8 @@ from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_source import PlaneKey
 from napari_sam.layers.plane_view import PlaneView, ShownPlane
 from napari_sam.layers.prompt_binding import PromptBinding
+from napari_sam.layers.shape_prompts import TOOLS
+from napari_sam.layers.shortcuts import tool_command
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
@@ -80,7 +83,9 @@ class LayerBinding:
                 "outlines": self.display.toggle_outlined,
                 "undo": objects.undo,
                 "redo": objects.redo,
+                tool_command("points"): self.prompts.start_points,
             }
+            | {tool_command(tool): partial(self.prompts.start_shape, tool) for tool in TOOLS}
         )
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from app_model.types import KeyBinding, KeyCode, KeyMod
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
+from napari.utils.events import Event
 from psygnal import Signal
 
 Commands = Mapping[str, Callable[[], None]]
@@ -46,13 +47,32 @@ class Shortcut:
 
 _SHIFT, _CTRL = KeyMod.Shift, KeyMod.CtrlCmd
 _DIGITS: Final = [int(KeyCode.from_string(str(digit))) for digit in range(10)]
+_TOOLS: Final = "Tools"
+_TOOL_KEYS: Final = (
+    # As in napari's Points and Shapes layers where these have the tool, else a letter that they do
+    # not need: P hides the polygons of Shapes there and L the lines, which have other letters here.
+    (KeyCode.KeyP, "points", "Click points"),
+    (KeyCode.KeyR, "rectangle", "Draw a box (rectangle)"),
+    (KeyCode.KeyL, "lasso", "Draw a lasso"),
+    (KeyCode.KeyG, "polygon", "Draw a polygon"),
+    (KeyCode.KeyE, "ellipse", "Draw an ellipse"),
+    (KeyCode.KeyK, "scribble", "Scribble"),
+    (KeyCode.KeyN, "line", "Draw a line"),
+)
 _OBJECTS: Final = "Objects"
 _AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
 _REVIEW: Final = "Review (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
 
+
+def tool_command(tool: str) -> str:
+    """Return the command that begins a tool."""
+    return f"tool_{tool}"
+
+
 # Undo and redo also work on the target, whose brush strokes are steps of the history.
 SHORTCUTS: Final = (
+    *(Shortcut(code, tool_command(tool), help_, _ALL, _TOOLS) for code, tool, help_ in _TOOL_KEYS),
     Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
     Shortcut(_SHIFT | KeyCode.KeyC, "clear", "Clear the prompts"),
     Shortcut(KeyCode.KeyW, "next", "Show the next mask"),
@@ -79,6 +99,14 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.Digit0, class_command(0), "No class", _ALL, _CLASSES),
     Shortcut(_SHIFT | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
 )
+_IN_STATUS_BAR: Final = {
+    "accept": "accept",
+    "next": "next mask",
+    "flip": "add / remove",
+    "clear": "clear",
+    "undo": "undo",
+}
+"""What napari's status bar says of some commands."""
 _BY_COMMAND: Final = {shortcut.command: shortcut for shortcut in SHORTCUTS}
 _FORMER_COMMANDS: Final = {"reopen": "reedit"}
 """Commands by the names that older files of shortcuts have for them."""
@@ -139,9 +167,20 @@ class ShortcutMap:
             if isinstance(layer, shortcut.layer_types) and binding is not None and run is not None:
                 layer.bind_key(binding, lambda _, run=run: run(), overwrite=True)
                 bound.append(binding)
+        layer.events.help.connect(self._show_help)
+        layer.events.help(help=layer.help)
+
+    def _show_help(self, event: Event) -> None:
+        """Name our keys in napari's status bar, where it names those that are redefined here."""
+        layer: Layer = event.source
+        commands, _ = self._bound.get(layer, ({}, []))
+        keys = {name: key_text(self.bindings[name]) for name in _IN_STATUS_BAR if name in commands}
+        texts = [f"{key} {_IN_STATUS_BAR[name]}" for name, key in keys.items() if key]
+        layer.help = ", ".join([*texts, f"{key_text(self.bindings['help'])} all keys"])
 
     def unbind(self, layer: Layer) -> None:
         """Release what `bind` bound."""
+        layer.events.help.disconnect(self._show_help)
         _, bindings = self._bound.pop(layer, (None, ()))
         for binding in bindings:
             layer.keymap.pop(binding, None)

@@ -63,6 +63,8 @@ class SessionState:
         The device and precision of the model; None until it is loaded.
     devices : tuple of str
         All devices of this computer; empty until they are known.
+    tile_px : int, optional
+        Longer side of the part of the image that the model sees; None: all of it, or nothing yet.
     thumbnail : (h, w, 3) uint8 ndarray, optional
         The pixels that the model sees, at low resolution; None until the image is embedded.
     prefetch : PrefetchState, optional
@@ -89,6 +91,7 @@ class SessionState:
     is_checking: bool = False
     runtime: Runtime | None = None
     devices: tuple[str, ...] = ()
+    tile_px: int | None = None
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False)
     prefetch: PrefetchState | None = None
 
@@ -108,10 +111,9 @@ class SessionState:
         return self.candidates is not None or self.is_decoding
 
 
-START_HINT: Final = "Press Click points and click on an object, or Draw box and drag around it."
-EARLY_HINT: Final = (
-    "Press Click points and start clicking; masks appear once the image is embedded."
-)
+NO_IMAGE_HINT: Final = "Open or drop an image."
+START_HINT: Final = "Choose a tool, then click on an object or drag around it."
+EARLY_HINT: Final = "Choose a tool and start clicking; masks appear once the image is embedded."
 
 
 def hint_for(
@@ -119,7 +121,7 @@ def hint_for(
 ) -> str:
     """Return what to do next."""
     if phase is Phase.NO_IMAGE:
-        return "Choose an image to begin."
+        return NO_IMAGE_HINT
     if phase is Phase.CANCELLED:
         return "Canceled: press Embed to continue. Your clicks are kept."
     if remarks:
@@ -137,7 +139,7 @@ def hint_for(
             f"Re-editing object {reedited_label_id}: correct it with more clicks and press "
             "Replace. Clear cancels."
         )
-    hint = "Accept the shown mask, choose another one under Masks, or correct it with more clicks."
+    hint = "Accept the shown mask, choose another one, or correct it with more clicks."
     if usable.box_xyxy is not None:
         hint += " Another box accepts it, too, unless it overlaps this one: then it replaces it."
     return hint
@@ -176,9 +178,18 @@ def snapshot_of(
         is_checking=embedding.model.is_checking,
         runtime=embedding.model.runtime,
         devices=embedding.model.devices,
+        tile_px=_tile_px(embedding),
         thumbnail=None if embedding.embedded is None else embedding.embedded.content.thumbnail,
         prefetch=prefetch.state,
     )
+
+
+def _tile_px(embedding: CurrentEmbedding) -> int | None:
+    """Return the side of the tile in use; None if it is the whole plane."""
+    plane, embedded = embedding.plane, embedding.embedded
+    if plane is None or embedded is None or embedded.tile.size == plane.shape:
+        return None
+    return embedded.tile.side
 
 
 def uniform_reason(embedding: CurrentEmbedding) -> str:

@@ -11,9 +11,7 @@ CHANNELS = ChannelAxis(0, 4, "c")
 
 @pytest.fixture
 def panel(shown):
-    panel = shown(AppearancePanel())
-    panel.expand(animate=False)
-    return panel
+    return shown(AppearancePanel())
 
 
 def pick(combo, text):
@@ -86,6 +84,6 @@ def test_a_picture_fits_in_its_proportions(shown, height, width):
 def test_every_control_has_a_tooltip(panel):
     panel.show_appearance(Appearance(channel_axis=0), (CHANNELS,))
     for kind in (QComboBox, QCheckBox):
-        for control in panel.content().findChildren(kind):
+        for control in panel.findChildren(kind):
             assert control.toolTip()
     assert panel._thumbnail.toolTip()

@@ -50,7 +50,10 @@ def test_texts_name_the_keys_that_are_in_force():
     assert said == {"button": "Accept", "tip": "Delete these"}
     texts.show({"accept": "J", "remove": "Shift+X"})
     assert said == {"button": "Accept (J)", "tip": "Delete these (Shift+X over one)"}
+    texts.add_key(partial(said.__setitem__, "key"), "remove")
+    assert said.pop("key") == "Shift+X"
     texts.show({"accept": "", "remove": "X"})
+    assert said.pop("key") == "X"
     assert said == {"button": "Accept", "tip": "Delete these (X over one)"}
 
 

@@ -42,8 +42,6 @@ def test_only_a_class_can_be_changed(panel):
 def test_showing_classes_requests_nothing(panel, heard):
     requests = heard(panel, "choose_requested", "rename_requested", "coloring.toggled")
     panel.show_classes(CLASSES, "coin", {}, {})
-    panel.show_coloring(True)
-    assert panel.coloring.isChecked()
     assert requests == []
 
 
@@ -111,3 +109,20 @@ def test_a_refused_name_does_not_stay_in_its_row(panel):
     panel.rows.topLevelItem(1).setText(1, "ring")
     panel.show_classes(CLASSES, "coin", {}, {})
     assert cells(panel, 1) == ["no class", "coin", "ring"]
+
+
+def test_a_class_is_found_by_its_words(panel):
+    classes = [ObjectClass(name, "#ff0000") for name in ("red cell", "white cell", "nucleus")]
+    panel.show_classes(classes, None, {}, {})
+
+    def visible():
+        rows = [panel.rows.topLevelItem(row) for row in range(panel.rows.topLevelItemCount())]
+        return [row.text(1) for row in rows if not row.isHidden()]
+
+    panel._find.setText("CELL")
+    assert visible() == ["red cell", "white cell"]
+    panel.show_classes([*classes, ObjectClass("cell wall", "#ff0000")], None, {}, {})
+    assert visible() == ["red cell", "white cell", "cell wall"]
+    panel._find.clear()
+    assert len(visible()) == 5
+    assert panel.windowTitle() == "Classes (4)"

@@ -12,7 +12,7 @@ YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
 def session_row():
     row = SessionFileRow()
-    return row, row.save_requested, row._save.click, ".sam-session.jsonl"
+    return row, row.save_requested, row._save.trigger, ".sam-session.jsonl"
 
 
 def file_row():
@@ -22,7 +22,7 @@ def file_row():
 
 def class_panel():
     panel = ClassPanel()
-    return panel, panel.save_requested, panel._on_save, ".json"
+    return panel, panel.save_requested, panel.ask_where_to_save, ".json"
 
 
 @pytest.mark.parametrize("make", [session_row, file_row, class_panel])

@@ -2,6 +2,7 @@ import pytest
 
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam.session.embedding.phase import Phase
+from napari_sam.session.prefetch.queue import PrefetchState
 from napari_sam.session.state import SessionState
 
 
@@ -13,7 +14,7 @@ def panel(shown):
 def test_the_way_of_an_image(panel, heard):
     requests = heard(panel, "cancel_requested", "embed_requested")
     panel.show_state(SessionState())
-    assert panel._status.text() == "No image selected"
+    assert panel._status.text() == "No image"
     assert not panel._button.isVisible()
     panel.show_state(SessionState(Phase.LOADING, has_image=True))
     assert panel._status.text().startswith("Loading the model … ")
@@ -22,7 +23,7 @@ def test_the_way_of_an_image(panel, heard):
     assert panel._button.text() == "Cancel"
     panel._button.click()
     panel._show_progress()  # as the timer does
-    assert panel._progress.value() == 50
+    assert panel._progress.value() == 500
     assert panel._status.text().startswith("Embedding … ")
     panel.show_state(SessionState(Phase.CANCELLED, has_image=True))
     assert panel._status.text() == "Embedding canceled"
@@ -30,7 +31,8 @@ def test_the_way_of_an_image(panel, heard):
     assert panel._button.text() == "Embed"
     panel._button.click()
     panel.show_state(SessionState(Phase.READY, has_image=True))
-    assert panel._status.text().startswith("Ready (embedded in ")
+    assert panel._status.text() == "Ready · whole image · MobileSAM"
+    assert "Embedded in " in panel._status.toolTip()
     assert not panel._button.isVisible()
     assert requests == [("cancel_requested",), ("embed_requested",)]
 
@@ -62,4 +64,20 @@ def test_a_layer_that_is_no_image_can_be_converted(panel):
     assert panel._status.text() == "'counts' was opened as labels, not as an image"
     panel.offer_conversion("")
     assert not panel.convert.isVisible()
-    assert panel._status.text() == "No image selected"
+    assert panel._status.text() == "No image"
+
+
+def test_the_line_tells_the_tile_and_what_is_embedded_ahead(panel):
+    panel.show_state(SessionState(Phase.READY, has_image=True, tile_px=256))
+    assert panel._status.text() == "Ready · tile 256 px · MobileSAM"
+    ahead = PrefetchState(done=3, total=12, left_s=180)
+    panel.show_state(SessionState(Phase.READY, has_image=True, prefetch=ahead))
+    assert panel._status.text() == "Ready · 3 of 12, 3 min left"
+    assert panel._progress.isVisible()
+    assert panel._progress.value() == 250
+
+
+def test_a_long_name_takes_no_width(panel):
+    panel.offer_conversion("a name that is much longer than any dock is wide" * 3)
+    assert panel.minimumSizeHint().width() < 340
+    assert panel._status.toolTip().startswith("'a name that is much longer")

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from napari_sam._qt.mask_panel import MaskPanel
@@ -33,49 +34,85 @@ def panel(qtbot):
 
 
 def texts(panel):
-    return [panel._rows.item(row).text() for row in range(panel._rows.count())]
+    return [button.text() for button in panel._buttons]
+
+
+def chosen(panel):
+    return [button.number for button in panel._buttons if button.isChecked()]
 
 
 def test_scores_and_the_reason_of_the_choice(panel, heard):
     requests = heard(panel, "candidate_requested")
     candidates = three()
-    assert not panel._rows.isEnabled()
+    assert not any(button.isEnabled() for button in panel._buttons)
     panel.show_state(SessionState(candidates=candidates, chosen=1))
-    assert texts(panel)[:2] == ["Mask 1    score 0.90", "Mask 2    score 1.00"]
-    assert panel._rows.currentRow() == 1
+    assert texts(panel)[:2] == ["0.90", "1.00"]
+    assert chosen(panel) == [1]
     assert panel._reason.text() == "Mask 2: highest score"
-    assert "about 1,200 pixels" in panel._rows.item(0).toolTip()
+    assert "about 1,200 pixels" in panel._buttons[0].toolTip()
     panel.show_state(SessionState(candidates=candidates, chosen=0))
     assert panel._reason.text() == "Mask 1: your choice"
     panel.show_state(SessionState(candidates=three(), chosen=2, reedited_choice=2))
     assert panel._reason.text() == "Mask 3: the mask you accepted before"
     assert "highest score" in panel._reason.toolTip()
     assert requests == []
-    panel._rows.setCurrentRow(0)
+    panel._buttons[0].click()
     assert requests == [("candidate_requested", 0)]
+    assert chosen(panel) == [0]
     panel.show_state(SessionState())
-    assert texts(panel) == ["Mask 1    -", "Mask 2    -", "Mask 3    -"]
+    assert texts(panel) == ["", "", ""]
+    assert chosen(panel) == []
     assert panel._reason.text() == ""
 
 
-def test_there_are_as_many_rows_as_the_model_has_candidates(panel):
+def test_there_are_as_many_pictures_as_the_model_has_candidates(panel):
     spec = replace(SAM_SPEC, candidate_count=5)
     panel.show_state(SessionState(spec=spec))
-    assert texts(panel)[3:] == ["Mask 4    -", "Mask 5    -"]
+    assert len(texts(panel)) == len(panel.colors) == 5
     panel.show_state(SessionState())
     assert len(texts(panel)) == 3
 
 
 def test_the_tooltip_names_the_key(panel):
     panel.texts.show({"next": "J"})
-    assert "(J shows the next mask)" in panel._rows.toolTip()
+    panel.show_state(SessionState(candidates=three(), chosen=1))
+    assert "(J shows the next mask)" in panel._buttons[1].toolTip()
 
 
-def test_a_long_reason_is_shown_whole_and_moves_nothing(panel, shown):
+def test_a_long_reason_is_in_the_tooltip_and_moves_nothing(panel, shown):
     shown(panel, width=300)
-    height = panel._reason.height()
+    height = panel.sizeHint().height()
     candidates = three()
-    candidates.ranking.reason = "mask 2 resembles the masks you passed over"
+    candidates.ranking.reason = "mask 2 is similar to masks you skipped " * 5
     panel.show_state(SessionState(candidates=candidates, chosen=1))
-    label = panel._reason._label
-    assert height == panel._reason.height() >= label.heightForWidth(label.width())
+    assert panel.sizeHint().height() == height
+    assert candidates.ranking.reason in panel._reason.toolTip()
+
+
+def test_pictures_belong_to_the_candidates_that_are_shown(panel, shown):
+    shown(panel, width=324)
+    candidates = three()
+    panel.show_state(SessionState(candidates=candidates, chosen=1))
+    red = np.full((40, 60, 3), (200, 0, 0), np.uint8)
+    panel.show_pictures(three(), [red] * 3)  # others, which are gone by now
+    assert all(button._picture is None for button in panel._buttons)
+    panel.show_pictures(candidates, [red] * 3)
+    button = panel._buttons[1]
+    color = button.grab().toImage().pixelColor(button.width() // 2, button.height() // 3)
+    assert color.getRgb()[:3] == (200, 0, 0)
+    panel.show_state(SessionState())
+    assert all(button._picture is None for button in panel._buttons)
+
+
+def test_the_steps_of_a_first_run_take_the_place_of_masks_that_are_not_there(panel, shown):
+    shown(panel, width=324)
+    height = panel.sizeHint().height()
+    panel.show_first_run(True)
+    assert panel.first_run.isVisible()
+    assert panel.sizeHint().height() == height
+    panel.show_state(SessionState(candidates=three(), chosen=1))
+    assert not panel.first_run.isVisible()
+    panel.show_state(SessionState())
+    assert panel.first_run.isVisible()
+    panel.show_first_run(False)
+    assert not panel.first_run.isVisible()

@@ -1,22 +1,27 @@
 from napari_sam._qt.object_panel import ObjectPanel
+from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.state import SessionState
+
+BUTTONS = "accept", "clear", "undo", "redo"
 
 
 def test_buttons_follow_the_state_and_ask(qtbot, heard):
     panel = ObjectPanel()
     qtbot.addWidget(panel)
-    requests = heard(panel, "accept.clicked", "undo.clicked", "redo.clicked")
-    for button in (panel.accept, panel.undo, panel.redo):
+    requests = heard(panel, *(f"{name}.clicked" for name in BUTTONS))
+    for button in (panel.accept, panel.clear, panel.undo, panel.redo):
         button.click()
     assert requests == []  # there is nothing to do
-    panel.show_state(SessionState(is_decoding=True, can_undo=True, can_redo=True))
-    for button in (panel.accept, panel.undo, panel.redo):
+    prompts = Prompts(((1, 2),), (1,))
+    panel.show_state(SessionState(prompts=prompts, is_decoding=True, can_undo=True, can_redo=True))
+    for button in (panel.accept, panel.clear, panel.undo, panel.redo):
         button.click()
-    assert requests == [(f"{name}.clicked", False) for name in ("accept", "undo", "redo")]
+    assert requests == [(f"{name}.clicked", False) for name in BUTTONS]
     panel.texts.show({"accept": "J", "undo": "Ctrl+Z"})
     assert panel.accept.text() == "Accept (J)"
     assert panel.undo.toolTip().endswith("(Ctrl+Z)")
     assert "(" not in panel.redo.toolTip()
+    assert panel.clear.toolTip() == "Remove the prompts of this object"
 
 
 def test_a_reedited_object_is_replaced(qtbot):

@@ -58,3 +58,38 @@ def test_a_fixed_key_cannot_be_changed_nor_defaults_be_reset(panel):
     assert panel.reset.isEnabled()
     panel.show_rows(ROWS[:1])
     assert not panel.reset.isEnabled()
+
+
+def test_after_a_refusal_it_goes_on_listening(panel, heard, qtbot):
+    requests = heard(panel, "key_requested")
+    panel.rows.setCurrentItem(item(panel, 0, 0))
+    panel._change.click()
+    qtbot.keyClick(panel.rows, Qt.Key.Key_W)
+    panel.refuse("W is taken.")
+    assert panel._note.text() == "W is taken. Press another key, or Esc to keep the current one."
+    qtbot.keyClick(panel.rows, Qt.Key.Key_J)
+    keys = [KeyBinding.from_str(key) for key in "WJ"]
+    assert requests == [("key_requested", "accept", key) for key in keys]
+    panel.refuse("J is taken.")
+    qtbot.keyClick(panel.rows, Qt.Key.Key_Escape)
+    qtbot.keyClick(panel.rows, Qt.Key.Key_K)
+    assert len(requests) == 2
+
+
+def test_one_line_stands_for_many_until_one_of_them_is_changed(panel):
+    summary = "0 … 9", "Set the class"
+    rows = [
+        ShortcutRow("Classes", str(number), f"Class {number}", f"class_{number}", summary=summary)
+        for number in range(10)
+    ]
+    panel.show_rows(rows)
+    line = item(panel, 0, 0)
+    assert panel.rows.topLevelItem(0).childCount() == 1
+    assert (line.text(0), line.text(1), line.childCount()) == (*summary, 10)
+    assert not line.isExpanded()
+    panel.rows.setCurrentItem(line)
+    assert not panel._change.isEnabled()
+    panel.show_rows(
+        [*rows[:-1], ShortcutRow("Classes", "J", "", "a", is_changed=True, summary=summary)]
+    )
+    assert item(panel, 0, 0).isExpanded()

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QMovie, QWheelEvent
 from qtpy.QtWidgets import (
     QApplication,
@@ -15,44 +15,10 @@ from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
 from napari_sam._qt.workarounds import (
     CalmStatusBar,
-    FixedHeightLabel,
     PanelColumn,
     pause_spinners,
 )
 from napari_sam.session.state import SessionState
-
-
-class LayoutCounter(QObject):
-    def __init__(self, widget):
-        super().__init__()
-        self.count = 0
-        widget.installEventFilter(self)
-
-    def eventFilter(self, _, event):
-        self.count += event.type() == QEvent.Type.LayoutRequest
-        return False
-
-
-def test_a_label_of_fixed_height_redoes_a_layout_only_to_grow(shown):
-    outer, label = QWidget(), FixedHeightLabel(min_lines=2)
-    QVBoxLayout(outer).addWidget(label)
-    shown(outer, width=200)
-    QApplication.processEvents()
-    counter = LayoutCounter(outer)
-    for text in ("one", "another", ""):
-        label.set_text(text)
-        QApplication.processEvents()
-    assert label.text() == ""
-    assert counter.count == 0
-    height = label.height()
-    label.set_text("many words that take more than two lines at this width " * 3)
-    QApplication.processEvents()
-    assert counter.count > 0
-    tall = label.height()
-    assert tall > height
-    label.set_text("few words")
-    QApplication.processEvents()
-    assert label.height() == tall  # what is below stays in its place
 
 
 def test_a_column_is_as_wide_as_its_widest_panel(shown):

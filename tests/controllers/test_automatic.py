@@ -71,7 +71,7 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
     assert len(layer.features) == count
     np.testing.assert_array_equal(layer.data, picture.labels)
     assert {"predicted_iou", "stability_score", "box_x0", "shown_px"} <= set(layer.features)
-    combo = widget.controllers.annotate.object_panel.target_combo
+    combo = widget.controllers.annotate.options_panel.target_combo
     assert layer not in combo.layers
 
     panel.filters.sliders["pred_iou_thresh"].setValue(0.95)
@@ -118,7 +118,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert count >= 3
     one, *_ = widget.session.automatic.picture.masks
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
-    invitation = f"To review the {count} automatic masks one by one, press ▸ under Automatic masks."
+    invitation = f"To review the {count} automatic masks one by one, press ▸ in the Automatic tab."
     assert widget.controllers.annotate.hint.text() == invitation
     widget.binding.prompts.start_points()
     warnings = []

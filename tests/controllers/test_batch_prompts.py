@@ -35,7 +35,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     points.features = {"polarity": ["foreground"] * 5 + ["background"]}
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer(), points)
     many = widget.controllers.batch_prompts
-    many.section.expand()
+    many.tab.select()
     combo = many.panel.combo
     assert many.panel.start.isEnabled() is False
     combo.setCurrentText("detector")
@@ -177,10 +177,29 @@ def test_more_points_than_one_object_may_have_lead_to_batch_prompts(make_widget)
     _, widget = make_widget(Image(data.coins(), name="coins"), many)
     widget.binding.prompts.set_layers(many, None)
     widget.wait_until_idle(TIMEOUT_S)
-    state, title = widget.session.state, widget.controllers.batch_prompts.section.title
+    state, title = widget.session.state, widget.controllers.batch_prompts.tab.title
     assert state.candidates is None
     assert state.hint.startswith("500 points are too many for one object")
-    assert title in state.hint
+    assert f"the {title} tab" in state.hint
     many.data = [CENTRES_RC[0]]
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.candidates is not None
+
+
+def test_a_selected_layer_of_shapes_is_the_source_unless_there_is_one(make_widget):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer())
+    tabs, many = widget.controllers.tabs, widget.controllers.batch_prompts
+    viewer.layers.selection.active = viewer.layers["coins"]
+    tabs.select(2)
+    assert many.panel.combo.layer is None
+    tabs.select(0)
+    viewer.layers.selection.active = viewer.layers["detector"]
+    tabs.select(2)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert many.panel.combo.layer is viewer.layers["detector"]
+    assert many.panel.start.text() == "Segment 4 objects"
+    other = viewer.add_shapes([[(1, 1), (9, 9)]], name="other")
+    tabs.select(0)
+    viewer.layers.selection.active = other
+    tabs.select(2)
+    assert many.panel.combo.layer is viewer.layers["detector"]

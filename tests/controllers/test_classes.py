@@ -50,7 +50,11 @@ def test_number_keys_are_about_rows_then_a_reedited_object_then_the_next_one(ope
     for name in ("coin", "Münze"):
         panel._new.setText(name)
         panel._on_add()
-    assert widget.controllers.classes.section.title == "Classes: 2 (new objects: Münze)"
+    chips = widget.controllers.classes.chips.chips
+    assert [(chip.text(), chip.isChecked()) for chip in chips] == [
+        ("1 coin", False),
+        ("2 Münze", True),
+    ]
 
     press(viewer, "1")
     points.add([(28, 64)])
@@ -59,7 +63,7 @@ def test_number_keys_are_about_rows_then_a_reedited_object_then_the_next_one(ope
     widget.wait_until_idle(TIMEOUT_S)
     assert classes_of(widget) == {1: None, 2: None, 3: None, 4: "coin"}
 
-    objects.section.expand(animate=False)
+    assert objects.tab.is_current
     objects.table.select(2)
     press(viewer, "2")
     assert classes_of(widget)[2] == "Münze"
@@ -110,7 +114,7 @@ def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, 
         "napari_sam._qt.class_panel.QFileDialog.getSaveFileName",
         lambda *_: (str(tmp_path / "team"), ""),
     )
-    panel._on_save()
+    panel.ask_where_to_save()
     panel.remove_requested.emit("Münze")
     assert classes_of(widget) == {1: None, 2: None, 3: None}
     assert panel.rows.topLevelItemCount() == 1
@@ -160,8 +164,9 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     table = objects.table
     widget.session.notifier.warned.connect(said.append)
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
+    widget.controllers.tabs.select(3)
     press(viewer, "M")
-    assert objects.section.isExpanded()
+    assert objects.tab.is_current
     assert table.selected == [3]
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (4.5, 49.5), atol=1)
     press(viewer, "Y")

@@ -26,7 +26,7 @@ def test_an_image_is_ready_again_after_a_restart(make_widget, embeddings_folder)
     assert len(encoded) == 1
     assert len(list(embeddings_folder.iterdir())) == 1
 
-    again.controllers.models.panel.expand()
+    again.controllers.windows[0].show()
     row = again.controllers.embeddings.store_row
     row.usage_requested.emit()
     assert row._label.text() == "1 embedding on disk, 4 MB"

@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from skimage import data
 
 from napari_sam import _reader
+from napari_sam._qt.export_row import ExportScope
 from napari_sam._reader import get_reader
-from napari_sam.controllers import export as object_files
+from napari_sam.controllers import messages as shown_messages
 from napari_sam.formats import (
     FORMATS,
     READ_SUFFIXES,
@@ -30,7 +31,7 @@ def said(monkeypatch):
     """What is shown to the user."""
     messages: list[str] = []
     for name in ("show_info", "show_warning"):
-        monkeypatch.setattr(object_files, name, messages.append)
+        monkeypatch.setattr(shown_messages, name, messages.append)
     return messages
 
 
@@ -207,18 +208,18 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
 
-    def started(button):
-        button.click()
+    def started(begin):
+        begin()
         widget.wait_until_idle(TIMEOUT_S)
         return begun.pop()
 
-    assert started(row._export) == ""
+    assert started(row._export.click) == ""
     widget.binding.target.require()
-    assert started(row._export) == str(folder / "coins")
-    assert started(session._save) == str(folder / "coins 1_2")
+    assert started(row._export.click) == str(folder / "coins")
+    assert started(session._save.trigger) == str(folder / "coins 1_2")
     widget.binding.set_image(viewer.add_image(data.coins(), name="in memory"))
     widget.wait_until_idle(TIMEOUT_S)
-    assert started(session._save) == str(elsewhere / "in memory")
+    assert started(session._save.trigger) == str(elsewhere / "in memory")
 
 
 @pytest.fixture
@@ -331,3 +332,25 @@ def test_the_user_chooses_among_images_that_names_do_not_tell_apart(make_widget,
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == "Imported 1 object from a.json."
     assert np.count_nonzero(widget.binding.target.layer.data) == 110
+
+
+def test_shown_or_selected_rows_alone_are_exported(opened, said, tmp_path, monkeypatch):
+    _, widget, _ = opened
+    files, table = widget.controllers.objects.files, widget.controllers.objects.table
+
+    def export(scope, name):
+        path = tmp_path / name
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), "NPZ (*.npz)"))
+        files.row.scopes[scope].trigger()
+        files.row._export.click()
+        widget.wait_until_idle(TIMEOUT_S)
+        return len(read_npz(path).objects) if path.exists() else 0
+
+    table.model.set_text("ansehen")
+    assert export(ExportScope.SHOWN, "shown.npz") == 1
+    assert export(ExportScope.ALL, "all.npz") == 2
+    assert export(ExportScope.SELECTED, "none.npz") == 0
+    assert said[-1] == "No rows to export: select some, or clear the filter."
+    table.model.set_text("")
+    table.view.selectAll()
+    assert export(ExportScope.SELECTED, "selected.npz") == 2

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from napari.layers import Image
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 from safetensors.torch import load_file
 from skimage import data
@@ -108,7 +107,7 @@ def pick(panel, name):
 def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot, tmp_path):
     _, widget, panel, loaded = opened
     before = mask(widget)
-    panel.expand(animate=False)
+    assert panel is widget.controllers.windows[0].findChild(type(panel))
     pick(panel, "published")
     assert not panel._download.isHidden()
     assert panel._download.text() == f"Download {len(server.content) / 1e6:.0f} MB"
@@ -121,7 +120,7 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.active_model.name == "published"
-    assert panel.title == "Model: published on cpu"
+    assert panel.windowTitle() == "Model: published on cpu"
     assert panel.combo.offer.name == "published"
     assert panel._progress.isHidden()
     assert panel._download.isHidden()
@@ -167,7 +166,7 @@ def test_a_file_of_ones_own(opened, published, tmp_path):
     before = mask(widget)
     panel.file_requested.emit(tmp_path / "published.pt")
     widget.wait_until_idle(TIMEOUT_S)
-    assert panel.title == "Model: published.pt on cpu"
+    assert panel.windowTitle() == "Model: published.pt on cpu"
     assert panel.combo.offer.name == "published.pt"
     np.testing.assert_array_equal(mask(widget), before)
     pick(panel, "mobile_sam")
@@ -226,7 +225,7 @@ def test_device_and_precision(opened, monkeypatch):
     assert loaded[-1].exact is False
     assert widget.session.state.runtime.precision == "bfloat16"
     assert not panel.exact.isChecked()
-    assert panel.title == "Model: mobile_sam on cpu, bfloat16"
+    assert panel.windowTitle() == "Model: MobileSAM on cpu, bfloat16"
 
 
 def test_closing_during_a_download_is_quiet_and_leaves_nothing(opened, server, qtbot, tmp_path):
@@ -271,7 +270,7 @@ def test_a_download_goes_on_while_something_else_is_chosen(
 ):
     _, widget, panel, _ = opened
     notes = []
-    monkeypatch.setattr("napari_sam.controllers.models.show_info", notes.append)
+    monkeypatch.setattr("napari_sam.controllers.messages.show_info", notes.append)
     start_download(panel, server, qtbot)
     chosen = None
     if what == "open":
@@ -349,12 +348,12 @@ def test_two_files_of_one_name(opened, tmp_path):
         panel.file_requested.emit(tmp_path / folder / "best.pt")
         widget.wait_until_idle(TIMEOUT_S)
         assert loaded[-1].checkpoint == tmp_path / folder / "best.pt"
-    assert panel.title == "Model: b/best.pt on cpu"
+    assert panel.windowTitle() == "Model: b/best.pt on cpu"
     assert panel.combo.offer.path == tmp_path / "b" / "best.pt"
     pick(panel, "a/best.pt")
     widget.wait_until_idle(TIMEOUT_S)
     assert loaded[-1].checkpoint == tmp_path / "a" / "best.pt"
-    assert panel.title == "Model: a/best.pt on cpu"
+    assert panel.windowTitle() == "Model: a/best.pt on cpu"
     assert panel.combo.offer.path == tmp_path / "a" / "best.pt"
     assert len(loaded) == 4
 
@@ -407,19 +406,18 @@ def test_long_names_leave_the_width_alone(opened, tmp_path, qtbot):
     viewer, widget, panel, _ = opened
     viewer.window._qt_window.resize(900, 600)
     viewer.window._qt_window.show()
-    panel.expand()
+    window = widget.controllers.windows[0]
+    widget.controllers.annotate.image_panel.model.click()
     path = tmp_path / ("my_finetuned_model_" * 8 + ".pt")
     torch.save(load_file(BUNDLED.bundled), path)
     least = panel.minimumSizeHint().width()
     panel.file_requested.emit(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert panel.minimumSizeHint().width() <= least
-    assert panel.width() <= widget.width()
-    assert panel.title == f"Model: {path.name} on cpu"
-    button = panel.toggleButton()
-    assert "…" in button.text()
-    assert button.text().endswith("on cpu")
-    assert panel.title in button.toolTip()
+    assert panel.width() <= window.width() < 500
+    assert window.windowTitle() == f"Model: {path.name} on cpu"
+    status = widget.controllers.annotate.image_panel._status
+    assert path.name in status.toolTip()
     assert "…" in QLabel.text(panel._description)
     assert panel._description.toolTip() == str(path)
 
@@ -433,13 +431,13 @@ def test_the_description_is_whole_at_any_width(opened, qtbot):
         label = panel._description
         return label.isVisible() and label.height() >= label.heightForWidth(label.width())
 
-    panel.toggleButton().click()
+    button, window = widget.controllers.annotate.image_panel.model, widget.controllers.windows[0]
+    button.click()
     qtbot.waitUntil(is_whole)
     pick(panel, "published")
     qtbot.waitUntil(is_whole)
-    viewer.window._qt_window.resizeDocks([widget.parent()], [600], Qt.Orientation.Horizontal)
-    qtbot.waitUntil(is_whole)
-    viewer.window._qt_window.resizeDocks([widget.parent()], [200], Qt.Orientation.Horizontal)
-    qtbot.waitUntil(is_whole)
-    panel.toggleButton().click()
-    qtbot.waitUntil(lambda: panel.content().height() == 0)
+    for width in (600, 200):
+        window.resize(width, window.height())
+        qtbot.waitUntil(is_whole)
+    button.click()
+    assert not window.isVisible()

@@ -24,7 +24,7 @@ def opened(make_widget):
         widget.wait_until_idle(TIMEOUT_S)
         widget.binding.objects.accept()
         widget.wait_until_idle(TIMEOUT_S)
-    widget.controllers.objects.section.expand()
+    widget.controllers.objects.tab.select()
     return viewer, widget, widget.controllers.objects.table
 
 
@@ -48,7 +48,7 @@ def test_every_accepted_object_has_a_row(opened):
     assert cells(table, 0) == [1, 2, 3]
     labels = widget.binding.target.layer.data
     assert cells(table, 3) == [int((labels == n).sum()) for n in (1, 2, 3)]
-    assert widget.controllers.objects.section.title == "Object table: 3 objects"
+    assert widget.controllers.objects.tab.title == "Objects (3)"
     widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2]
 

@@ -26,7 +26,7 @@ def visible(row):
 
 def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch):
     viewer, widget = opened
-    row = widget.controllers.annotate.image_panel.prefetch_row
+    row = widget.controllers.batch_prompts.prefetch_row
     assert not row.isHidden()
     assert visible(row) == {"prepare"}
     assert "all 5 slices" in row.embed_all.toolTip()
@@ -50,7 +50,7 @@ def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch
 
 def test_pause_resume_and_cancel(opened):
     _, widget = opened
-    row = widget.controllers.annotate.image_panel.prefetch_row
+    row = widget.controllers.batch_prompts.prefetch_row
     row.embed_all.click()
     row._pause.click()
     assert row._progress.text() == "0 of 5, paused"
@@ -69,7 +69,7 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
     viewer, widget = opened
     heard = []
     widget.session.notifier.warned.connect(heard.append)
-    row = widget.controllers.annotate.image_panel.prefetch_row
+    row = widget.controllers.batch_prompts.prefetch_row
     row.embed_all.click()
     row._pause.click()
     viewer.layers[0].contrast_limits = (10, 200)
@@ -88,7 +88,7 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
 
 def test_the_next_slices_wait_while_the_box_is_off(make_widget):
     viewer, widget = make_widget()
-    row = widget.controllers.annotate.image_panel.prefetch_row
+    row = widget.controllers.batch_prompts.prefetch_row
     row.prefetch.click()
     viewer.add_layer(Image(stack(), name="stack", contrast_limits=(0, 255)))
     widget.wait_until_idle(TIMEOUT_S)
@@ -101,7 +101,7 @@ def test_the_next_slices_wait_while_the_box_is_off(make_widget):
 
 def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
     _, widget = opened
-    widget.controllers.annotate.image_panel.prefetch_row.embed_all.click()
+    widget.controllers.batch_prompts.prefetch_row.embed_all.click()
     widget.wait_until_idle(TIMEOUT_S)
     label = widget.controllers.embeddings.store_row._label
     qtbot.waitUntil(lambda: label.text() == "5 embeddings on disk, 21 MB", timeout=10_000)
@@ -110,7 +110,7 @@ def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
 @pytest.mark.parametrize("step", ["slider", "prepare"])
 def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_rest(opened, step):
     viewer, widget = opened
-    image, row = viewer.layers[0], widget.controllers.annotate.image_panel.prefetch_row
+    image, row = viewer.layers[0], widget.controllers.batch_prompts.prefetch_row
     row.embed_all.click()
     row._pause.click()
     image.contrast_limits = (10, 200)
@@ -136,7 +136,7 @@ def test_describing_a_plane_changes_nothing(opened):
 
 def test_a_preparation_can_be_paused_where_no_stack_is_shown(opened):
     viewer, widget = opened
-    row = widget.controllers.annotate.image_panel.prefetch_row
+    row = widget.controllers.batch_prompts.prefetch_row
     row.embed_all.click()
     row._pause.click()
     viewer.dims.ndisplay = 3

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from napari.layers import Image
-from qtpy.QtWidgets import QCheckBox, QLabel, QListWidget
+from qtpy.QtWidgets import QCheckBox
 from skimage import data
+
+from napari_sam._qt.mask_panel import MaskButton
+from napari_sam._qt.painted_labels import PaintedLabel
 
 TIMEOUT_S = 120
 COIN_RC = (68, 104)
@@ -29,14 +32,15 @@ def checkbox(widget, text):
 
 def reasons(widget):
     panel = widget.controllers.annotate.mask_panel
-    return [label.text() for label in panel.findChildren(QLabel) if label.text()]
+    return [label.text() for label in panel.findChildren(PaintedLabel) if label.text()]
 
 
 def test_the_panel_says_why_and_gives_the_numbers(opened):
     viewer, widget = opened
-    rows = widget.controllers.annotate.mask_panel.findChild(QListWidget)
+    buttons = widget.controllers.annotate.mask_panel.findChildren(MaskButton)
+    key = " (W shows the next mask)"
     assert reasons(widget) == []
-    assert rows.item(0).toolTip() == ""
+    assert buttons[0].toolTip() == f"Mask 1{key}"
 
     click(viewer, widget, COIN_RC)
     candidates = widget.session.state.candidates
@@ -44,13 +48,13 @@ def test_the_panel_says_why_and_gives_the_numbers(opened):
     for number in range(3):
         area = candidates.ranking.features.area_px[number]
         score = candidates.iou_predictions[number]
-        tooltip = rows.item(number).toolTip()
-        assert tooltip.startswith(f"score {score:.2f}, stability ")
-        assert tooltip.endswith(f"about {area:,.0f} pixels")
+        tooltip = buttons[number].toolTip().partition("\n")[0]
+        assert tooltip.startswith(f"Mask {number + 1}: score {score:.2f}, stability ")
+        assert tooltip.endswith(f"about {area:,.0f} pixels{key}")
 
     widget.session.object_in_progress.clear()
     assert reasons(widget) == []
-    assert rows.item(0).toolTip() == ""
+    assert buttons[0].toolTip() == f"Mask 1{key}"
 
 
 def test_the_reason_follows_what_was_accepted(opened):
@@ -79,13 +83,13 @@ def test_a_long_reason_makes_the_widget_no_wider(opened):
     viewer, widget = opened
     before = widget.minimumSizeHint().width()
     click(viewer, widget, COIN_RC)
-    widget.controllers.annotate.mask_panel.findChildren(QLabel)[0].setText("why " * 200)
+    widget.controllers.annotate.mask_panel.findChildren(PaintedLabel)[0].set_text("why " * 200)
     assert widget.minimumSizeHint().width() == before
 
 
 def test_accept_on_click_makes_the_target_and_undo_takes_object_and_click_back(opened):
     viewer, widget = opened
-    box = checkbox(widget, "accept on click")
+    box = checkbox(widget, "accept at once")
     assert not box.isChecked()
     assert box.toolTip()
     box.setChecked(True)

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QMessageBox
 from skimage import data
 
 from napari_sam._reader import get_reader
-from napari_sam.controllers import journal as journal_keeper
+from napari_sam.controllers import messages as shown_messages
 from napari_sam.controllers import session_file as session_files
 from napari_sam.layers.target_features import classes_in
 from napari_sam.session import ArrayLabels, ObjectClass, Prompts, write_session
@@ -33,9 +33,8 @@ HALF_MADE = (190, 100)
 def said(monkeypatch):
     """What is shown to the user."""
     messages: list[str] = []
-    for module in (journal_keeper, session_files):
-        for name in ("show_info", "show_warning"):
-            monkeypatch.setattr(module, name, messages.append, raising=False)
+    for name in ("show_info", "show_warning"):
+        monkeypatch.setattr(shown_messages, name, messages.append)
     return messages
 
 
@@ -172,7 +171,7 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     assert "cannot be written" in said[-1]
     widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.controllers.objects.section.expand()
+    widget.controllers.objects.tab.select()
     layers, objects = list(viewer.layers), known(widget)
     header, *lines = path.read_bytes().splitlines(keepends=True)
 

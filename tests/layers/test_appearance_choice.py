@@ -15,11 +15,11 @@ COINS = data.coins()[:190, :250]
 
 @pytest.fixture
 def open_panel(make_widget):
-    """Open the widget in a window that shows, with the section expanded."""
+    """Open the widget in a window that shows, with that of the appearance open."""
 
     def make(*layers):
         viewer, widget = make_widget(*layers, show=True)
-        widget.controllers.annotate.appearance_panel.expand()
+        widget.controllers.windows[1].show()
         QApplication.processEvents()
         return viewer, widget, widget.controllers.annotate.appearance_panel
 
@@ -132,7 +132,7 @@ def test_the_choice_of_the_image_shows_when_it_is_chosen_again(open_panel):
 def test_everything_says_what_it_is_for(open_panel):
     _, _, panel = open_panel(four_channels())
     for kind in (QComboBox, QCheckBox):
-        for control in panel.content().findChildren(kind):
+        for control in panel.findChildren(kind):
             assert control.toolTip()
     assert panel._thumbnail.toolTip()
 

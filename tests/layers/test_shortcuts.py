@@ -13,6 +13,8 @@ from napari_sam.layers import SHORTCUTS
 from napari_sam.layers.shortcuts import ShortcutMap, key_text
 
 TIMEOUT_S = 120
+_LETTERS_OF_TOOLS = {Points: "P", Shapes: "PREL", Labels: "PEL"}
+TOOLS_BY_KEY = "rectangle", "lasso", "polygon", "ellipse", "scribble", "line"
 NAPARI_TYPES = {"points": Points, "shapes": Shapes, "labels": Labels}
 
 
@@ -61,6 +63,9 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     # mask cannot be painted, so it needs no new label and none to swap; scribbles have a button.
     # Brush strokes are steps of the session's history.
     ours -= {KeyBinding.from_str(str(digit)) for digit in range(10)}
+    # Of the letters of tools, P adds points in napari too, and R and E draw what they draw there;
+    # polygons and lines of Shapes have other letters here, and a mask cannot be painted.
+    ours -= {KeyBinding.from_str(key) for key in _LETTERS_OF_TOOLS[layer_type]}
     if layer_type is Labels:
         ours -= {KeyBinding.from_str("M"), KeyBinding.from_str("X")}
         ours -= {one.binding for one in SHORTCUTS if one.command in ("undo", "redo")}
@@ -238,3 +243,29 @@ def test_every_command_of_the_list_is_registered(make_widget):
         if shortcut.command not in widget.binding.shortcuts.commands
     }
     assert missing == set()
+
+
+def test_every_tool_has_a_key_on_all_our_layers(make_widget):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), wait=False)
+    prompts = widget.binding.prompts
+    prompts.start_points()
+    for key, tool in zip("RLGEKNP", (*TOOLS_BY_KEY, "points"), strict=True):
+        layer = viewer.layers.selection.active
+        layer.keymap[KeyBinding.from_str(key)](layer)
+        assert prompts.tool == tool
+
+
+def test_the_status_bar_names_our_keys_on_our_layers_alone(make_widget):
+    mine = Points([(1, 1)], name="mine")
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), mine, wait=False)
+    widget.binding.prompts.start_points()
+    points = viewer.layers["SAM points"]
+    ours = "C accept, W next mask, T add / remove, Shift+C clear, Ctrl+Z undo, ? all keys"
+    assert points.help == viewer.help == ours
+    points.mode = "select"  # napari names the keys of other modes then
+    assert points.help == viewer.help == ours
+    widget.binding.shortcuts.set_key("accept", KeyBinding.from_str("J"))
+    assert points.help.startswith("J accept, ")
+    viewer.layers.selection.active = mine
+    mine.mode = "add"
+    assert "accept" not in viewer.help

@@ -224,7 +224,7 @@ def test_no_image_after_one(session):
     session.set_image(None)
     assert session.state.phase is Phase.NO_IMAGE
     assert session.state.candidates is None
-    assert session.state.hint == "Choose an image to begin."
+    assert session.state.hint == "Open or drop an image."
 
 
 def test_a_refused_image_says_why_until_the_next(session, coins):

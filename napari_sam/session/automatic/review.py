@@ -85,7 +85,7 @@ class AutomaticReview:
             return ""
         if self.current is None:
             masks = "automatic mask" if count == 1 else f"{count:,} automatic masks"
-            return f"To review the {masks} one by one, press ▸ under Automatic masks."
+            return f"To review the {masks} one by one, press ▸ in the Automatic tab."
         return "Accept or reject this mask to move on to the next one; Show all ends the review."
 
     def step(self, step: int) -> None:

@@ -196,5 +196,5 @@ def _reason_of_examples(
         gains[name] = max(gains.get(name, 0), float(gain))
     names = [name for name in sorted(gains, key=lambda n: -gains[n]) if gains[name] > _LEAST_GAIN]
     if not names:
-        return f"mask {highest + 1} resembles the masks you passed over"
+        return f"mask {highest + 1} is similar to masks you skipped"
     return f"like the objects you accepted: {' and '.join(names[:2])}"

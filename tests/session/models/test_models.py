@@ -253,7 +253,7 @@ def test_a_load_error_goes_when_another_model_is_loaded(listen):
     session.wait_until_idle(TIMEOUT_S)
     session.close()
     assert session.state.phase is Phase.NO_IMAGE
-    assert session.state.hint == "Choose an image to begin."
+    assert session.state.hint == "Open or drop an image."
 
 
 def test_why_an_image_was_refused_stays_when_another_model_is_loaded(session, small_file):

@@ -1,0 +1,96 @@
+"""How the parts of the dock are laid out: below each other, or in two columns where it is wide."""
+
+from typing import Final
+
+from qtpy.QtCore import QEvent, QObject, QSize
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
+
+from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.tabs import DockTabs
+from napari_sam._qt.workarounds import PanelColumn
+
+NARROWEST_PX: Final = 340
+_WIDE_PX: Final = 2 * NARROWEST_PX + 40
+_GAP_PX: Final = 8
+_MARGIN_PX: Final = 8
+
+
+class Dock(PanelColumn):
+    """Controls above tabs that take the rest; it only scrolls in very low windows."""
+
+    def __init__(self, controls: tuple[QWidget, ...], message: QWidget, tabs: DockTabs) -> None:
+        super().__init__()
+        self.tabs = tabs
+        self.help_button = FlatButton("?", "Show all keyboard shortcuts (?)")
+        self.help_button.setFixedSize(28, 28)
+        self._controls = QWidget()
+        column = QVBoxLayout(self._controls)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(_GAP_PX)
+        *above, last = controls
+        for panel in above:
+            column.addWidget(panel)
+        foot = QHBoxLayout()
+        foot.setSpacing(_GAP_PX)
+        foot.addWidget(message, 1)
+        foot.addWidget(self.help_button)
+        column.addLayout(foot)
+        column.addWidget(last)
+        column.addStretch(1)
+        contents = QWidget()
+        contents.setMinimumWidth(NARROWEST_PX - 2 * _MARGIN_PX)
+        self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, contents)
+        self._parts.setContentsMargins(0, 0, 0, 0)
+        self._parts.setSpacing(_GAP_PX)
+        self._parts.addWidget(self._controls)
+        self._parts.addWidget(tabs, 1)
+        self.panels.setContentsMargins(_MARGIN_PX, 4, _MARGIN_PX, _MARGIN_PX)
+        self.panels.insertWidget(0, contents, 1)
+        self.panels.setStretch(1, 0)
+        self.wheel_guard.watch(contents)
+
+    def lay_over_tabs(self, banner: QWidget) -> None:
+        """Show a widget over the top of the tabs' pages whenever it is visible: nothing moves."""
+        Overlay(banner, self.tabs.pages)
+
+    def sizeHint(self) -> QSize:
+        """Ask for room for everything, as Qt shares out what several docks in a column get."""
+        return QSize(NARROWEST_PX, self.widget().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Use two columns where there is room for them."""
+        directions = QBoxLayout.Direction
+        is_wide = self.width() >= _WIDE_PX
+        direction = directions.LeftToRight if is_wide else directions.TopToBottom
+        if direction != self._parts.direction():
+            self._parts.setDirection(direction)
+            self._parts.setSpacing(2 * _GAP_PX if is_wide else _GAP_PX)
+            self._parts.setStretch(0, 1 if is_wide else 0)
+        super().resizeEvent(event)
+
+
+class Overlay(QObject):
+    """Keeps a widget at the top of another one, above what is in it."""
+
+    def __init__(self, banner: QWidget, below: QWidget) -> None:
+        super().__init__(banner)
+        self._banner, self._below = banner, below
+        was_hidden = banner.isHidden()
+        banner.setParent(below)
+        banner.setVisible(not was_hidden)
+        for widget in (banner, below):
+            widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the size below, and what the banner needs."""
+        kinds = QEvent.Type
+        needs = (kinds.Show, kinds.LayoutRequest) if watched is self._banner else (kinds.Resize,)
+        if event.type() in needs and not self._banner.isHidden():
+            width = self._below.width()
+            height = self._banner.heightForWidth(width)
+            if height <= 0:
+                height = self._banner.sizeHint().height()
+            self._banner.setGeometry(0, 0, width, height)
+            self._banner.raise_()
+        return False

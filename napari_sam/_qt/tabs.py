@@ -1,0 +1,117 @@
+"""The tabs that take the rest of the dock."""
+
+from typing import Final
+
+from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QPainter
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+
+from napari_sam._qt.colors import ACCENT, text_color
+from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.workarounds import PanelColumn
+
+_LINE_PX: Final = 2
+_MARGIN_PX: Final = 8
+
+
+class Tab(QWidget):
+    """A page under a title; one with rows of its own scrolls them itself."""
+
+    toggled = Signal(bool)
+    """Whether it is the current one now."""
+    title_changed = Signal(str)
+    select_requested = Signal()
+
+    def __init__(self, page: QWidget, title: str, tooltip: str, *, scrolls: bool = True) -> None:
+        super().__init__()
+        self.title, self.tooltip = title, tooltip
+        self.is_current = False
+        """Whether it is on top of the others."""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, _MARGIN_PX, 0, 0)
+        if scrolls:
+            column = PanelColumn()
+            column.panels.setContentsMargins(0, 0, 0, 0)
+            column.add(page)
+            page = column
+        layout.addWidget(page)
+
+    def set_title(self, title: str) -> None:
+        """Show another title."""
+        if title != self.title:
+            self.title = title
+            self.title_changed.emit(title)
+
+    def select(self) -> None:
+        """Come on top."""
+        if not self.is_current:
+            self.select_requested.emit()
+
+    def set_current(self, is_current: bool) -> None:
+        """Handle that it comes on top, or goes below."""
+        if is_current != self.is_current:
+            self.is_current = is_current
+            self.toggled.emit(is_current)
+
+
+class TabButton(FlatButton):
+    """The title of a tab, underlined if it is the current one."""
+
+    def __init__(self, tab: Tab) -> None:
+        super().__init__(tab.title, tab.tooltip, checkable=True)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    @property
+    def content_color(self) -> QColor:
+        """The theme's text color, fainter below."""
+        return text_color(self, 1.0 if self.isChecked() else 0.7)
+
+    def paint_background(self, painter: QPainter, box: QRectF) -> None:
+        """Paint the line below."""
+        if self.shade > 0.15 and not self.isChecked():
+            painter.fillRect(box, text_color(self, 0.08))
+        line = QRectF(box.left(), box.bottom() - _LINE_PX, box.width(), _LINE_PX)
+        painter.fillRect(line, ACCENT if self.isChecked() else text_color(self, 0.15))
+
+    def paint_content(self, painter: QPainter, box: QRectF) -> None:
+        """Paint the title."""
+        font = self.font()
+        font.setBold(self.isChecked())
+        painter.setFont(font)
+        painter.setPen(self.content_color)
+        elide = Qt.TextElideMode.ElideRight
+        text = painter.fontMetrics().elidedText(self.text(), elide, int(box.width()) - 4)
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+
+class DockTabs(QWidget):
+    """A row of titles, and the page of the current one."""
+
+    def __init__(self, *tabs: Tab) -> None:
+        super().__init__()
+        self.tabs = tabs
+        self.pages = QStackedWidget()
+        self._buttons: list[TabButton] = []
+        titles = QHBoxLayout()
+        titles.setSpacing(0)
+        for number, tab in enumerate(tabs):
+            button = TabButton(tab)
+            button.clicked.connect(lambda _, number=number: self.select(number))
+            tab.title_changed.connect(button.setText)
+            tab.select_requested.connect(lambda number=number: self.select(number))
+            self._buttons.append(button)
+            titles.addWidget(button, 3 if number == 0 else 2)
+            self.pages.addWidget(tab)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(titles)
+        layout.addWidget(self.pages, 1)
+        self.select(0)
+
+    def select(self, number: int) -> None:
+        """Bring a tab on top."""
+        self.pages.setCurrentIndex(number)
+        for index, (button, tab) in enumerate(zip(self._buttons, self.tabs, strict=True)):
+            button.setChecked(index == number)
+            tab.set_current(index == number)

@@ -1,0 +1,26 @@
+from qtpy.QtWidgets import QLabel
+
+from napari_sam._qt.tabs import DockTabs, Tab
+
+
+def test_one_page_is_on_top_and_tells_so(shown, heard):
+    tabs = [Tab(QLabel(name), name, f"about {name}") for name in ("one", "two", "three")]
+    widget = shown(DockTabs(*tabs))
+    assert [tab.is_current for tab in tabs] == [True, False, False]
+    toggles = heard(tabs[1], "toggled")
+    widget._buttons[1].click()
+    assert [tab.is_current for tab in tabs] == [False, True, False]
+    tabs[2].select()
+    assert widget.pages.currentWidget() is tabs[2]
+    widget._buttons[2].click()  # a second press does not hide it
+    assert widget._buttons[2].isChecked()
+    assert toggles == [("toggled", True), ("toggled", False)]
+
+
+def test_another_title_lays_out_nothing(shown):
+    tab = Tab(QLabel(), "Objects (0)", "all of them")
+    widget = shown(DockTabs(tab), width=200)
+    hint = widget.sizeHint()
+    tab.set_title("Objects (123,456,789) and some more that does not fit")
+    assert widget._buttons[0].text() == tab.title
+    assert widget.sizeHint() == hint
