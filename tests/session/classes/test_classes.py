@@ -153,7 +153,7 @@ def test_files_of_ours_and_of_others(tmp_path):
         ("data.yaml", "train: x\nnames:\n  1: debris\n  0: nucleus\n"),
         ("list.yaml", "names: [nucleus, debris]\n"),
         ("plain.txt", "\ufeffnucleus\n\n debris \r\n"),
-        ("bare.json", '["nucleus", {"name": "debris", "color": [86, 180, 233]}]'),
+        ("bare.json", '["nucleus", {"name": "debris", "color": [155, 127, 232]}]'),
         (
             "coco.json",
             '{"categories": [{"id": 1, "name": "nucleus"}, {"id": 2, "name": "debris"}]}',

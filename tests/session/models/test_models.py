@@ -63,7 +63,7 @@ def test_another_model_keeps_image_and_prompts(session, small_file):
     assert session.state.phase is Phase.READY
     assert session.state.prompts == COIN
     other = session.state.candidates
-    assert other.prediction.low_res_logits.shape == (3, 64, 64)
+    assert other.masks[0].prediction.low_res_logits.shape[1:] == (64, 64)
     # Masks of a model of another size are no start for this one.
     session.set_prompts(Prompts(points_xy=((104, 68), (110, 70)), point_labels=(1, 1)))
     session.set_model(ModelChoice())
