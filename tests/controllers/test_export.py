@@ -165,7 +165,7 @@ def test_failures_are_told_and_lose_nothing(opened, said, tmp_path):
     (tmp_path / "objects.npz").write_text("none")
     files.import_from(tmp_path / "objects.npz")
     widget.wait_until_idle(TIMEOUT_S)
-    assert "cannot be read as annotations" in said[-1]
+    assert "cannot be read as an NPZ file" in said[-1]
     np.testing.assert_array_equal(layer.data, before)
     assert files.row._export.isEnabled()
 
