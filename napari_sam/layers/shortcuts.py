@@ -174,6 +174,8 @@ class ShortcutMap:
         """Name our keys in napari's status bar, where it names those that are redefined here."""
         layer: Layer = event.source
         commands, _ = self._bound.get(layer, ({}, []))
+        if "accept" not in commands:  # the target, which is the user's
+            return
         keys = {name: key_text(self.bindings[name]) for name in _IN_STATUS_BAR if name in commands}
         texts = [f"{key} {_IN_STATUS_BAR[name]}" for name, key in keys.items() if key]
         layer.help = ", ".join([*texts, f"{key_text(self.bindings['help'])} all keys"])

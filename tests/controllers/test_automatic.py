@@ -107,7 +107,7 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
 def test_remaining_objects_are_reviewed_with_keys(opened):
     viewer, widget, panel = opened()
     press(widget, panel.run.remaining)  # nothing is there yet: everything is the rest
-    assert "no objects yet" in panel.results.outcome.text()
+    assert "no objects to compare with yet" in panel.results.outcome.text()
     press(widget, panel.results.next)
     press(widget, panel.results.accept)
     (record,) = widget.binding.target.labels.registry

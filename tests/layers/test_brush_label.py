@@ -42,7 +42,7 @@ def test_the_brush_follows_what_is_reedited_and_is_free_after_that(annotated):
 def test_the_brush_follows_a_single_chosen_row(annotated):
     layer, widget = annotated
     controller = widget.controllers.objects
-    controller.section.expand()
+    controller.tab.select()
     controller.table.select(2)
     assert layer.selected_label == 2
     controller.table.view.selectAll()

@@ -82,7 +82,7 @@ def test_a_shape_too_small_to_count_leaves_the_layer_as_it_was(job, tool):
     prompts_of(widget)
     widget.session.object_in_progress.clear()
     assert len(shapes.data) == len(shapes.features) == 0
-    press(widget, "Draw box")
+    press(widget, "rectangle")
     mouse.drag((25, 129), (51, 155), (77, 181))
     np.testing.assert_allclose(prompts_of(widget).box_xyxy, (129, 25, 181, 77), atol=4)
     assert len(shapes.data) == len(shapes.features) == 1
@@ -191,7 +191,7 @@ def test_the_tool_in_use_is_that_of_the_selected_layer(make_widget):
 
 def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job):
     viewer, widget, mouse = job
-    press(widget, "Draw box")
+    press(widget, "rectangle")
     mouse.drag((30, 130), (72, 180))
     widget.binding.objects.accept()
     press(widget, "Click points")
