@@ -194,7 +194,7 @@ def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job):
     press(widget, "rectangle")
     mouse.drag((30, 130), (72, 180))
     widget.binding.objects.accept()
-    press(widget, "Click points")
+    press(widget, "points")
     mouse.click(CENTRE_RC)
     assert len(prompts_of(widget).points_xy) == 1
     points, shapes = viewer.layers["SAM points"], viewer.layers["SAM boxes"]
@@ -215,7 +215,7 @@ def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job):
 
 def test_signs_of_points_follow_their_polarity(job):
     viewer, widget, mouse = job
-    press(widget, "Click points")
+    press(widget, "points")
     mouse.click(CENTRE_RC)
     widget.binding.prompts.set_polarity(0)
     points = viewer.layers["SAM points"]
