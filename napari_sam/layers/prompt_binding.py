@@ -146,9 +146,9 @@ class PromptBinding:
     def _on_gesture(self, begins: bool) -> None:
         if begins:
             self._n_areas = self.image_prompts.n_areas
-            self._session.object_in_progress.begin_gesture()
+            self._session.object_in_progress.set_gesture(True)
         else:
-            self._session.object_in_progress.end_gesture()
+            self._session.object_in_progress.set_gesture(False)
             # Only when napari has finished drawing may the box before this one be removed.
             self._defer(self._finish_gesture)
 

@@ -91,17 +91,17 @@ class ObjectInProgress:
         history.push_prompts(Edit(before, after, self._editing.plane_id))
         if history.last is not None and history.last.before is before:  # no part of a drag
             self._before = before, decoding.shown
-        self._forget_accept()
+        self._is_accept_pending = self._is_click_accepted = False
         decoding.set_state(after, is_dragged=history.in_gesture)
         is_dragged = history.in_gesture and not prompts.points_xy  # see `finish_drawing`
-        if before.prompts.is_empty and not is_dragged and self._is_accepted_at_once:
+        if (
+            self.accept_on_click
+            and before.prompts.is_empty
+            and prompts.is_single
+            and not is_dragged
+        ):
             self._is_accept_pending = self._is_click_accepted = True
         self.changed.emit()
-
-    @property
-    def _is_accepted_at_once(self) -> bool:
-        prompts = self.state.prompts
-        return self.accept_on_click and prompts.size == 1 and prompts.has_foreground
 
     def finish_drawing(self, *, is_other_shape: bool) -> None:
         """Finish a shape, once the viewer has; `is_other_shape`: rather than change one.
@@ -119,7 +119,8 @@ class ObjectInProgress:
             self._begin_next(edit, held, shown)
         elif not held.prompts.is_empty:
             return
-        if self._is_accepted_at_once and not self.state.prompts.points_xy:
+        prompts = self.state.prompts
+        if self.accept_on_click and prompts.is_single and not prompts.points_xy:
             self._is_accept_pending = self._is_click_accepted = True
             if not self._decoding.is_pending:
                 self._accept_pending()
@@ -147,13 +148,9 @@ class ObjectInProgress:
         """Start the object again; can be undone."""
         self.set_prompts(Prompts())
 
-    def begin_gesture(self) -> None:
-        """Undo the changes of the prompts from here to `end_gesture` as one (a drag)."""
-        self._editing.history.set_gesture(True)
-
-    def end_gesture(self) -> None:
-        """End what `begin_gesture` began."""
-        self._editing.history.set_gesture(False)
+    def set_gesture(self, is_on: bool) -> None:
+        """Begin or end a gesture (a drag), whose changes of the prompts are undone as one."""
+        self._editing.history.set_gesture(is_on)
 
     def hover(self, prompts: Prompts | None) -> None:
         """Preview the masks of prompts under the cursor, while the object has none; None: end.
@@ -173,7 +170,7 @@ class ObjectInProgress:
 
     def _restore(self, state: ObjectState) -> None:
         """Replace the object without a trace in the history."""
-        self._forget_accept()
+        self._is_accept_pending = self._is_click_accepted = False
         self._decoding.set_state(state)
 
     # Planes ------------------------------------------------------------------------------------
@@ -190,7 +187,7 @@ class ObjectInProgress:
         planes, self._slice_index = self._planes, request.slice_index
         planes.go_to(request.key, request.pixels)
         self._editing.go_to_plane(planes.plane_id, request.target)
-        self._forget_accept()
+        self._is_accept_pending = self._is_click_accepted = False
         self._decoding.resume(*planes.take())
 
     def forget_masks(self) -> None:
@@ -303,9 +300,6 @@ class ObjectInProgress:
             self.plane_wanted.emit(key, message)
         elif message:
             self._notifier.warn(message)
-
-    def _forget_accept(self) -> None:
-        self._is_accept_pending = self._is_click_accepted = False
 
     def _accept_pending(self) -> None:
         if self._is_accept_pending and self._decoding.candidates is not None:

@@ -14,13 +14,13 @@ CLICK = Prompts(((104, 68),), (1,))
 def draw(session, prompts, *, is_other_shape=True):
     """Drag a shape, which passes through smaller ones, in the way that the layers say it."""
     in_progress = session.object_in_progress
-    in_progress.begin_gesture()
+    in_progress.set_gesture(True)
     x0, y0, x1, y1 = prompts.box_xyxy
     for share in (0.3, 0.7):
         small = (x0, y0, x0 + share * (x1 - x0), y0 + share * (y1 - y0))
         in_progress.set_prompts(Prompts(prompts.points_xy, prompts.point_labels, small))
     in_progress.set_prompts(prompts)
-    in_progress.end_gesture()
+    in_progress.set_gesture(False)
     in_progress.finish_drawing(is_other_shape=is_other_shape)
     session.wait_until_idle(TIMEOUT_S)
 

@@ -112,10 +112,10 @@ class Game:
         self.session.set_prompts(Prompts(**shapes))
 
     def gesture(self) -> None:
-        self.session.object_in_progress.begin_gesture()
+        self.session.object_in_progress.set_gesture(True)
         self.click()
         self.click()
-        self.session.object_in_progress.end_gesture()
+        self.session.object_in_progress.set_gesture(False)
 
     def clear(self) -> None:
         self.session.object_in_progress.clear()

@@ -525,10 +525,10 @@ def test_redo_brings_the_choice_back(session):
 
 def test_a_gesture_is_one_undo_step(session):
     session.set_prompts(COIN)
-    session.object_in_progress.begin_gesture()
+    session.object_in_progress.set_gesture(True)
     for x in (105, 106, 107):
         session.set_prompts(Prompts(((x, 68),), (1,)))
-    session.object_in_progress.end_gesture()
+    session.object_in_progress.set_gesture(False)
     session.undo()
     assert session.state.prompts == COIN
     session.redo()
@@ -537,30 +537,30 @@ def test_a_gesture_is_one_undo_step(session):
 
 def test_two_gestures_are_two_undo_steps(session):
     for x in (104, 110):
-        session.object_in_progress.begin_gesture()
+        session.object_in_progress.set_gesture(True)
         session.set_prompts(Prompts(((x, 68),), (1,)))
         session.set_prompts(Prompts(((x + 1, 68),), (1,)))
-        session.object_in_progress.end_gesture()
+        session.object_in_progress.set_gesture(False)
     session.undo()
     assert session.state.prompts.points_xy == ((105, 68),)
 
 
 def test_a_choice_within_a_gesture_does_not_split_it(session):
-    session.object_in_progress.begin_gesture()
+    session.object_in_progress.set_gesture(True)
     prompt(session, COIN)
     session.object_in_progress.choose_next()
     session.set_prompts(OTHER_COIN)
-    session.object_in_progress.end_gesture()
+    session.object_in_progress.set_gesture(False)
     session.undo()
     assert session.state.prompts.is_empty
 
 
 def test_a_gesture_to_nowhere_leaves_no_undo_step(session):
     session.set_prompts(COIN)
-    session.object_in_progress.begin_gesture()
+    session.object_in_progress.set_gesture(True)
     session.set_prompts(OTHER_COIN)
     session.set_prompts(COIN)
-    session.object_in_progress.end_gesture()
+    session.object_in_progress.set_gesture(False)
     session.undo()
     assert session.state.prompts.is_empty
 

@@ -212,29 +212,16 @@ class Decoding:
         embedded = self._embedding.embedded or self._find(usable)
         if embedded is None:
             return
-        if self.candidates is not None and (self.candidates.prompts, self.candidates.tile) == (
-            prompts,
-            embedded.tile,
-        ):
+        shown = self.candidates
+        if shown is not None and (shown.prompts, shown.tile) == (prompts, embedded.tile):
             self._executor.cancel()  # the job under way is of prompts that were undone
             return
         mask_prompt = None
         if self.options.use_feedback:
-            mask_prompt = self.state.mask_prompt(
-                embedded.weights, embedded.tile, embedded.decoder.spec
-            )
-        self._decode(
-            DecodeRequest(
-                embedded,
-                prompts,
-                usable,
-                self.context,
-                mask_prompt,
-                choice,
-                self.state.wanted_box,
-                self.candidates,
-            )
-        )
+            spec = embedded.decoder.spec
+            mask_prompt = self.state.mask_prompt(embedded.weights, embedded.tile, spec)
+        how = self.context, mask_prompt, choice, self.state.wanted_box
+        self._decode(DecodeRequest(embedded, prompts, usable, *how, shown))
 
     def _decode(self, request: DecodeRequest) -> None:
         """Show the model's masks as soon as they are there, and then all there are."""

@@ -106,6 +106,11 @@ class Prompts:
         labels = {*self.point_labels, *(scribble.label for scribble in self.scribbles)}
         return self.box_xyxy is not None or FOREGROUND in labels
 
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one prompt, which tells where the object is."""
+        return self.size == 1 and self.has_foreground
+
     def is_apart_from(self, others: Prompts) -> bool:
         """Whether the box lies apart from that of others, or from their foreground points."""
         points = [*compress(others.points_xy, others.point_labels)]

@@ -94,9 +94,9 @@ def test_a_box_that_is_not_being_drawn_is_used_however_small_it_is(session, labe
 
 def test_a_box_drawn_while_zoomed_in_is_used_after_zooming_out(session, labels):
     session.look_at(around(DOT, 100))
-    session.object_in_progress.begin_gesture()
+    session.object_in_progress.set_gesture(True)
     session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
-    session.object_in_progress.end_gesture()
+    session.object_in_progress.set_gesture(False)
     session.look_at((0, 0, 2600, 3000))
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
@@ -104,7 +104,7 @@ def test_a_box_drawn_while_zoomed_in_is_used_after_zooming_out(session, labels):
 
 
 def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
-    session.object_in_progress.begin_gesture()
+    session.object_in_progress.set_gesture(True)
     session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is None
@@ -112,7 +112,7 @@ def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
     session.set_prompts(Prompts(box_xyxy=around(DOT, 10)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is not None
-    session.object_in_progress.end_gesture()
+    session.object_in_progress.set_gesture(False)
 
 
 def test_an_object_without_prompts_is_reedited_however_small_it_is(session, labels):
