@@ -8,7 +8,6 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from napari_sam.layers.outline_overlay import OutlineOverlay
 from napari_sam.session.objects.packed import Mask
 
 
@@ -71,6 +70,9 @@ class LayerOutline:
     """The outline of something in a Labels layer."""
 
     def __init__(self, layer: Labels, name: str, color: str, width_px: float = 2) -> None:
+        # Needs Qt, which the command line can do without when it opens images.
+        from napari_sam.layers.outline_overlay import OutlineOverlay
+
         self._layer, self._name = layer, name
         self._overlay = OutlineOverlay(visible=True, color=color, width_px=width_px)
         layer._overlays.pop(name, None)  # napari keeps one that is equal

@@ -231,7 +231,7 @@ def test_a_large_layer_that_cannot_be_read_leaves_the_former_target(
     make_widget, coins, monkeypatch
 ):
     viewer, widget = make_widget(coins)
-    combo = widget.controllers.annotate.object_panel.target_combo
+    combo = widget.controllers.annotate.options_panel.target_combo
     former, broken = (
         viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in ("former", "broken")
     )
