@@ -15,6 +15,10 @@ from napari_sam.session.state import SessionState
 _SIZE_PX = (2 * PICTURE_SIZE_PX[0], 2 * PICTURE_SIZE_PX[1])
 """Sharp also where a picture is shown larger, or on a dense screen."""
 
+_AFTER_MASK_MS = 80
+"""The mask in the image comes first: without a GPU, each repaint composes the whole window again.
+An object that is accepted at once needs no pictures at all."""
+
 
 class ThumbnailController:
     """Keeps the pictures of a `MaskPanel` up to date."""
@@ -23,8 +27,7 @@ class ThumbnailController:
         self._session, self._panel = context.session, panel
         self._executor = context.session.background.executor("thumbnails")
         self._candidates: Candidates | None = None
-        # Once the event loop has nothing else to do: the mask in the image comes first.
-        self._timer = rest_timer(context.widget, 0, self._draw)
+        self._timer = rest_timer(context.widget, _AFTER_MASK_MS, self._draw)
         self._connections = Connections((context.session.changed, self._on_session_changed))
 
     def close(self) -> None:
