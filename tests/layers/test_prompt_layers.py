@@ -189,7 +189,7 @@ def test_the_tool_in_use_is_that_of_the_selected_layer(make_widget):
     assert tools[-1] == ""
 
 
-def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job):
+def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job, qtbot):
     viewer, widget, mouse = job
     press(widget, "rectangle")
     mouse.drag((30, 130), (72, 180))
@@ -205,10 +205,11 @@ def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job):
     for zoom in (1.0, 8.0):
         camera.center, camera.zoom = CENTRE_RC, zoom
         widget.wait_until_idle(TIMEOUT_S)
-        QTest.qWait(50)
+        # napari tells its layers the zoom when it draws.
+        qtbot.waitUntil(lambda zoom=zoom: abs(points.scale_factor * zoom - 1) < 0.01)
         np.testing.assert_allclose(shapes.edge_width, 2 / zoom)
         near_px, far_px = 8 / zoom, 12 / zoom
-        row, column = CENTRE_RC
+        row, column = points.data[0]  # where the mouse has put it
         assert points.get_value((row + near_px, column)) == 0
         assert points.get_value((row + far_px, column)) is None
 
