@@ -34,6 +34,7 @@ def test_integers_that_were_open_before_the_widget_or_lie_beside_an_image_can_be
     assert panel.convert.isVisibleTo(panel)
     viewer.add_image(np.zeros((30, 40)), name="other")
     assert not panel.convert.isVisibleTo(panel)
+    widget.wait_until_idle(120)  # the button to cancel has the same place
     viewer.layers.selection.active = labels
     assert panel.convert.isVisibleTo(panel)
     widget.binding.target.set_layer(labels)
