@@ -93,7 +93,7 @@ class ClassChips(QWidget):
             button.setFixedHeight(_HEIGHT_PX)
         for button in (self._first, self.add):
             button.clicked.connect(lambda: self.edit(""))
-        self.more.clicked.connect(self._on_more_clicked)
+        self.more.set_menu(self.menu)
         self._editor = QLineEdit(self)
         for widget in (self._strip, self._editor):
             widget.installEventFilter(self)
@@ -202,9 +202,6 @@ class ClassChips(QWidget):
         color = QColorDialog.getColor(QColor(current), self, f"Color of '{name}'")
         if color.isValid():
             self.recolor_requested.emit(name, color.name())
-
-    def _on_more_clicked(self) -> None:
-        self.menu.popup(self.more.mapToGlobal(QPoint(0, self.more.height())))
 
     # A name --------------------------------------------------------------------------------------
 

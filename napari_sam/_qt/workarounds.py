@@ -33,10 +33,6 @@ from napari_sam.session.state import SessionState
 
 _EDITORS: Final = (QAbstractSpinBox, QLineEdit, QPlainTextEdit, QTextEdit)
 """What the user types into."""
-_LINE_MARGIN_PX: Final = 2
-"""What Qt adds to each line of a text that wraps, at the most."""
-_TEXT_MARGIN_PX: Final = 10
-"""What napari's themes put above and below a text."""
 _SCROLL_BAR_MARGIN_PX: Final = 4
 """What napari's themes put around a scroll bar, beyond its size hint."""
 _STATUS_BAR_MS: Final = 250
