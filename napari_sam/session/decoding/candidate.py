@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ class Candidate:
         x0, y0 = self.tile.left - 0.5 + left * dx, self.tile.top - 0.5 + top * dy
         return x0, y0, x0 + width * dx, y0 + height * dy
 
-    @property
+    @cached_property
     def rough_bounds_xyxy(self) -> Box | None:
         """About `bounds_xyxy`, from the low-res logits alone."""
         mask = self.logits > 0
