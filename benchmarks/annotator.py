@@ -35,6 +35,7 @@ from napari_sam.session import (
     FOREGROUND,
     AnnotationSession,
     ArrayPlane,
+    Candidates,
     ImagePlane,
     Prompts,
 )
@@ -103,7 +104,9 @@ class Annotator:
                 self._choose(better)
                 ious.append(self._overlaps(true)[self._chosen])
                 continue
-            mask = self._mask(self._chosen)
+            candidates = session.state.candidates
+            assert candidates is not None
+            mask = mask_of(candidates, self._chosen, true.shape)
             missing, excess = true & ~mask, mask & ~true
             is_missing = _depth(missing).max() >= _depth(excess).max()
             place = deepest(missing if is_missing else excess)
@@ -144,16 +147,16 @@ class Annotator:
         """Return the intersection over union of each candidate with an object."""
         candidates = self._session.state.candidates
         assert candidates is not None
-        masks = [self._mask(index) for index in range(len(candidates))]
+        masks = [mask_of(candidates, index, true.shape) for index in range(len(candidates))]
         return [float(np.count_nonzero(m & true) / np.count_nonzero(m | true)) for m in masks]
 
-    def _mask(self, index: int) -> Mask:
-        candidates = self._session.state.candidates
-        assert candidates is not None
-        mask = np.zeros(self._labels.shape, bool)
-        for part, top, left in candidates.blocks(index):
-            mask[top : top + part.shape[0], left : left + part.shape[1]] |= part
-        return mask
+
+def mask_of(candidates: Candidates, index: int, shape: tuple[int, ...]) -> Mask:
+    """Return a candidate as a mask of the whole plane."""
+    mask = np.zeros(shape, bool)
+    for part, top, left in candidates.blocks(index):
+        mask[top : top + part.shape[0], left : left + part.shape[1]] |= part
+    return mask
 
 
 def _depth(mask: Mask) -> NDArray[np.float64]:

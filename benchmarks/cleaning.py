@@ -11,7 +11,7 @@ import argparse
 from typing import Any, Final
 
 import numpy as np
-from annotator import coins, deepest
+from annotator import coins, deepest, mask_of
 from cells import KINDS, cells
 from nuclei_truth import TRUTH
 from numpy.typing import NDArray
@@ -32,9 +32,7 @@ def overlaps(session: AnnotationSession, true: NDArray[np.bool_]) -> list[float]
         candidates, chosen = session.state.candidates, session.state.chosen
         assert candidates is not None
         assert chosen is not None
-        mask = np.zeros(true.shape, bool)
-        for part, top, left in candidates.blocks(chosen):
-            mask[top : top + part.shape[0], left : left + part.shape[1]] |= part
+        mask = mask_of(candidates, chosen, true.shape)
         values.append(float((mask & true).sum() / (mask | true).sum()))
     return values
 

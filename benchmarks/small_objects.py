@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from annotator import deepest
+from annotator import deepest, mask_of
 from nuclei_truth import TRUTH
 from numpy.typing import NDArray
 from skimage import data
@@ -70,7 +70,7 @@ class Clicker:
         state = self._session.state
         assert state.candidates is not None
         assert state.chosen is not None
-        masks = [self._mask(index) for index in range(len(state.candidates))]
+        masks = [mask_of(state.candidates, n, true.shape) for n in range(len(state.candidates))]
         self._session.object_in_progress.clear()
         ious = tuple(float((mask & true).sum() / (mask | true).sum()) for mask in masks)
         return Click(ious, state.chosen, first_s[0], last_s)
@@ -96,14 +96,6 @@ class Clicker:
         self._session.look_at((x - half, y - half, x + half, y + half))
         self._session.wait_until_idle(TIMEOUT_S)
         return x, y
-
-    def _mask(self, index: int) -> Mask:
-        candidates = self._session.state.candidates
-        assert candidates is not None
-        mask = np.zeros(self._labels.shape, bool)
-        for part, top, left in candidates.blocks(index):
-            mask[top : top + part.shape[0], left : left + part.shape[1]] |= part
-        return mask
 
 
 def summary(clicks: list[Click]) -> dict[str, float]:
