@@ -261,10 +261,8 @@ def test_two_large_layers_that_cannot_be_read_are_each_given_up_once(
     assert len(warned) == 2
 
 
-def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, coins, monkeypatch):
-    viewer, widget = make_widget(coins)
-    layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "ab"]
-    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+def threads_that_read(monkeypatch):
+    """Return the set of threads that read a target, which grows from here on."""
     threads, read = set(), TargetLayer.read
 
     def noting_read(target, region):
@@ -272,6 +270,14 @@ def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, co
         return read(target, region)
 
     monkeypatch.setattr(TargetLayer, "read", noting_read)
+    return threads
+
+
+def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, coins, monkeypatch):
+    viewer, widget = make_widget(coins)
+    layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "ab"]
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    threads = threads_that_read(monkeypatch)
     gate = threading.Event()
     writer = widget.session.editing.executor
     writer.submit(lambda _: gate.wait(TIMEOUT_S), lambda _: None, lambda _: None)
@@ -289,13 +295,7 @@ def test_other_data_of_a_large_layer_is_read_in_the_background(make_widget, coin
     widget.binding.target.set_layer(layer)
     widget.session.objects.update([1], note="the whole")
     monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
-    threads, read = set(), TargetLayer.read
-
-    def noting_read(target, region):
-        threads.add(threading.get_ident())
-        return read(target, region)
-
-    monkeypatch.setattr(TargetLayer, "read", noting_read)
+    threads = threads_that_read(monkeypatch)
     two = np.ones((303, 384), np.uint8)
     two[9:20, 9:20] = 2
     layer.data = two
