@@ -28,7 +28,8 @@ _ALL_SIDES: Final = 4
 _VIEW_SLACK: Final = 0.01
 """How far a mask may exceed the view, as a share of its longer side."""
 _BEYOND_VIEW_COST: Final = 0.15
-"""Lead in score with which a mask is preselected that leaves the view on one side more."""
+"""Lead in score for each side but one on which a mask leaves the view: many objects are cut off
+on one side."""
 _FLOOD_COST: Final = 10.0
 """More than any lead: a mask that leaves the view on all sides is not preselected beside others."""
 _SIMILARITY_WEIGHT: Final = 0.1
@@ -113,7 +114,7 @@ def rank(
         fills[:] = False
     at_first = scores + _STABILITY_WEIGHT * features.stability_score - _FILLS_COST * fills
     if sides_beyond_view is not None and not features.has_box:
-        at_first -= _BEYOND_VIEW_COST * sides_beyond_view
+        at_first -= _BEYOND_VIEW_COST * np.maximum(sides_beyond_view - 1, 0)
         at_first -= _FLOOD_COST * (sides_beyond_view == _ALL_SIDES)
     worth = (
         at_first + _SIMILARITY_WEIGHT * _similarity(features, examples) if examples else at_first

@@ -175,7 +175,8 @@ class TilePyramid:
         if view is None:
             return None
         part = clipped_box(view, self.shape)
-        return part if part != self.whole.box_xyxy and _extent(part) > 0 else None
+        hidden_px = max(abs(a - b) for a, b in zip(part, self.whole.box_xyxy, strict=True))
+        return part if hidden_px >= 1 and _extent(part) > 0 else None
 
     def in_sight(self, view: Box | None) -> Tile:
         """Return the tile for a view of the plane; None: all of it."""
