@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
+import sys
+import threading
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +31,16 @@ if TYPE_CHECKING:
 DOCK_NAME: Final = "Click to segment (SAM live)"
 """The widget's title in napari's menus, by which they find the dock instead of adding another."""
 SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
+_MOMENT_S: Final = 0.01
+
+
+def _repeat_interrupt(ignored: sys.UnraisableHookArgs) -> None:
+    """Let Ctrl-C reach the command even if it came while an object was being finalized."""
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        # Not here, where it would be ignored again.
+        threading.Timer(_MOMENT_S, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 class _OpenByDefault(click.Group):
@@ -42,12 +55,15 @@ class _OpenByDefault(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """End with the message of one of our errors, which says what to do."""
+        former, sys.unraisablehook = sys.unraisablehook, _repeat_interrupt
         try:
             return super().invoke(ctx)
         except ValueError as error:
             if not type(error).__module__.startswith("napari_sam."):
                 raise
             raise click.ClickException(str(error)) from error
+        finally:
+            sys.unraisablehook = former
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the usage of `open`."""

@@ -217,3 +217,27 @@ def test_a_misspelled_command_is_named():
     result = CliRunner().invoke(main, ["predikt"])
     assert result.exit_code == 1
     assert "Did you mean 'napari-sam predict'?" in result.output
+
+
+INTERRUPTED_FINALIZER = """
+import click
+from napari_sam.cli.main import main
+
+class Stopped:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+@main.command()
+def wait():
+    Stopped()
+    for _ in range(10_000_000):
+        pass
+
+main(["wait"])
+"""
+
+
+def test_ctrl_c_is_not_lost_in_a_finalizer():
+    command = [sys.executable, "-c", INTERRUPTED_FINALIZER]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")
