@@ -28,8 +28,9 @@ _ALL_SIDES: Final = 4
 _VIEW_SLACK: Final = 0.01
 """How far a mask may exceed the view, as a share of its longer side."""
 _BEYOND_VIEW_COST: Final = 0.15
-"""Lead in score for each side but one on which a mask leaves the view: many objects are cut off
-on one side."""
+"""Lead in score with which a mask is preselected that leaves the view on one side more..."""
+_CLEAR: Final = 0.97
+"""...unless it is as stable as this and leaves it on one side only: an object at the edge."""
 _FLOOD_COST: Final = 10.0
 """More than any lead: a mask that leaves the view on all sides is not preselected beside others."""
 _SIMILARITY_WEIGHT: Final = 0.1
@@ -114,7 +115,8 @@ def rank(
         fills[:] = False
     at_first = scores + _STABILITY_WEIGHT * features.stability_score - _FILLS_COST * fills
     if sides_beyond_view is not None and not features.has_box:
-        at_first -= _BEYOND_VIEW_COST * np.maximum(sides_beyond_view - 1, 0)
+        is_cut = (sides_beyond_view == 1) & (features.stability_score >= _CLEAR)
+        at_first -= _BEYOND_VIEW_COST * np.where(is_cut, 0, sides_beyond_view)
         at_first -= _FLOOD_COST * (sides_beyond_view == _ALL_SIDES)
     worth = (
         at_first + _SIMILARITY_WEIGHT * _similarity(features, examples) if examples else at_first

@@ -55,6 +55,11 @@ def test_a_mask_that_leaves_the_view_on_all_sides_is_not_preselected_beside_a_sm
     assert everything_in_sight.best == 2
 
 
+def test_a_clear_mask_that_the_view_cuts_on_one_side_is_preselected():
+    at_the_left = DecodeContext(view=(100, 100, 290, 400))
+    assert candidates(WHOLE, (8, 40, 80), (0.7, 0.88, 1.0), at_the_left).best == 2
+
+
 def test_the_end_of_the_plane_is_a_side_only_for_what_leaves_all_others():
     corner = DecodeContext(view=(-0.5, -0.5, 200, 200))
     boxes = [(-0.5, -0.5, 300, 300), (-0.5, -0.5, 300, 100), (20, 20, 300, 300), None]
