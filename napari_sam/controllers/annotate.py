@@ -87,7 +87,7 @@ class AnnotateController:
         panel.shape_requested.connect(prompts.start_shape)
         panel.polarity_requested.connect(prompts.set_polarity)
         panel.hover.toggled.connect(self._binding.candidates.set_hover)
-        panel.accept_on_click.toggled.connect(self._session.object_in_progress.set_accept_on_click)
+        panel.accept_on_click.toggled.connect(self._on_accept_on_click_toggled)
         options = self.options_panel
         options.feedback.toggled.connect(self._session.object_in_progress.set_feedback)
         options.points_combo.chosen.connect(self._on_prompt_layer_chosen)
@@ -207,6 +207,12 @@ class AnnotateController:
             self._binding.set_image(image)
 
     # From the panels ---------------------------------------------------------------------------
+
+    def _on_accept_on_click_toggled(self, is_on: bool) -> None:
+        """Accept at once from now on; whoever has no tool yet begins with clicks."""
+        self._session.object_in_progress.set_accept_on_click(is_on)
+        if is_on and not self._binding.prompts.tool:
+            self._binding.prompts.start_points()
 
     def _on_overlap_chosen(self, overlap: str) -> None:
         self._session.editing.set_overlap(Overlap(overlap))

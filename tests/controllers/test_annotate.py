@@ -39,3 +39,22 @@ def test_integers_that_were_open_before_the_widget_or_lie_beside_an_image_can_be
     assert panel.convert.isVisibleTo(panel)
     widget.binding.target.set_layer(labels)
     assert not panel.convert.isVisibleTo(panel)
+
+
+def test_accept_at_once_begins_with_clicks_where_no_tool_is_in_use(make_widget):
+    _, widget = make_widget(Image(np.zeros((40, 50), np.uint8)), wait=False)
+    panel, prompts = widget.controllers.annotate.prompt_panel, widget.binding.prompts
+    assert prompts.tool == ""
+    panel.accept_on_click.click()
+    assert prompts.tool == "points"
+    panel.accept_on_click.click()
+    prompts.start_shape("rectangle")
+    panel.accept_on_click.click()
+    assert prompts.tool == "rectangle"
+
+
+def test_accept_at_once_may_be_chosen_before_there_is_an_image(make_widget):
+    viewer, widget = make_widget(wait=False)
+    widget.controllers.annotate.prompt_panel.accept_on_click.click()
+    assert widget.session.object_in_progress.accept_on_click
+    assert not viewer.layers
