@@ -43,6 +43,7 @@ class LayerBinding:
         workspace = Workspace(viewer, session, defer, defer_longer)
         self._layers = workspace.layers
         self._is_closed = False
+        self._tool_before_brush = ""
         self.shortcuts = workspace.shortcuts
         """The keys on our layers, which the user can choose."""
         self.plane = PlaneBinding(workspace, self._on_plane_changed)
@@ -80,6 +81,7 @@ class LayerBinding:
                 "hover": self.candidates.toggle_hover,
                 "reedit": objects.reedit_under_cursor,
                 "remove": objects.remove_under_cursor,
+                "brush": self._toggle_brush,
                 "outlines": self.display.toggle_outlined,
                 "undo": objects.undo,
                 "redo": objects.redo,
@@ -101,6 +103,19 @@ class LayerBinding:
         with self._layers.removed_together() if has_layers else nullcontext():
             self.prompts.close()
             self.candidates.close()
+
+    def _toggle_brush(self) -> None:
+        """Paint in the target, or go back to the tool that was in use before."""
+        if (
+            self.target.layer is None
+            or self._viewer.layers.selection.active is not self.target.layer
+        ):
+            self._tool_before_brush = self.prompts.tool
+            self.objects.attempt(self.objects.start_brush)
+        elif self._tool_before_brush in TOOLS:
+            self.prompts.start_shape(self._tool_before_brush)
+        else:
+            self.prompts.start_points()
 
     @property
     def is_idle(self) -> bool:

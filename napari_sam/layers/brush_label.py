@@ -36,6 +36,10 @@ class BrushLabel:
         self._chosen = label_ids[0] if len(label_ids) == 1 else None
         self._update()
 
+    def take(self, label_id: int) -> None:
+        """Paint on an accepted object; 0: on the one that is meant, or on a new one."""
+        self._set(label_id or self._meant)
+
     def _on_target_changed(self) -> None:
         self._chosen = self._meant = None
 

@@ -100,6 +100,21 @@ class ObjectsBinding:
         """Delete the accepted object under the cursor."""
         self.attempt(lambda: self._session.objects.remove([self._object_under_cursor()]))
 
+    def start_brush(self) -> None:
+        """Select napari's brush in the target, to paint on the object under the cursor."""
+        layer = self._target.layer
+        if layer is None:
+            raise TargetError("There are no objects to paint on yet: accept one first.")
+        if layer.multiscale:
+            raise TargetError(
+                f"napari cannot paint on '{layer.name}', which has several resolutions. Re-edit "
+                "the object instead."
+            )
+        self.brush_label.take(self._label_id_at(self._viewer.cursor.position))
+        layer.visible = True  # or napari refuses the brush
+        self._viewer.layers.selection.active = layer
+        layer.mode = "paint"
+
     def _label_id_at(self, world: ArrayLike) -> int:
         """Return which accepted object is at a position, 0 for none."""
         labels = self._target.labels

@@ -70,7 +70,7 @@ def tool_command(tool: str) -> str:
     return f"tool_{tool}"
 
 
-# Undo and redo also work on the target, whose brush strokes are steps of the history.
+# Undo, redo and the brush also work on the target, whose strokes are steps of the history.
 SHORTCUTS: Final = (
     *(Shortcut(code, tool_command(tool), help_, _ALL, _TOOLS) for code, tool, help_ in _TOOL_KEYS),
     Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
@@ -82,6 +82,9 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
     Shortcut(KeyCode.KeyO, "reedit", "Re-edit the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
+    Shortcut(
+        KeyCode.KeyQ, "brush", "Paint on the object under the cursor, or go back", group=_OBJECTS
+    ),
     Shortcut(KeyCode.KeyU, "outlines", "Show objects as outlines or filled", _ALL, _OBJECTS),
     Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _ALL, _OBJECTS),
     Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _ALL, _OBJECTS),

@@ -122,7 +122,10 @@ class TargetBinding:
         return self._followed[layer]
 
     def _add_followed(self, layer: Labels, target: TargetLayer) -> None:
-        """Make its strokes steps of the session's history, which its undo keys act on, too."""
+        """Make its strokes steps of the session's history, which its undo keys act on, too.
+
+        The key that has selected the brush also puts it away.
+        """
         self._followed[layer] = target
         strokes, run = self._session.brush_history, self._shortcuts.run
         target.drawn.connect(strokes.note)
@@ -130,7 +133,7 @@ class TargetBinding:
         target.moved.connect(
             lambda ids, is_undone: strokes.follow(target, ids, is_undone=is_undone)
         )
-        keys = {command: partial(run, command) for command in ("undo", "redo")}
+        keys = {command: partial(run, command) for command in ("undo", "redo", "brush")}
         self._shortcuts.bind(layer, keys)
 
     def _drop_followed(self, layer: Labels) -> TargetLayer:

@@ -74,7 +74,7 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     assert not ours & taken
 
 
-def test_keys_are_bound_on_our_layers_and_those_of_undo_on_the_target(make_widget):
+def test_keys_are_bound_on_our_layers_and_those_of_undo_and_brush_on_the_target(make_widget):
     mine = Points([(1, 1)], name="mine")
     viewer, widget = make_widget(Image(data.coins(), name="coins"), mine)
     widget.binding.prompts.start_shape("rectangle")
@@ -88,8 +88,12 @@ def test_keys_are_bound_on_our_layers_and_those_of_undo_on_the_target(make_widge
             for shortcut in SHORTCUTS
             if isinstance(layer, shortcut.layer_types) and not shortcut.command.startswith("class")
         }
-        of_undo = {one.binding for one in SHORTCUTS if one.command in ("undo", "redo")}
-        expected = {"coins labels": of_undo, "coins": set(), "mine": set()}.get(layer.name, ours)
+        of_target = {
+            shortcut.binding
+            for shortcut in SHORTCUTS
+            if shortcut.command in ("undo", "redo", "brush")
+        }
+        expected = {"coins labels": of_target, "coins": set(), "mine": set()}.get(layer.name, ours)
         assert set(layer.keymap) == expected, layer.name
     assert not viewer.keymap
 
