@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.engine.masks import extent
+
 CLEAN_STRENGTH: Final = 0.5
 """What suits most images: overlaps with true outlines stay the same (benchmarks/cleaning.py)."""
 _SIGMA: Final = 0.7
@@ -20,6 +22,8 @@ _SMALL: Final = 0.05
 """Share of a mask up to which a hole or an island is none, at full strength."""
 _INSIDE: Final = np.float32(1e-3)
 """The least logit of a filled hole."""
+_MARGIN: Final = 5
+"""Cells around a mask: one that borders may move by, four that are averaged around that."""
 _CROSS: Final = ndimage.generate_binary_structure(2, 1)
 
 Cell = tuple[int, int]
@@ -27,7 +31,11 @@ Cell = tuple[int, int]
 
 
 def cleaned(
-    logits: NDArray[np.float32], clicks: Sequence[Cell], strength: float
+    logits: NDArray[np.float32],
+    clicks: Sequence[Cell],
+    strength: float,
+    *,
+    only_clicked: bool = True,
 ) -> NDArray[np.float32]:
     """Return the low-res logits of a mask with a clean outline.
 
@@ -36,19 +44,39 @@ def cleaned(
     logits : ndarray
         (H, W) float32; positive inside the mask.
     clicks : sequence of (int, int)
-        The cells of the foreground clicks. If the mask has any, pieces without one are removed.
+        The cells of the foreground clicks; pieces with one are kept.
     strength : float
         From 0, which changes nothing, to 1.
+    only_clicked : bool
+        Whether pieces without a click are removed, if there are any with one.
 
     Returns
     -------
     ndarray
         (H, W) float32. The border is not moved by more than one cell.
     """
-    if strength <= 0 or not (logits > 0).any():
+    mask = logits > 0
+    if strength <= 0 or not mask.any():
         return logits
-    clean = _without_specks(_smoothed(logits, strength), clicks, strength)
-    return clean if (clean > 0).any() else logits
+    rows, columns = (_around(mask, axis) for axis in (0, 1))
+    within = (
+        (row - rows.start, column - columns.start)
+        for row, column in clicks
+        if rows.start <= row < rows.stop and columns.start <= column < columns.stop
+    )
+    clean = _smoothed(logits[rows, columns], strength)
+    clean = _without_specks(clean, list(within), strength, only_clicked)
+    if not (clean > 0).any():
+        return logits
+    result = logits.copy()
+    result[rows, columns] = clean
+    return result
+
+
+def _around(mask: NDArray[np.bool_], axis: int) -> slice:
+    """Return where a mask is along an axis, with all around it that cleaning looks at."""
+    start, stop = extent(mask, axis)
+    return slice(max(0, start - _MARGIN), min(mask.shape[axis], stop + _MARGIN))
 
 
 def _smoothed(logits: NDArray[np.float32], strength: float) -> NDArray[np.float32]:
@@ -66,7 +94,7 @@ def _smoothed(logits: NDArray[np.float32], strength: float) -> NDArray[np.float3
 
 
 def _without_specks(
-    logits: NDArray[np.float32], clicks: Sequence[Cell], strength: float
+    logits: NDArray[np.float32], clicks: Sequence[Cell], strength: float, only_clicked: bool
 ) -> NDArray[np.float32]:
     """Fill small holes, and remove small islands and pieces that nobody clicked on."""
     mask = logits > 0
@@ -80,5 +108,7 @@ def _without_specks(
     pieces, _ = ndimage.label(logits > 0)
     areas = np.bincount(pieces.ravel())
     clicked = {int(pieces[cell]) for cell in clicks} - {0}
-    is_kept = np.isin(np.arange(len(areas)), list(clicked)) if clicked else areas > small
+    is_kept = np.isin(np.arange(len(areas)), list(clicked))
+    if not clicked or not only_clicked:
+        is_kept |= areas > small
     return np.asarray(np.where((pieces > 0) & ~is_kept[pieces], -logits, logits), np.float32)
