@@ -622,7 +622,7 @@ def test_after_the_chosen_image_was_deleted_another_is_annotated(make_widget, co
 def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):
     viewer, widget = make_widget(coins)
     (x, y) = COIN_RC[::-1]
-    widget.session.object_in_progress.hover(Prompts(((x, y),), (1,)))
+    widget.session.object_in_progress.preview.want(Prompts(((x, y),), (1,)))
     widget.wait_until_idle(TIMEOUT_S)
     masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
     masks[0].opacity = 0.8

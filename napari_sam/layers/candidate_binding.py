@@ -78,4 +78,4 @@ class CandidateBinding:
         if world is not None and shown is not None:
             points_rc = np.asarray(shown.image.world_to_data(world), float)[np.newaxis]
             prompts = Prompts(tuple(map(tuple, shown.view.to_xy(points_rc))), (FOREGROUND,))
-        self._session.object_in_progress.hover(prompts)
+        self._session.object_in_progress.preview.want(prompts)

@@ -45,6 +45,8 @@ class ObjectInProgress:
         self._is_click_accepted = False  # one undo takes back the object and the click
         # The object before the last edit of its prompts, with its masks.
         self._before: tuple[ObjectState, tuple[Candidates, int] | None] | None = None
+        self.preview = decoding.preview
+        """The masks of prompts under the cursor, while the object has none."""
         self.accept_on_click = False
         """Whether a first click or shape accepts the preselected mask; one undo takes back both."""
         decoding.changed.connect(self.changed.emit)
@@ -70,6 +72,28 @@ class ObjectInProgress:
         decoding = self._decoding
         decoding.set_options(replace(decoding.options, clean_strength=strength))
         self.changed.emit()
+
+    def set_level(self, level: float) -> None:
+        """Grow the shown mask, up to level 1, or shrink it, down to -1; can be undone.
+
+        The mask is cut out of the model's logits again, not decoded; level 0 is as published.
+        Levels in a row are undone as one, and those of each gesture by themselves.
+
+        Raises
+        ------
+        ValueError
+            If the level is out of range.
+        """
+        if not -1 <= level <= 1:
+            raise ValueError(f"The level of a mask is -1 to 1, not {level}.")
+        decoding, shown = self._decoding, self._decoding.shown
+        if shown is None or shown[0].prompts != self.state.prompts or self._is_accept_pending:
+            return
+        if level != self.state.level:
+            before = decoding.choose(shown[1], level)
+            edit = Edit(before, decoding.state, self._editing.plane_id)
+            self._editing.history.push_level(edit)
+            self.changed.emit()
 
     def set_accept_on_click(self, is_on: bool) -> None:
         """Set `accept_on_click`."""
@@ -152,14 +176,6 @@ class ObjectInProgress:
         """Begin or end a gesture (a drag), whose changes of the prompts are undone as one."""
         self._editing.history.set_gesture(is_on)
 
-    def hover(self, prompts: Prompts | None) -> None:
-        """Preview the masks of prompts under the cursor, while the object has none; None: end.
-
-        The newest ones win; a preview never waits behind another and never delays a real decode
-        by more than the one it is at.
-        """
-        self._decoding.preview.want(prompts)
-
     def continue_with(self, state: ObjectState) -> None:
         """Replace the object by another one, such as a re-edited one; can be undone."""
         state = state.on_slice(self._slice_index)
@@ -212,8 +228,11 @@ class ObjectInProgress:
         if decoding.candidates is None or not 0 <= index < len(decoding.candidates):
             raise IndexError(f"There is no candidate {index} to choose.")
         if index != decoding.chosen:
-            before = decoding.choose(index)
-            self._editing.history.update_last(before, decoding.state)
+            before, history = decoding.choose(index), self._editing.history
+            if before.level:
+                history.push(Edit(before, decoding.state, self._editing.plane_id))
+            else:
+                history.update_last(before, decoding.state)
             decoding.improve()
             self.changed.emit()
 
@@ -268,7 +287,7 @@ class ObjectInProgress:
             score=score_of(candidates.iou_predictions[chosen]),
             stability=None if ranking is None else float(ranking.features.stability_score[chosen]),
             reviewed=False,
-            state=replace(state.with_choice(chosen), reedited=None),
+            state=replace(state.with_choice(chosen, level=state.level), reedited=None),
         )
         new = NewObject(candidates.blocks(chosen), record, replaced)
         edit = editing.accept(new, shown, state, with_click=self._is_click_accepted)

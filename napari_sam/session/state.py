@@ -35,6 +35,8 @@ class SessionState:
         The masks to choose from; None until the object has some.
     chosen : int, optional
         Index of the candidate that would be accepted.
+    level : float
+        How much larger or smaller than published that candidate is cut, -1 to 1.
     reedited_label_id : int, optional
         The accepted object that is being re-edited; None for a new object.
     reedited_choice : int, optional
@@ -76,6 +78,7 @@ class SessionState:
     prompts: Prompts = field(default_factory=Prompts)
     candidates: Candidates | None = None
     chosen: int | None = None
+    level: float = 0.0
     reedited_label_id: int | None = None
     reedited_choice: int | None = None
     preview: Candidates | None = None
@@ -160,6 +163,7 @@ def snapshot_of(
         prompts=prompts,
         candidates=decoding.candidates,
         chosen=decoding.chosen,
+        level=decoding.state.level,
         reedited_label_id=label_id,
         reedited_choice=decoding.state.reedited_choice,
         preview=decoding.preview.shown,

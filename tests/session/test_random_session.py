@@ -123,6 +123,15 @@ class Game:
     def choose(self) -> None:
         self.session.object_in_progress.choose_next(self.random.choice((-1, 1)))
 
+    def level(self) -> None:
+        for _ in range(self.random.randint(1, 2)):
+            self.session.object_in_progress.set_level(self.random.choice((-1, -0.3, 0, 0.4, 1)))
+
+    def level_by_a_gesture(self) -> None:
+        self.session.object_in_progress.set_gesture(True)
+        self.level()
+        self.session.object_in_progress.set_gesture(False)
+
     def accept(self) -> None:
         self.session.editing.set_overlap(self.random.choice(list(Overlap)))
         self.session.accept()

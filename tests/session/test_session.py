@@ -854,7 +854,7 @@ def test_a_preview_that_fails_is_logged_once(session, held, caplog, monkeypatch)
 
     monkeypatch.setattr(held, "decode", fail)
     for x in range(100, 105):
-        session.object_in_progress.hover(Prompts(((x, 68),), (1,)))
+        session.object_in_progress.preview.want(Prompts(((x, 68),), (1,)))
         wait(session)
     assert len([each for each in caplog.records if "preview" in each.message]) == 1
 

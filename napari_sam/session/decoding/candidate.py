@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop, extent
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.cleaning import cleaned
+from napari_sam.session.decoding.cut import PUBLISHED, Cut, Levels
 from napari_sam.session.image.tiles import Box, Tile
 
 
@@ -32,7 +33,11 @@ class Candidate:
     weights : Path, optional
         The model's checkpoint; None: the bundled one.
     published : MaskPrediction, optional
-        The model's answer, if `prediction` is a cleaned one.
+        The model's answer, if `prediction` is cut in another way.
+    cut : Cut
+        How the mask is cut out of the model's answer.
+    levels : Levels, optional
+        What was measured for that.
     """
 
     prediction: MaskPrediction
@@ -40,6 +45,8 @@ class Candidate:
     tile: Tile
     weights: Path | None = None
     published: MaskPrediction | None = None
+    cut: Cut = PUBLISHED
+    levels: Levels | None = None
 
     @property
     def iou_prediction(self) -> float:
@@ -53,17 +60,23 @@ class Candidate:
         logits: NDArray[np.float32] = prediction.low_res_logits[self.index]
         return logits
 
-    def cleaned(self, clicks_xy: Sequence[tuple[float, float]], strength: float) -> Candidate:
-        """Return the mask with a clean outline; with strength 0 as the model gave it."""
+    def with_cut(self, clicks_xy: Sequence[tuple[float, float]], cut: Cut) -> Candidate:
+        """Return the mask that is cut like this out of the model's answer, given the clicks."""
+        if cut == self.cut:
+            return self
         published = self.prediction if self.published is None else self.published
-        if strength <= 0:
-            return replace(self, prediction=published, published=None)
-        clean = cleaned(self.logits, [self.cell_at(x, y) for x, y in clicks_xy], strength)
-        stack = published.low_res_logits.copy()
-        stack[self.index] = clean
-        return replace(
-            self, prediction=replace(published, low_res_logits=stack), published=published
-        )
+        if cut == PUBLISHED:
+            return replace(self, prediction=published, published=None, cut=cut)
+        clicks = [self.cell_at(x, y) for x, y in clicks_xy]
+        levels, stack = self.levels, published.low_res_logits.copy()
+        if cut.level == 0:
+            stack[self.index] = cleaned(self.logits, clicks, cut.clean_strength)
+        else:
+            if levels is None or levels.clean_strength != cut.clean_strength:
+                levels = Levels.of(self.logits, clicks, cut.clean_strength)
+            stack[self.index] = levels.at(cut.level)
+        shown = replace(published, low_res_logits=stack)
+        return replace(self, prediction=shown, published=published, cut=cut, levels=levels)
 
     def cell_at(self, x: float, y: float) -> tuple[int, int]:
         """Return row and column of the low-res logits at a place in the plane."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
 from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext, Ranking, rank
@@ -78,15 +79,26 @@ class Candidates:
         """Return mask `index` in pixels of the plane; see `Candidate.blocks`."""
         return self.masks[index].blocks()
 
-    def cleaned(self, strength: float) -> Candidates:
-        """Return the masks with clean outlines; with strength 0 as the model gave them."""
+    def cut(self, clean_strength: float, chosen: int, level: float) -> Candidates:
+        """Return the masks with outlines as clean as this, and one of them at a level."""
+        cuts = [Cut(clean_strength, level if n == chosen else 0) for n in range(len(self))]
+        return self._with_cuts(cuts)
+
+    def all_cut(self, cut: Cut) -> Candidates:
+        """Return the masks all cut alike."""
+        return self._with_cuts([cut] * len(self))
+
+    def _with_cuts(self, cuts: Sequence[Cut]) -> Candidates:
+        if all(mask.cut == cut for mask, cut in zip(self.masks, cuts, strict=True)):
+            return self
         prompts = self.prompts.as_points
         clicks = [
             place
             for place, label in zip(prompts.points_xy, prompts.point_labels, strict=True)
             if label == FOREGROUND
         ]
-        return replace(self, masks=tuple(mask.cleaned(clicks, strength) for mask in self.masks))
+        masks = (mask.with_cut(clicks, cut) for mask, cut in zip(self.masks, cuts, strict=True))
+        return replace(self, masks=tuple(masks))
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Return the low-res logits of mask `index`."""

@@ -170,6 +170,8 @@ class Decoding:
             self._executor.cancel()
             self.candidates = None
         self.state = new
+        if self.candidates is not None and self.candidates.prompts == new.prompts:
+            self.candidates = _as_wanted(self.candidates, new, self.options)
         self.request()
 
     def resume(self, state: ObjectState, candidates: Candidates | None) -> None:
@@ -177,17 +179,20 @@ class Decoding:
         self.candidates = candidates
         self.set_state(state)
 
-    def choose(self, index: int) -> ObjectState:
-        """Choose a candidate; return the object before."""
-        box = None if self.candidates is None else self.candidates.masks[index].rough_bounds_xyxy
-        before, self.state = self.state, self.state.with_choice(index, box)
+    def choose(self, index: int, level: float = 0) -> ObjectState:
+        """Choose a candidate, and the level at which it is cut; return the object before."""
+        before, box = self.state, None
+        if self.candidates is not None:
+            self.candidates = self.candidates.cut(self.options.clean_strength, index, level)
+            box = self.candidates.bounds_xyxy(index)
+        self.state = before.with_choice(index, box, level)
         return before
 
     def set_options(self, options: DecodeOptions) -> None:
         """Set `options`; the masks that are shown are cleaned again."""
         self.options = options
         if self.candidates is not None:
-            self.candidates = self.candidates.cleaned(options.clean_strength)
+            self.candidates = _as_wanted(self.candidates, self.state, options)
 
     def request(self) -> None:
         """Decode the object unless its masks are ready; allow previews without one."""
@@ -220,7 +225,7 @@ class Decoding:
         if self.options.use_feedback:
             spec = embedded.decoder.spec
             mask_prompt = self.state.mask_prompt(embedded.weights, embedded.tile, spec)
-        how = self.context, mask_prompt, choice, self.state.wanted_box
+        how = self.context, mask_prompt, choice, self.state.level, self.state.wanted_box
         self._decode(DecodeRequest(embedded, prompts, usable, *how, shown))
 
     def _decode(self, request: DecodeRequest) -> None:
@@ -233,7 +238,7 @@ class Decoding:
             self._executor.submit(
                 lambda _: request.completed(candidates), self._on_decoded, self._on_failed
             )
-            self.candidates = candidates
+            self.candidates = _as_wanted(candidates, self.state, self.options)
             self.changed.emit()
 
         if request.is_continued:
@@ -271,7 +276,10 @@ class Decoding:
         shown, state = self.shown, self.state
         if shown is None or (state.prompts, state.tile) != (shown[0].prompts, shown[0].tile):
             return False
-        tile = refined_tile(self._pyramid, state, *shown, self.in_sight)
+        candidates, chosen = shown
+        # Whatever its level: a mask that grows or shrinks under the mouse stays on its tile.
+        as_decoded = candidates.cut(self.options.clean_strength, chosen, 0)
+        tile = refined_tile(self._pyramid, state, as_decoded, chosen, self.in_sight)
         if tile is None:
             return False
         self._go_to(tile)
@@ -279,7 +287,7 @@ class Decoding:
         return True
 
     def _on_decoded(self, candidates: Candidates) -> None:
-        self.candidates = candidates
+        self.candidates = _as_wanted(candidates, self.state, self.options)
         if not self.improve() and not self.is_pending:
             self._last_tile = candidates.tile
             self.completed.emit()
@@ -288,6 +296,11 @@ class Decoding:
     def _on_failed(self, error: BaseException) -> None:
         self.candidates = None  # the shown ones are of other prompts
         self.failed.emit(error)
+
+
+def _as_wanted(candidates: Candidates, state: ObjectState, options: DecodeOptions) -> Candidates:
+    """Return candidates cut as the user wants them by now."""
+    return candidates.cut(options.clean_strength, candidates.chosen(state.choice), state.level)
 
 
 def _is_slip(box: Box | None, least_px: float) -> bool:

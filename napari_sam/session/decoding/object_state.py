@@ -48,6 +48,7 @@ class ObjectState:
     prompts: Prompts = field(default_factory=Prompts)
     choice: int | None = None  # the candidate that the user chose; None leaves it to the ranking
     choice_box: Box | None = field(default=None, compare=False)  # around the chosen mask
+    level: float = 0.0  # of the chosen mask, -1 to 1: smaller or larger than published
     # masks chosen for earlier prompts of the object, which the next decode may start from
     feedback: tuple[FeedbackStep, ...] = ()
     # the part of the image on which it is decoded; None until that is decided
@@ -66,11 +67,13 @@ class ObjectState:
             feedback = (*kept, step)[-_MAX_STEPS:]
             if candidates.tile == tile:  # and not one that serves until that tile is embedded
                 tile = mask.tile
-        return replace(self, prompts=prompts, choice_box=None, feedback=feedback, tile=tile)
+        return replace(
+            self, prompts=prompts, choice_box=None, level=0, feedback=feedback, tile=tile
+        )
 
-    def with_choice(self, choice: int, box: Box | None = None) -> ObjectState:
-        """Return the object with another candidate chosen, and the box around it."""
-        return replace(self, choice=choice, choice_box=box)
+    def with_choice(self, choice: int, box: Box | None = None, level: float = 0) -> ObjectState:
+        """Return the object with another candidate chosen, the box around it, and its level."""
+        return replace(self, choice=choice, choice_box=box, level=level)
 
     @property
     def wanted_box(self) -> Box | None:
@@ -99,7 +102,8 @@ class ObjectState:
         if reedited is None or reedited.from_region or reedited.accepted is None:
             return False
         accepted = reedited.accepted
-        return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
+        mask, accepted_mask = (self.choice, self.level), (accepted.choice, accepted.level)
+        return (self.prompts, mask) == (accepted.prompts, accepted_mask)
 
     @property
     def reedited_choice(self) -> int | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.cut import PUBLISHED, Cut
 from napari_sam.session.decoding.features import MaskFeatures, joined
 from napari_sam.session.decoding.probing import probe
 from napari_sam.session.decoding.ranking import DecodeContext, fills_field, rank
@@ -94,13 +95,16 @@ def continued(
 
 
 def found_again(
-    candidates: Candidates, choice: int, box: Box, context: DecodeContext
+    candidates: Candidates, choice: int, box: Box, context: DecodeContext, cut: Cut = PUBLISHED
 ) -> Candidates:
-    """Put the mask that the user chose, known by its box, where it was among the candidates."""
+    """Put the mask that the user chose, known by its box, where it was among the candidates.
+
+    `cut` is how it was cut.
+    """
     pool, count = _Pool.of(candidates), len(candidates)
     if pool is None or choice >= count:
         return candidates
-    likeness = [_likeness(mask.rough_bounds_xyxy, box) for mask in candidates.masks]
+    likeness = [_likeness(mask.bounds_xyxy, box) for mask in candidates.all_cut(cut).masks]
     nearest = int(np.argmax(likeness))
     if nearest == choice or likeness[nearest] - likeness[choice] < _NEARER:
         return candidates

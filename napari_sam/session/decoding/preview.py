@@ -14,7 +14,10 @@ FindTile = Callable[[Prompts], EmbeddedTile | None]
 
 
 class HoverPreview:
-    """Decodes prompts under the cursor; the newest win, and never wait behind each other."""
+    """Decodes prompts under the cursor; the newest win, and never wait behind each other.
+
+    A preview never delays a real decode by more than the one it is at.
+    """
 
     def __init__(
         self,

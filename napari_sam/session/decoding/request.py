@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import Candidates, decode
+from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.pool import (
     continued,
     found_again,
@@ -31,6 +32,7 @@ class DecodeRequest:
     context: DecodeContext = NO_CONTEXT
     mask_prompt: NDArray[np.float32] | None = None
     choice: int | None = None  # the candidate that the user chose
+    level: float = 0.0  # of that one; see `ObjectState`
     wanted_box: Box | None = None  # around the mask that the user chose, if known
     before: Candidates | None = None  # the masks of the same prompts on another tile
     multimask: bool = True
@@ -76,7 +78,8 @@ class DecodeRequest:
         if self.before is not None and self.is_continued:
             candidates = continued(self.before, candidates, self.choice, self.context)
         elif self._is_single and self.choice is not None and self.wanted_box is not None:
-            candidates = found_again(candidates, self.choice, self.wanted_box, self.context)
+            cut = Cut(self.context.clean_strength, self.level)
+            candidates = found_again(candidates, self.choice, self.wanted_box, self.context, cut)
         return self._drawn(candidates)
 
     def all_at_once(self) -> Candidates:
@@ -85,7 +88,7 @@ class DecodeRequest:
 
     def _drawn(self, candidates: Candidates) -> Candidates:
         """Compute the pixels of the mask that will be shown."""
-        if self.context.clean_strength > 0:
-            candidates = candidates.cleaned(self.context.clean_strength)
-        candidates.crop(candidates.chosen(self.choice))
+        chosen = candidates.chosen(self.choice)
+        candidates = candidates.cut(self.context.clean_strength, chosen, self.level)
+        candidates.crop(chosen)
         return candidates

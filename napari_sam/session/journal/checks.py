@@ -164,6 +164,7 @@ def check_state(content: Any) -> None:
         _check_vertices(vertices, "a scribble")
     if state["choice"] is not None:
         whole(state["choice"], "the choice")
+    number(state.get("level", 0), "the level", largest=1)
     if state["tile"] is not None:
         level, top, left, height, width = items(state["tile"], "the tile", 5)
         for value, low in ((level, 0), (top, 0), (left, 0), (height, 1), (width, 1)):

@@ -15,7 +15,8 @@ The first line, the header, has `format` (1), `image` (an `ImageReference`) and 
   first), `values` one integer or base64 of zlib of one integer per pixel, in the labels' type,
   little-endian;
 - `records`: the object records that are new or changed. A missing key stands for None, False or
-  empty, a missing `slice_index`, the position of the prompts in a stack, for 0; `masks` has
+  empty, a missing `slice_index`, the position of the prompts in a stack, or `level`, how much
+  larger or smaller than published the mask is cut (-1 to 1), for 0; `masks` has
   `[start, shape, area_px, mask]` each, and so have `painted` and `erased`, the pixels that a brush
   added to the object beyond its mask and erased of it;
 - `gone`: the label_ids whose records are gone;
@@ -204,6 +205,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
         "scribbles": [
             [scribble.label, _near(scribble.vertices_xy)] for scribble in prompts.scribbles
         ],
+        "level": float(state.level),
     }
     return {
         "points_xy": _near(prompts.points_xy),
@@ -238,6 +240,7 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
     return ObjectState(
         prompts,
         content["choice"],
+        level=content.get("level", 0.0),
         tile=None if tile is None else Tile(*tile),
         is_raised=content["is_raised"],
     )

@@ -81,15 +81,28 @@ class History:
 
     def push_prompts(self, edit: Edit) -> None:
         """Add a change of the prompts; all changes of one gesture become one edit."""
-        merged = self._gesture_edit
-        kept: Edit | None = edit
-        if merged is not None and merged is self.last:
-            is_undone = merged.before.prompts == edit.after.prompts  # dragged away and back
-            kept = None if is_undone else replace(edit, before=merged.before)
-            self.replace_last(kept)
-        else:
-            self.push(edit)
+        if not self.in_gesture:
+            self._gesture_edit = None
+        kept = self._push_merged(edit)
         self._gesture_edit = kept if self.in_gesture else None
+
+    def push_level(self, edit: Edit) -> None:
+        """Add a change of the level; those in a row become one edit, and each gesture its own."""
+        self._gesture_edit = self._push_merged(edit)
+
+    def _push_merged(self, edit: Edit) -> Edit | None:
+        """Add an edit, or make it part of the last one; return that, or None if both cancel."""
+        merged = self._gesture_edit
+        if merged is None or merged is not self.last:
+            self.push(edit)
+            return edit
+        before, after = merged.before, edit.after
+        # Dragged away and back.
+        is_undone = (before.prompts, before.level) == (after.prompts, after.level)
+        kept = None if is_undone else replace(edit, before=before)
+        self.replace_last(kept)
+        self._undone.clear()
+        return kept
 
     def update_last(self, before: ObjectState, after: ObjectState) -> None:
         """Let redo restore the chosen candidate with its prompts; choosing is not an edit."""

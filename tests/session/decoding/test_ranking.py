@@ -299,11 +299,11 @@ def test_a_preview_preselects_what_the_click_would(cells):
     for number in (1, 2, 3):
         accept_nucleus(cells, number)
     row, column = CELLS_RC[0]
-    cells.object_in_progress.hover(Prompts(((column, row),), (1,)))
+    cells.object_in_progress.preview.want(Prompts(((column, row),), (1,)))
     cells.wait_until_idle(TIMEOUT_S)
     preview = cells.state.preview
     assert area_of(preview, preview.best) < 600
-    cells.object_in_progress.hover(None)
+    cells.object_in_progress.preview.want(None)
 
 
 def test_a_choice_stays_a_choice(cells):

@@ -226,7 +226,7 @@ def test_a_click_is_a_point_of_the_image_not_of_a_tile(session):
 def test_the_preview_finds_an_object_in_sight(session):
     session.look_at(around(MIDDLING, 100))
     session.wait_until_idle(TIMEOUT_S)
-    session.object_in_progress.hover(Prompts(((MIDDLING[1], MIDDLING[0]),), (1,)))
+    session.object_in_progress.preview.want(Prompts(((MIDDLING[1], MIDDLING[0]),), (1,)))
     session.wait_until_idle(TIMEOUT_S)
     preview = session.state.preview
     np.testing.assert_allclose(preview.bounds_xyxy(preview.best), around(MIDDLING, 0.5), atol=4)

@@ -50,6 +50,7 @@ STATE = ObjectState(
         slice_index=1,
     ),
     2,
+    level=-0.25,
     tile=Tile(1, 0, 4, 20, 26),
 )
 RECORD = ObjectRecord(

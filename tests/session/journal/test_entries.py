@@ -8,13 +8,13 @@ POINT = Prompts(((3, 4),), (1,))
 
 
 def test_the_slice_of_prompts_is_written_where_there_is_a_stack():
-    state = ObjectState(POINT.on_slice(5), choice=1)
+    state = ObjectState(POINT.on_slice(5), choice=1, level=0.5)
     content = state_to_json(state)
     assert content["slice_index"] == 5
     assert state_from_json(content) == state
 
 
-def test_prompts_of_older_files_have_no_slice():
+def test_states_of_older_files_have_neither_slice_nor_level():
     content = state_to_json(ObjectState(POINT))
-    assert "slice_index" not in content
-    assert state_from_json(content).prompts == POINT
+    assert not {"slice_index", "level"} & content.keys()
+    assert state_from_json(content) == ObjectState(POINT)
