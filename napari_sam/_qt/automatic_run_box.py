@@ -1,5 +1,6 @@
 """The controls that start a run of automatic masks, and its progress."""
 
+from math import log
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
@@ -21,6 +22,7 @@ class AutomaticRunBox(QWidget):
     """Preset, detail, the buttons that start a run, and the progress."""
 
     preset_chosen = Signal(AutomaticRunSettings)
+    detail_chosen = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,9 +33,12 @@ class AutomaticRunBox(QWidget):
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
         self.detail = combo_box("")
-        self.detail.currentIndexChanged.connect(self._show_cost)
+        self.detail.currentIndexChanged.connect(self._on_detail)
         self.progress = QProgressBar(minimum=0, maximum=1000)
-        self.preview = button("Preview", "Try these settings on the visible region only")
+        self.preview = button(
+            "Preview",
+            "Try these settings on the visible region only, as finely as the screen shows it",
+        )
         self.whole = button("Whole image", "")
         self.remaining = button(
             "Remaining",
@@ -66,6 +71,12 @@ class AutomaticRunBox(QWidget):
         """Side of the tiles besides the whole image; None: there are none."""
         side = self.detail.currentData()
         return None if side is None else int(side)
+
+    def finer_detail(self, tile: Tile) -> int | None:
+        """Return the side of tiles about as fine as one, if they are finer than the chosen ones."""
+        sides = [side for side in map(self.detail.itemData, range(self.detail.count())) if side]
+        side = min(sides, key=lambda side: abs(log(side / tile.side)), default=None)
+        return side if side and (self.finest_px is None or side < self.finest_px) else None
 
     @property
     def can_start(self) -> bool:
@@ -112,6 +123,10 @@ class AutomaticRunBox(QWidget):
     def _enable(self) -> None:
         for widget in (self.preview, self.whole, self.remaining):
             widget.setEnabled(self.can_start)
+
+    def _on_detail(self) -> None:
+        self._show_cost()
+        self.detail_chosen.emit()
 
     def _show_cost(self) -> None:
         """Show how many clicks the whole image takes."""

@@ -69,6 +69,7 @@ class AutomaticController:
             (run.whole.clicked, self.run_whole),
             (run.remaining.clicked, self.run_remaining),
             (run.cancel.clicked, self._generator.cancel),
+            (run.detail_chosen, self._show_count),
             (panel.settings_changed, self._on_settings_changed),
             (panel.refused, self._messages.warn),
             (results.accept_all.clicked, self.accept_all),
@@ -97,12 +98,27 @@ class AutomaticController:
     # Runs ----------------------------------------------------------------------------------
 
     def preview(self) -> None:
-        """Generate masks in the visible region, at the detail of a run on the whole image."""
-        self._start(self._binding.plane.visible_box)
+        """Generate masks in the visible region, as finely as the screen shows it."""
+        plane, view = self._session.embedding.plane, self._binding.plane.visible_box
+        if plane is None or view is None:
+            return
+        tile = _pyramid(plane, self._session.state.spec).fitted(view)
+        if tile is None:
+            self._messages.warn("The image is out of sight: move it into view for a preview.")
+        else:
+            self._start((tile,), view)
 
     def run_whole(self) -> None:
         """Generate masks in the whole image."""
-        self._start()
+        self._start(self._run_tiles())
+
+    def _run_tiles(self) -> tuple[Tile, ...]:
+        """Return the tiles of a run on the whole image at the chosen detail."""
+        plane = self._session.embedding.plane
+        if plane is None:
+            return ()
+        whole = _pyramid(plane, self._session.state.spec).whole
+        return automatic_tiles(whole, self.panel.run.finest_px)
 
     def run_remaining(self) -> None:
         """Generate masks where the target has no objects yet."""
@@ -116,18 +132,20 @@ class AutomaticController:
                 return
             similar = run.match_size.isChecked(), run.match_brightness.isChecked()
             existing = ExistingObjects(target, records, *similar)
-        self._start(existing=existing)
+        self._start(self._run_tiles(), existing=existing)
         self._has_nothing_to_match = existing is None or not existing.records
 
-    def _start(self, view: Box | None = None, existing: ExistingObjects | None = None) -> None:
+    def _start(
+        self,
+        tiles: tuple[Tile, ...],
+        view: Box | None = None,
+        existing: ExistingObjects | None = None,
+    ) -> None:
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
         if shown is None or plane is None:
             return
         self.discard()
         self._masks_plane = shown
-        tiles = automatic_tiles(
-            _whole(plane, self._session.state.spec), self.panel.run.finest_px, view
-        )
         self._generator.start(AutomaticRequest(plane, tiles, self.panel.settings, view, existing))
         self._show()
 
@@ -153,7 +171,10 @@ class AutomaticController:
             self._edges_plane = shown
             settings = AutomaticRunSettings.of_published(EDGE_SETTINGS)
             request = AutomaticRequest(
-                plane, (_whole(plane, self._session.state.spec),), settings, keep_logits=True
+                plane,
+                (_pyramid(plane, self._session.state.spec).whole,),
+                settings,
+                keep_logits=True,
             )
             self._generator.start_edges(request)
 
@@ -207,20 +228,27 @@ class AutomaticController:
         self._on_plane_changed()
 
     def _show_count(self) -> None:
-        picture, generator, review = self._generator.picture, self._generator, self._review
+        picture, review = self._generator.picture, self._review
         count, covered = (0, 0) if picture is None else (len(picture.masks), picture.covered_count)
-        remark = ""
-        if generator.request is not None and not generator.state.is_running:
-            if self.panel.settings.needs_another_run(generator.request.settings):
-                remark = "Some settings take effect with the next run."
-            elif count == 0 and not (review.writer.accepted or review.rejected):
-                remark = "No mask passes: lower the thresholds."
-            elif self._has_nothing_to_match:
-                remark = (
-                    "Masks of any size and brightness are shown, because there are no "
-                    "objects to compare with yet."
-                )
-        self.panel.results.show_masks(count, covered, len(review.rejected), remark)
+        self.panel.results.show_masks(count, covered, len(review.rejected), self._remark(count))
+
+    def _remark(self, count: int) -> str:
+        """Say what the masks on offer, or a lack of them, may come from."""
+        request, review = self._generator.request, self._review
+        if request is None or self._generator.state.is_running:
+            return ""
+        if self.panel.settings.needs_another_run(request.settings):
+            return "Some settings take effect with the next run."
+        if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
+            return f"Whole image sees less detail, unless you choose tiles of {side} px."
+        if count == 0 and not (review.writer.accepted or review.rejected):
+            return "No mask passes: lower the thresholds."
+        if self._has_nothing_to_match:
+            return (
+                "Masks of any size and brightness are shown, because there are no objects to "
+                "compare with yet."
+            )
+        return ""
 
     def accept_all(self) -> None:
         """Write all shown masks into the target (undone in one step)."""
@@ -271,6 +299,6 @@ class AutomaticController:
                 self._edges_plane = None
 
 
-def _whole(plane: ImagePlane, spec: ModelSpec) -> Tile:
-    """Return the tile that is the whole plane, embedded by us whatever was imported."""
-    return TilePyramid(plane.shape, spec).whole
+def _pyramid(plane: ImagePlane, spec: ModelSpec) -> TilePyramid:
+    """Return the tiles of a plane, embedded by us whatever was imported."""
+    return TilePyramid(plane.shape, spec)

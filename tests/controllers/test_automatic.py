@@ -255,6 +255,28 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     assert layer.editable
 
 
+def test_a_preview_is_as_fine_as_the_screen_wherever_the_image_is(opened):
+    large = Image(np.kron(COINS, np.ones((6, 6), np.uint8)), name="coins")
+    viewer, widget, panel = opened(large)
+    camera = viewer.scene.camera
+    camera.center, camera.zoom = (600, 800), 2.0
+    widget.wait_until_idle(TIMEOUT_S)
+    view = widget.binding.plane.visible_box
+    press(widget, panel.run.preview)
+    (tile,) = widget.session.automatic.request.tiles
+    extent = max(view[2] - view[0], view[3] - view[1])
+    assert extent < tile.side < 1.25 * extent
+    assert widget.session.automatic.picture.masks
+    assert "less detail, unless you choose tiles of" in panel.results.outcome.text()
+    panel.run.detail.setCurrentIndex(panel.run.detail.count() - 1)
+    assert "less detail" not in panel.results.outcome.text()
+    picture = widget.session.automatic.picture
+    camera.center = (9000, 9000)
+    press(widget, panel.run.preview)
+    assert widget.session.automatic.picture is picture  # nothing is lost
+    assert "out of sight" in notification_manager.records[-1].message
+
+
 def test_boxes_and_edges_are_layers(opened, monkeypatch):
     few = replace(automatic_controller.EDGE_SETTINGS, points_per_side=5)
     monkeypatch.setattr(automatic_controller, "EDGE_SETTINGS", few)

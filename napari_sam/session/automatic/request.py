@@ -72,15 +72,13 @@ class TileMasks:
     chosen: dict[AutomaticSettings, list[Any]] = field(default_factory=dict)
 
 
-def automatic_tiles(
-    whole: Tile, finest_px: int | None = None, view: Box | None = None
-) -> tuple[Tile, ...]:
+def automatic_tiles(whole: Tile, finest_px: int | None = None) -> tuple[Tile, ...]:
     """Return the tiles of a run: the whole plane, then smaller tiles."""
     tiles = [whole]
     if finest_px is not None and finest_px < whole.side:
         spans = [_spans(length, finest_px) for length in whole.size]
         tiles += [Tile(0, top, left, h, w) for top, h in spans[0] for left, w in spans[1]]
-    return tuple(tile for tile in tiles if view is None or _meet(tile.box_xyxy, view))
+    return tuple(tiles)
 
 
 def _spans(length: int, side: int) -> list[tuple[int, int]]:
@@ -89,10 +87,6 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
         return [(0, length)]
     count = ceil((length - side * _OVERLAP) / (side * (1 - _OVERLAP)))
     return [(round(k * (length - side) / (count - 1)), side) for k in range(count)]
-
-
-def _meet(box: Box, other: Box) -> bool:
-    return all(max(box[n], other[n]) < min(box[n + 2], other[n + 2]) for n in (0, 1))
 
 
 def generate_tile_masks(

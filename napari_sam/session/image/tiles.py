@@ -170,6 +170,25 @@ class TilePyramid:
         fitting = [n for n, cell_px in cells_px if _extent(box) >= _GOOD_OBJECT * cell_px]
         return fitting[-1] if fitting else 0
 
+    def fitted(self, view: Box) -> Tile | None:
+        """Return a rectangle that is hardly larger than a view; None if nothing is in view.
+
+        It is not one of these tiles, unless it is the whole plane.
+        """
+        part = clipped_box(view, self.shape)
+        if not (part[0] < part[2] and part[1] < part[3]):
+            return None
+        side = max(self._sides[0], round((1 + 2 * _MARGIN) * _extent(part)))
+        if side * _LEAST_GAIN > max(self.shape):
+            return self.whole
+        spans = []
+        for low, high, length in zip(part[1::-1], part[3:1:-1], self.shape, strict=True):
+            extent = min(side, length)
+            start = round((low + high + 1 - extent) / 2)
+            spans.append((min(max(start, 0), length - extent), extent))
+        (top, height), (left, width) = spans
+        return Tile(0, top, left, height, width)
+
     def partial_view(self, view: Box | None) -> Box | None:
         """Return the part of the plane in a view; None if that is all or nothing of it."""
         if view is None:

@@ -94,6 +94,21 @@ def test_the_tile_in_sight_is_about_as_large_as_the_view(view, side):
     assert TilePyramid((4096, 4096), SAM_SPEC).in_sight(view).side == side
 
 
+@pytest.mark.parametrize(
+    ("view", "tile"),
+    [
+        ((1000, 1200, 1499, 1399), Tile(0, 1020, 970, 561, 561)),  # as long as the longer side
+        ((300, 300, 320, 310), Tile(0, 178, 182, 256, 256)),  # never smaller than the smallest
+        ((-400, -100, 199, 499), Tile(0, 0, 0, 562, 562)),  # what is in sight of the plane
+        ((3900, 3900, 5000, 5000), Tile(0, 3840, 3840, 256, 256)),
+        ((200, 200, 3900, 3900), TilePyramid((4096, 4096), SAM_SPEC).whole),
+        ((5000, 0, 6000, 900), None),
+    ],
+)
+def test_a_fitted_tile_is_hardly_larger_than_the_view(view, tile):
+    assert TilePyramid((4096, 4096), SAM_SPEC).fitted(view) == tile
+
+
 # What an object is decoded on ------------------------------------------------------------------
 
 PYRAMID = TilePyramid((4096, 4096), SAM_SPEC)
