@@ -16,6 +16,7 @@ from napari_sam.session.automatic.similarity import SimilarityLimits, similarity
 from napari_sam.session.background import Background
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.storage.text import duration
@@ -61,7 +62,7 @@ class AutomaticMaskGenerator:
         self._choice_executor = background.executor("automatic-choose")
         self._tiles: dict[int, TileMasks] = {}
         self._limits: SimilarityLimits | None = None
-        self._painter: Painter | None = None
+        self._painter: tuple[ImagePlane, Painter] | None = None
         self._excluded: frozenset[MaskKey] = frozenset()
         self._start_s = 0.0
         self.settings = AutomaticRunSettings()
@@ -76,10 +77,11 @@ class AutomaticMaskGenerator:
     # The run -------------------------------------------------------------------------------
 
     def start(self, request: AutomaticRequest) -> None:
-        """Generate masks, in place of those of the last run."""
+        """Generate masks, in place of those of the last run; an object keeps its color."""
         self.discard()
         self.request, self.settings = request, request.settings
-        self._painter = Painter(request.plane.shape)
+        if self._painter is None or self._painter[0] is not request.plane:
+            self._painter = request.plane, Painter(request.plane.shape)
         self._submit(request)
 
     def start_edges(self, request: AutomaticRequest) -> None:
@@ -118,7 +120,7 @@ class AutomaticMaskGenerator:
         self._run_executor.cancel()
         self._choice_executor.cancel()
         self._tiles, self._excluded, self._limits = {}, frozenset(), None
-        self.request = self._painter = None
+        self.request = None
         self._set_state(AutomaticState())
         self._show(None)
 
@@ -197,9 +199,10 @@ class AutomaticMaskGenerator:
             self._choose()
 
     def _choose(self) -> None:
-        request, painter = self.request, self._painter
-        if request is None or painter is None:
+        request = self.request
+        if request is None or self._painter is None:
             return
+        _, painter = self._painter
         pyramid = TilePyramid(request.plane.shape, self._embedding.embedder.spec)
         tiles = [self._tiles[tile_index] for tile_index in sorted(self._tiles)]
         settings, limits, excluded = self.settings, self._limits, self._excluded

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _MAX_LABELLED_SHARE: Final = 0.5
 """A mask that lies on labels by this share or more is not a remaining object."""
 
+SAME_OBJECT_IOU: Final = 0.6
+"""Masks of at least this intersection over union are of one object, which tiles of another size
+show more or less coarsely. A cell and a clump of it and another one have about 0.5."""
+_SAMPLES: Final = 64
+"""Pixels along an axis that are compared, at least, of two masks."""
+
 MaskKey = tuple[Any, ...]
 """Tells an automatic mask from all others of a run."""
 
@@ -102,6 +108,19 @@ class AutomaticMask:
         rows, columns = self.span
         return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
 
+    def iou(self, other: AutomaticMask) -> float:
+        """Return the intersection over union with another mask, from a sample of their pixels."""
+        rows, columns = (
+            np.arange(start, stop, max(1, (stop - start) // _SAMPLES))
+            for start, stop in (
+                (min(a.start, b.start), max(a.stop, b.stop))
+                for a, b in zip(self.span, other.span, strict=True)
+            )
+        )
+        mine, others = self.at(rows, columns), other.at(rows, columns)
+        union = np.count_nonzero(mine | others)
+        return float(np.count_nonzero(mine & others) / union) if union else 0.0
+
     def labels_below(self, plane: LabelsPlane) -> Iterator[NDArray[Any]]:
         """Yield the labels of the pixels of a plane that it covers, part by part."""
         for mask, top, left in self.blocks():
@@ -171,6 +190,24 @@ def choose_masks(
     return sorted(chosen, key=lambda mask: -mask.record.predicted_iou)
 
 
+def boxes_of(masks: Sequence[AutomaticMask]) -> NDArray[np.float64]:
+    """Return the edges of masks, (N, 4)."""
+    return np.array([mask.edges_xyxy for mask in masks], np.float64).reshape(-1, 4)
+
+
+def like_boxes(
+    mask: AutomaticMask, boxes_xyxy: NDArray[np.float64], areas_px: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Return the indices of masks with such boxes and areas that may be of the same object."""
+    box = np.array(mask.edges_xyxy)
+    low = np.maximum(box[:2], boxes_xyxy[:, :2])
+    high = np.minimum(box[2:], boxes_xyxy[:, 2:])
+    common_px = np.clip(high - low, 0, None).prod(axis=1)
+    most_px = np.minimum(common_px, np.minimum(areas_px, mask.area_px))
+    least_px = SAME_OBJECT_IOU * np.maximum(areas_px, mask.area_px)
+    return np.flatnonzero(most_px >= least_px)
+
+
 def in_overlap_order(
     masks: Iterable[AutomaticMask], overlap_order: OverlapOrder
 ) -> list[AutomaticMask]:
@@ -207,16 +244,30 @@ def _published(settings: AutomaticRunSettings, mask_set: MaskSet) -> AutomaticSe
 
 
 def _without_similar(masks: list[AutomaticMask], iou_thresh: float) -> list[AutomaticMask]:
-    """Of masks with similar boxes keep that of the smallest tile, as published for crops."""
+    """Of masks of one object keep that of the smallest tile.
+
+    They are of one object if their boxes are similar, as published for crops, or if they are
+    themselves: the box of a small object is another one in a tile that shows it coarsely.
+    """
     from napari_sam.model.automatic.mask_ops import non_maximum_suppression
 
     if not masks:
         return []
-    boxes = np.array([mask.edges_xyxy for mask in masks])
+    boxes = boxes_of(masks)
     # Between tiles of one size, the better mask stays: a predicted IoU is about 1 at most.
     scores = np.array([-mask.tile.height * mask.tile.width * 2 for mask in masks], float)
     scores += np.array([mask.record.predicted_iou for mask in masks])
-    return [masks[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
+    distinct = [masks[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
+    boxes, areas = boxes_of(distinct), np.array([mask.area_px for mask in distinct])
+    stays = np.ones(len(distinct), bool)
+    for rank, mask in enumerate(distinct):
+        for index in like_boxes(mask, boxes, areas) if stays[rank] else ():
+            other = distinct[index]
+            if index <= rank or not stays[index] or other.tile == mask.tile:
+                continue
+            least_iou = iou_thresh if other.tile.side == mask.tile.side else SAME_OBJECT_IOU
+            stays[index] = mask.iou(other) < least_iou
+    return [mask for mask, is_distinct in zip(distinct, stays, strict=True) if is_distinct]
 
 
 def _labeled_share(mask: AutomaticMask, plane: LabelsPlane) -> float:

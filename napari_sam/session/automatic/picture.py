@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, in_overlap_order
+from napari_sam.session.automatic.label_ids import LabelIds
+from napari_sam.session.automatic.masks import AutomaticMask, in_overlap_order
 from napari_sam.session.automatic.settings import OverlapOrder
 
 _LONGEST_PX: Final = 2048
@@ -53,40 +54,37 @@ def step_for(shape: tuple[int, int]) -> int:
 
 
 class Painter:
-    """Paints automatic masks; a mask that is painted again keeps its color. For one thread."""
+    """Paints automatic masks of a plane; what is painted again keeps its color. For one thread."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._step = step_for(shape)
         self._shape = tuple(-(-length // self._step) for length in shape)
-        self._label_ids: dict[MaskKey, int] = {}
+        self._label_ids = LabelIds(_MAX_MASKS)
 
     def paint(
         self, masks: Sequence[AutomaticMask], overlap_order: OverlapOrder
     ) -> AutomaticPicture:
         """Return a picture of masks."""
         masks = masks[:_MAX_MASKS]
-        if len(self._label_ids) + len(masks) > _MAX_MASKS:
-            self._label_ids.clear()
-        label_ids = {mask.key: self._label_id(mask.key) for mask in masks}
+        label_ids = self._label_ids.of(masks)
+        by_key = dict(zip((mask.key for mask in masks), label_ids, strict=True))
         labels = np.zeros(self._shape, np.uint16)
         for mask in reversed(in_overlap_order(masks, overlap_order)):
             region, pixels = sampled(mask, self._step)
-            labels[region][pixels] = label_ids[mask.key]
-        shown_px = np.bincount(labels.ravel(), minlength=len(self._label_ids) + 1) * self._step**2
+            labels[region][pixels] = by_key[mask.key]
+        shown_px = np.bincount(labels.ravel(), minlength=_MAX_MASKS + 1) * self._step**2
         rows = [
-            _row(mask, label_ids[mask.key], int(shown_px[label_ids[mask.key]])) for mask in masks
+            _row(mask, label_id, int(shown_px[label_id]))
+            for mask, label_id in zip(masks, label_ids, strict=True)
         ]
         return AutomaticPicture(
             tuple(masks),
-            tuple(label_ids[mask.key] for mask in masks),
+            tuple(label_ids),
             labels,
             self._step,
             sum(row["shown_px"] == 0 for row in rows),
             {name: [row[name] for row in rows] for name in (rows[0] if rows else ())},
         )
-
-    def _label_id(self, key: MaskKey) -> int:
-        return self._label_ids.setdefault(key, len(self._label_ids) + 1)
 
 
 def sampled(mask: AutomaticMask, step: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:

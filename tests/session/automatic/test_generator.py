@@ -5,10 +5,13 @@ import pytest
 import skimage.data
 
 from napari_sam.engine.automatic_presets import PRESETS
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import SAM_SPEC
+from napari_sam.model.automatic.mask_ops import run_lengths
+from napari_sam.model.automatic.mask_set import GeneratedMask, MaskSet
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
-from napari_sam.session.automatic.masks import in_overlap_order
-from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
+from napari_sam.session.automatic.masks import choose_masks, in_overlap_order
+from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.image.tiles import Tile, TilePyramid
@@ -88,6 +91,30 @@ def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
     session.wait_until_idle(TIMEOUT_S)
     assert len(automatic.picture.masks) == counts[-1]
     assert heard.warnings == []
+
+
+def test_colors_stay_from_the_preview_to_the_end_of_the_run(opened):
+    session, _, heard = opened
+    plane, view = ImagePlane(COINS), (0.0, 0.0, 200.0, 150.0)
+    session.set_image(plane)
+    tile = TilePyramid(plane.shape, SAM_SPEC).fitted(view)
+    assert tile.side < plane.shape[0]
+    lax = FEW.with_values(pred_iou_thresh=0.8, stability_score_thresh=0.9, max_share=0.1)
+    preview = generate(session, AutomaticRequest(plane, (tile,), lax, view))
+    assert preview.masks
+    heard.pictures.clear()
+    generate(session, whole(plane, lax.with_values(points_per_side=9)))
+    colors = list(zip(preview.masks, preview.label_ids, strict=True))
+    matches = 0
+    for picture in (picture for picture in heard.pictures if picture is not None):
+        shown = list(zip(picture.masks, picture.label_ids, strict=True))
+        assert len(set(picture.label_ids)) == len(picture.masks)
+        for mask, label_id in shown:
+            earlier = [old for known, old in colors if mask.iou(known) > 0.8]
+            assert not earlier or label_id in earlier
+            matches += len(earlier)
+        colors += shown
+    assert matches > 10
 
 
 def test_which_mask_shows_is_a_choice_and_all_are_in_the_table(opened):
@@ -273,6 +300,41 @@ def test_small_tiles_of_a_large_plane(opened):
     assert mask.sum() == pytest.approx(one.area_px, rel=0.02)
     x, y = one.point_xy
     assert mask[round(y) - top, round(x) - left]
+
+
+def tile_masks(tile, *squares):
+    """Return the masks of a tile that was read pixel by pixel: top, left, side, predicted IoU."""
+    masks = []
+    for top, left, side, predicted_iou in squares:
+        box = left, top, left + side - 1, top + side - 1
+        crop = MaskCrop(np.ones((side, side), bool), top, left)
+        lengths, whole_box = run_lengths(crop, tile.size), (0, 0, tile.width, tile.height)
+        scores = predicted_iou, 0.99, (left, top), whole_box
+        masks.append(GeneratedMask(lengths, box, *scores))
+    mask_set = MaskSet(FEW.published, 0.5, tile.size, tuple(masks))
+    return TileMasks(tile, mask_set, np.zeros(tile.size, np.uint8))
+
+
+def test_a_fine_mask_displaces_the_coarse_one_of_its_object_unless_it_is_cut_off():
+    pyramid = TilePyramid((512, 512), SAM_SPEC)
+    coarse = tile_masks(pyramid.whole, (100, 100, 10, 0.99), (240, 200, 30, 0.9), (40, 40, 60, 0.9))
+    fine = tile_masks(
+        Tile(0, 0, 0, 256, 256),
+        (101, 101, 8, 0.9),  # whose box is not like that of the coarse one
+        (240, 200, 16, 0.99),  # cut off below
+        (40, 40, 40, 0.9),  # a part of the large one
+    )
+    masks = choose_masks([coarse, fine], pyramid, FEW)
+    kept = {(mask.tile.side, mask.span[0].start, round(mask.area_px)) for mask in masks}
+    assert kept == {(256, 101, 64), (512, 240, 900), (512, 40, 3600), (256, 40, 1600)}
+
+
+def test_a_mask_that_two_neighboring_tiles_find_is_offered_once():
+    pyramid = TilePyramid((512, 512), SAM_SPEC)
+    upper = tile_masks(Tile(0, 0, 0, 256, 256), (150, 60, 20, 0.9))
+    lower = tile_masks(Tile(0, 128, 0, 256, 256), (22, 60, 20, 0.95))
+    (mask,) = choose_masks([upper, lower], pyramid, FEW)
+    assert mask.tile.top == 128
 
 
 def test_tiles_cover_the_plane_with_an_overlap():
