@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from skimage import data
@@ -57,6 +57,20 @@ class Mouse:
             QApplication.processEvents()
         self.release(path[-1])
 
+    def wheel(self, rc, x=0, y=0, keys=Qt.KeyboardModifier.NoModifier):
+        event = QWheelEvent(
+            QPointF(self._pixel(rc)),
+            QPointF(self._native.mapToGlobal(self._pixel(rc))),
+            QPoint(),
+            QPoint(x, y),
+            Qt.MouseButton.NoButton,
+            keys,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(self._native, event)
+        QApplication.processEvents()  # the camera moves with the next draw
+
 
 @pytest.fixture
 def job(make_widget):
@@ -92,6 +106,58 @@ def test_right_click_and_shift_click_are_background(job, options):
     widget.session.undo()
     widget.session.undo()
     assert widget.session.state.prompts.point_labels == (1,)
+
+
+def test_the_wheel_with_shift_grows_and_shrinks_the_mask_alone(job):
+    viewer, widget, mouse = job
+    shift = Qt.KeyboardModifier.ShiftModifier
+    mouse.wheel((68, 104), y=120, keys=shift)
+    assert not widget.session.state.can_undo
+    widget.binding.prompts.start_points()
+    mouse.click((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    view, levels = (viewer.scene.camera.zoom, viewer.layers.selection.active), []
+    for turn in ({"y": 120}, {"x": 120}, {"y": -30}, {"y": -1200}, {"y": -2400}):
+        mouse.wheel((68, 104), keys=shift, **turn)
+        levels.append(widget.session.state.level)
+    assert levels == [0.05, 0.1, 0.088, -0.412, -1]
+    assert (viewer.scene.camera.zoom, viewer.layers.selection.active) == view
+    widget.session.undo()
+    assert widget.session.state.level == 0
+    assert widget.session.state.candidates is not None
+    mouse.wheel((68, 104), y=120)
+    assert viewer.scene.camera.zoom != view[0]
+    assert widget.session.state.level == 0
+
+
+def test_a_drag_of_the_level_is_one_step_and_changes_what_is_drawn(job):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_points()
+    mouse.click((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    level = widget.controllers.annotate.mask_panel.level
+    layer = viewer.layers[f"SAM mask {widget.session.state.chosen + 1}"]
+    areas = [np.count_nonzero(layer.data)]
+    level.slider.setSliderDown(True)
+    for value in (-20, -40, -60):
+        level.slider.setSliderPosition(value)
+        areas.append(np.count_nonzero(layer.data))
+    level.slider.setSliderDown(False)
+    assert all(np.diff(areas) < 0)
+    for command, value, area in (("undo", 0, areas[0]), ("redo", -60, areas[-1])):
+        widget.binding.shortcuts.run(command)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert level.value == value
+        assert np.count_nonzero(layer.data) == area
+    widget.binding.shortcuts.run("grow")
+    assert level.value == -55
+    widget.binding.shortcuts.run("shrink")
+    assert level.value == -60
+    widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert np.count_nonzero(viewer.layers["coins labels"].data) == areas[-1]
+    assert not level.slider.isEnabled()
+    assert level.value == 0
 
 
 def test_a_scribble_with_shift_is_background(job):

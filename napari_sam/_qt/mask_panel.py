@@ -14,15 +14,26 @@ from napari_sam._qt.colors import text_color
 from napari_sam._qt.first_run_strip import FirstRunStrip
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam._qt.value_slider import ValueSlider
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
 
-PICTURE_SIZE_PX: Final = (72, 104)
+PICTURE_SIZE_PX: Final = (66, 104)
 """Height and width of a picture at its smallest."""
 _SCORE_PX: Final = 18
 _WIDEST_PX: Final = 168
 _FRAME_PX: Final = 2
 _FAINT: Final = 0.3
+_LEVELS: Final = 100
+_LEVEL_TOOLTIP: Final = (
+    "Grow or shrink the shown mask: the level of the model's logits at which it is cut.\n"
+    "Over the image, Shift and the mouse wheel do the same.\n"
+    "Double-click, or click on the number, to go back to 0: the mask as the model gave it."
+)
+
+
+def _signed(value: int) -> str:
+    return f"{value:+d}" if value else "0"
 
 
 class MaskButton(FlatButton):
@@ -99,6 +110,8 @@ class MaskPanel(QWidget):
     """A picture for each candidate, in the model's order, and why one is preselected."""
 
     candidate_requested = Signal(int)
+    level_requested = Signal(float)
+    """How much larger or smaller the mask is to be, -1 to 1."""
 
     def __init__(self, colors: tuple[str, ...]) -> None:
         super().__init__()
@@ -107,6 +120,11 @@ class MaskPanel(QWidget):
         self.texts.add_key(self._set_key, "next")
         self._colors = colors
         self.first_run = FirstRunStrip()
+        self.level = ValueSlider(
+            _LEVEL_TOOLTIP, low=-_LEVELS, high=_LEVELS, text=_signed, title="Level"
+        )
+        """Grows and shrinks the shown mask."""
+        self.level.value_requested.connect(lambda value: self.level_requested.emit(value / _LEVELS))
         self._buttons: list[MaskButton] = []
         masks = QWidget()
         self._row = QHBoxLayout(masks)
@@ -124,6 +142,7 @@ class MaskPanel(QWidget):
         layout.setSpacing(2)
         layout.addLayout(self._places)
         layout.addWidget(self._reason)
+        layout.addWidget(self.level)
         self._is_first_run = False
         self._shown: tuple[Candidates | None, int | None, int] | None = None
         self.show_state(SessionState())
@@ -140,6 +159,8 @@ class MaskPanel(QWidget):
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and the chosen one."""
         candidates, count = state.candidates, state.spec.candidate_count
+        self.level.set_enabled(candidates is not None)
+        self.level.show_value(round(state.level * _LEVELS))
         if self._shown == (candidates, state.chosen, count):  # candidates compare by identity
             return
         is_other = self._shown is None or self._shown[0] is not candidates

@@ -92,7 +92,10 @@ class AnnotateController:
         options.feedback.toggled.connect(self._session.object_in_progress.set_feedback)
         options.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         options.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
-        self.mask_panel.candidate_requested.connect(self._session.object_in_progress.choose)
+        in_progress, masks = self._session.object_in_progress, self.mask_panel
+        masks.candidate_requested.connect(in_progress.choose)
+        masks.level_requested.connect(in_progress.set_level)
+        masks.level.dragged.connect(in_progress.set_gesture)
 
     def _connect_objects(self) -> None:
         panel, objects, options = self.object_panel, self._binding.objects, self.options_panel

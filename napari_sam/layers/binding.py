@@ -77,6 +77,8 @@ class LayerBinding:
                 "clear": in_progress.clear,
                 "next": in_progress.choose_next,
                 "previous": lambda: in_progress.choose_next(-1),
+                "grow": lambda: self.candidates.change_level(1),
+                "shrink": lambda: self.candidates.change_level(-1),
                 "flip": self.prompts.flip_polarity,
                 "hover": self.candidates.toggle_hover,
                 "reedit": objects.reedit_under_cursor,

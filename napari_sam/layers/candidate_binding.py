@@ -1,6 +1,9 @@
 """Shows the candidates of the object in progress, and what a click under the cursor would give."""
 
+from typing import Any, Final
+
 import numpy as np
+from napari.components import ViewerModel
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -11,6 +14,9 @@ from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.state import SessionState
+
+_LEVEL_STEP: Final = 0.05
+"""Of the level, for a press of a key or a notch of the wheel."""
 
 
 class CandidateBinding:
@@ -28,11 +34,13 @@ class CandidateBinding:
         self.candidate_layers = CandidateLayers(workspace, prompts.image_prompts)
         self._cursor = CursorTracker(workspace.viewer, self._on_cursor_moved)
         prompts.drawing_started.connect(self._make_soon)
+        self._viewer.mouse_wheel_callbacks.append(self._on_wheel)
 
     def close(self) -> None:
         """Take the candidates out of the viewer."""
         self._is_closed = True
         self._cursor.switch(False)
+        self._viewer.mouse_wheel_callbacks.remove(self._on_wheel)
         self.candidate_layers.remove()
 
     # Layers ----------------------------------------------------------------------------------
@@ -61,6 +69,20 @@ class CandidateBinding:
         candidates = self._session.state.candidates
         if number is not None and not self._layers.is_changing and candidates is not None:
             self._session.object_in_progress.choose(min(number, len(candidates) - 1))
+
+    def change_level(self, steps: float) -> None:
+        """Grow the shown mask by some steps, or shrink it by negative ones."""
+        level = round(self._session.state.level + steps * _LEVEL_STEP, 3)
+        self._session.object_in_progress.set_level(min(max(level, -1), 1))
+
+    def _on_wheel(self, _: ViewerModel, event: Any) -> None:
+        """Change the level by the wheel with Shift, which napari leaves alone."""
+        if tuple(event.modifiers) != ("Shift",) or self._session.state.candidates is None:
+            return
+        # Some systems turn the wheel sideways while Shift is pressed.
+        notches = float(np.sum(event.delta))
+        self.change_level(-notches if event.native.inverted() else notches)
+        event.handled = True
 
     # Preview ---------------------------------------------------------------------------------
 

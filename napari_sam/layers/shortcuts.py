@@ -77,6 +77,8 @@ SHORTCUTS: Final = (
     Shortcut(_SHIFT | KeyCode.KeyC, "clear", "Clear the prompts"),
     Shortcut(KeyCode.KeyW, "next", "Show the next mask"),
     Shortcut(_SHIFT | KeyCode.KeyW, "previous", "Show the previous mask"),
+    Shortcut(KeyCode.Period, "grow", "Grow the shown mask (also Shift+wheel over the image)"),
+    Shortcut(KeyCode.Comma, "shrink", "Shrink the shown mask"),
     # In napari, T selects a drawing tool of Shapes layers, for which the panel has a button.
     Shortcut(KeyCode.KeyT, "flip", "Toggle foreground and background", _PROMPTS),
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
