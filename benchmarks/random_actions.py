@@ -150,10 +150,13 @@ def play(predictor: Predictor, seed: int, n_actions: int, base: Path, watch: Wat
     if not wrong:
         wrong = [f"on closing:\n{text}" for text in watch.failures]
     ACTIONS.update(log)
+    CONTROLS.update(game.count)
     return wrong
 
 
 ACTIONS: Final[Counter[str]] = Counter()
+CONTROLS: Final[Counter[str]] = Counter()
+"""What was pressed of the dock, its windows and menus."""
 
 
 def play_all(n_games: int, n_actions: int, seed: int, base: Path) -> bool:
@@ -177,13 +180,14 @@ def play_all(n_games: int, n_actions: int, seed: int, base: Path) -> bool:
         print(f"seed {number}: {'; '.join(wrong) or 'right'} ({time.monotonic() - begun:.0f} s)")
         sys.stdout.flush()
     print(f"{n_games} games, {ACTIONS.total()} actions, {n_wrong} games went wrong")
-    print(", ".join(f"{name} {n}" for name, n in ACTIONS.most_common()))
+    for counts in (ACTIONS, CONTROLS):
+        print(", ".join(f"{name} {n}" for name, n in counts.most_common()))
     return n_wrong > 0
 
 
 def reject_a_dialog() -> None:
     """Close a dialog of napari's that waits for the user."""
-    dialog = QApplication.activeModalWidget()
+    dialog = QApplication.activeModalWidget() or QApplication.activePopupWidget()
     if dialog is not None:
         dialog.close()
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QContextMenuEvent, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -22,10 +22,13 @@ from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
     QLineEdit,
+    QMenu,
     QScrollBar,
     QWidget,
 )
 
+from napari_sam._qt.class_chips import ClassChip
+from napari_sam.layers.shortcuts import SHORTCUTS, key_text, tool_command
 from napari_sam.model import Predictor
 from napari_sam.session import ArrayLabels
 from napari_sam.session.journal.replaying import read_journal, replay
@@ -33,10 +36,15 @@ from napari_sam.session.objects.packed import region_of
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S: Final = 600
-LONG: Final = ("Preview in view", "Whole image", "Remaining objects", "Edges")
+LONG: Final = ("Preview", "Whole image", "Remaining", "Edges")
 """Buttons that start a run of minutes; it is stopped after a moment."""
 NEVER: Final = ("Download",)
-KEYS: Final = "CWTHOXMY0123456789ZPSDFBLEGRNVK"
+KEYS: Final = "CWTHOUXMY0123456789ZPSDFBLEGRNVK"
+TOOL_KEYS: Final = {
+    shortcut.command: key_text(shortcut.binding)
+    for shortcut in SHORTCUTS
+    if shortcut.command.startswith(tool_command(""))
+}
 MODIFIERS: Final = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier)
 WORDS: Final = ("nucleus", "größer", "", "  ", "a,b;c\td", "<b>x</b>", "x" * 300, "\u202e", "0")
 
@@ -112,27 +120,34 @@ class Game:
 
     def click(self) -> None:
         """Click or double-click somewhere."""
-        place, left = self._place(), Qt.MouseButton.LeftButton
+        place, button = self._place(), self._button()
         self._move(place)
-        QTest.mouseClick(self.canvas, left, self.random.choice(MODIFIERS), place)
+        QTest.mouseClick(self.canvas, button, self.random.choice(MODIFIERS), place)
         if self.random.random() < 0.1:
-            QTest.mouseDClick(self.canvas, left, Qt.KeyboardModifier.NoModifier, place)
+            QTest.mouseDClick(self.canvas, button, Qt.KeyboardModifier.NoModifier, place)
+
+    def _button(self) -> Qt.MouseButton:
+        """Return the left button, or the right one, which marks background."""
+        is_left = self.random.random() < 0.75
+        return Qt.MouseButton.LeftButton if is_left else Qt.MouseButton.RightButton
 
     def drag(self) -> None:
         """Drag over the canvas."""
-        place, left = self._place(), Qt.MouseButton.LeftButton
-        QTest.mousePress(self.canvas, left, Qt.KeyboardModifier.NoModifier, place)
+        place, button = self._place(), self._button()
+        QTest.mousePress(self.canvas, button, Qt.KeyboardModifier.NoModifier, place)
         for _ in range(self.random.randint(1, 4)):
             place = self._place()
-            self._move(place, left)
-        QTest.mouseRelease(self.canvas, left, Qt.KeyboardModifier.NoModifier, place)
+            self._move(place, button)
+        QTest.mouseRelease(self.canvas, button, Qt.KeyboardModifier.NoModifier, place)
 
     def choose_a_tool(self) -> None:
-        """Click points or draw a shape, whose layer is selected then."""
-        prompts = self.widget.binding.prompts
-        shapes = ("rectangle", "ellipse", "polygon", "lasso", "scribble", "line")
-        tool = self.random.choice(("points", "points", *shapes))
-        prompts.start_points() if tool == "points" else prompts.start_shape(tool)
+        """Click points or draw a shape, whose layer is selected then; by a button or a key."""
+        tool = self.random.choice((tool_command("points"), *TOOL_KEYS))
+        if self.random.random() < 0.5:
+            self.widget.binding.shortcuts.run(tool)
+        else:
+            self.count[f"key {TOOL_KEYS[tool]}"] += 1
+            QTest.keyClick(self.canvas, getattr(Qt.Key, f"Key_{TOOL_KEYS[tool]}"))
 
     def press_a_key(self) -> None:
         """Press a letter or digit on the canvas, or a key of editing."""
@@ -212,8 +227,12 @@ class Game:
             text = part.text()
             if text.startswith(NEVER) or (text in LONG and self.random.random() < 0.7):
                 return
-            self.count[f"button {text[:20]}"] += 1
-            part.click()
+            self.count[f"button {(text or part.accessibleName() or part.toolTip())[:20]}"] += 1
+            if isinstance(part, ClassChip) and self.random.random() < 0.5:
+                self._open_menu_of(part)
+            else:
+                part.click()
+            self._choose_in_menu()
             if text in LONG:
                 end = time.monotonic() + self.random.uniform(0, 1)
                 while time.monotonic() < end:
@@ -232,6 +251,24 @@ class Game:
             part.setValue(tuple(values) if isinstance(part.value(), tuple) else values[0])
         elif isinstance(part, QAbstractSpinBox):
             part.stepBy(self.random.randint(-3, 3))
+
+    def _open_menu_of(self, chip: ClassChip) -> None:
+        """Open the menu of a class, which waits until something is chosen."""
+        QTimer.singleShot(0, self._choose_in_menu)
+        place = chip.rect().center()
+        event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, place, chip.mapToGlobal(place))
+        QApplication.sendEvent(chip, event)
+
+    def _choose_in_menu(self) -> None:
+        """Choose something in a menu that is open, or close it."""
+        menu = QApplication.activePopupWidget()
+        if isinstance(menu, QMenu):
+            actions = [action for action in menu.actions() if action.text() and action.isEnabled()]
+            action = self.random.choice([*actions, None])
+            menu.close()
+            if action is not None:
+                self.count[f"menu {action.text()}"] += 1
+                action.trigger()
 
     def edit_the_table(self) -> None:
         """Select rows, sort, and edit a cell."""
