@@ -1,7 +1,7 @@
 """Which layers are prompts of the current image: ours, made on demand, or the user's own."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Generic
 from weakref import WeakKeyDictionary
@@ -149,9 +149,7 @@ class ImagePrompts:
             self._layers.remove(layer)
         before = self._channel_axes.get(self._image)
         self._channel_axes[self._image] = view.channel_axis
-        with ExitStack() as stack:
-            for prompts in self._in_use:
-                stack.enter_context(prompts.writing())
+        with self._writing():
             if before != view.channel_axis:
                 for layer in self._own_layers_of_image:
                     _change_channel_axis(layer, before, view)
@@ -191,6 +189,18 @@ class ImagePrompts:
             prompts = layer.read(prompts, self._image, self.view, self._dims)
         return replace(prompts, slice_index=self.view.slice_index)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Change the layers in use without a notification of any of them.
+
+        Where one gets a larger extent, napari shows the others again, whose events would have the
+        first one read while only a part of it is written.
+        """
+        with ExitStack() as stack:
+            for prompts in self._in_use:
+                stack.enter_context(prompts.writing())
+            yield
+
     @property
     def n_areas(self) -> int:
         """The number of boxes and outlines on the displayed plane, of which one counts."""
@@ -207,7 +217,7 @@ class ImagePrompts:
             self.make(self.points)
         if prompts.box_xyxy or prompts.scribbles:
             self.make(self.boxes)
-        with self._layers.unlisted():
+        with self._layers.unlisted(), self._writing():
             for layer in reversed(self._in_use):
                 layer.write(prompts, self._image, self.view, self._dims)
 

@@ -112,11 +112,11 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Change the layer without a notification."""
-        self._is_writing = True
+        was_writing, self._is_writing = self._is_writing, True
         try:
             yield
         finally:
-            self._is_writing = False
+            self._is_writing = was_writing
 
     @property
     def polarity(self) -> int:
