@@ -39,20 +39,22 @@ class Preset(NamedTuple):
 _CELLS: Final = AutomaticSettings(
     pred_iou_thresh=0.8, stability_score_thresh=0.9, min_mask_region_area=20
 )
+CELLS: Final = Preset(
+    "cells",
+    _CELLS,
+    "Lower thresholds (predicted IoU 0.8, stability 0.9), as the borders of cells are fainter than "
+    "those of things in photographs. Specks and holes below 20 pixels are removed, and masks that "
+    "cover more than 30 % of the image",
+    max_share=0.3,
+)
+"""The preset of the window for 16-bit gray images."""
 PRESETS: Final = (
     Preset(
         "natural image",
         AutomaticSettings(),
         "The published defaults: 32 x 32 points, and only masks with high scores",
     ),
-    Preset(
-        "cells",
-        _CELLS,
-        "Lower thresholds (predicted IoU 0.8, stability 0.9), as the borders of cells are fainter "
-        "than those of things in photographs. Specks and holes below 20 pixels are removed, and "
-        "masks that cover more than 30 % of the image",
-        max_share=0.3,
-    ),
+    CELLS,
     Preset(
         "few large",
         AutomaticSettings(points_per_side=12, box_nms_thresh=0.5, min_mask_region_area=100),

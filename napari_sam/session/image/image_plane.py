@@ -135,6 +135,12 @@ class ImagePlane:
         return int(self.data.shape[0]), int(self.data.shape[1])
 
     @property
+    def is_16_bit_gray(self) -> bool:
+        """Whether its pixels are single unsigned 16-bit integers, as those of microscopes are."""
+        dtype = np.dtype(self.data.dtype)
+        return (dtype.kind, dtype.itemsize) == ("u", 2) and len(self.data.shape) == 2
+
+    @property
     def whole(self) -> Tile:
         """The plane as one tile, independent of any pyramid."""
         return Tile(0, 0, 0, *self.shape)
