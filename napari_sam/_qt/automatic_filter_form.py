@@ -7,9 +7,9 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
-from napari_sam._qt.building import combo_box, fill, form
-from napari_sam._qt.eliding_label import ElidingLabel
-from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+from napari_sam._qt.building import fill, form, row
+from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam.session.automatic.settings import AutomaticRunSettings
 
 _SLIDERS: Final = (
     ("pred_iou_thresh", "score", 0.5, "The model's own estimate of how well a mask fits"),
@@ -28,15 +28,10 @@ _SLIDERS: Final = (
     ),
 )
 _AT_ONCE: Final = ". The masks are filtered at once, without another run"
-_TOOLTIPS: Final = {
-    OverlapOrder.SMALLER: "Where two masks overlap, the smaller one gets the pixels",
-    OverlapOrder.BETTER: "Where two masks overlap, the one with the higher score gets the pixels",
-    OverlapOrder.FIRST: "Where two masks overlap, the one found first gets the pixels",
-}
 
 
 class AutomaticFilterForm(QWidget):
-    """Thresholds, the range of sizes, and which mask lies on top."""
+    """Thresholds, and the range of sizes."""
 
     values_chosen = Signal(dict)
     """Other values of settings, by name."""
@@ -59,17 +54,12 @@ class AutomaticFilterForm(QWidget):
         self.areas = QDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.areas.setToolTip(f"The smallest and the largest mask, in pixels{_AT_ONCE}")
         self.areas.valueChanged.connect(self._on_areas)
-        self._area_text = ElidingLabel()
-        self.overlap_order = combo_box(
-            "Which of two overlapping masks is on top, and gets the pixels when both are accepted. "
-            "For overlaps with existing objects, see 'overlaps' under 'Objects'.",
-            _TOOLTIPS.items(),
-        )
-        self.overlap_order.currentTextChanged.connect(
-            lambda text: self.values_chosen.emit({"overlap_order": OverlapOrder(text)})
-        )
-        areas = (("area", self.areas), ("", self._area_text))
-        fill(self, form(*rows, *areas, ("overlaps", self.overlap_order)))
+        self._area_text = PaintedLabel()
+        areas = QWidget()
+        parts = row(self.areas, self._area_text)
+        parts.setStretch(0, 2)
+        fill(areas, parts)
+        fill(self, form(*rows, ("area", areas)))
         self.show_plane(1, AutomaticRunSettings())
 
     def show_plane(self, area_px: int, settings: AutomaticRunSettings) -> None:
@@ -87,13 +77,22 @@ class AutomaticFilterForm(QWidget):
         upper = top if high == inf else min(top, log10(high))
         with QSignalBlocker(self.areas):
             self.areas.setValue((log10(max(low, 1)), upper))
-        with QSignalBlocker(self.overlap_order):
-            self.overlap_order.setCurrentText(settings.overlap_order.value)
+        shortest = "any size" if not low and high == inf else f"from {_short(low)}"
+        if high < inf:
+            shortest = f"{_short(low)} to {_short(high)}" if low else f"up to {_short(high)}"
         most = "any size" if high == inf else f"{high:,.0f} px"
-        self._area_text.show_text(f"{low:,.0f} px to {most}" if low or high < inf else "any size")
+        self._area_text.set_text(shortest, f"{low:,.0f} px to {most}")
 
     def _on_areas(self, values: tuple[float, float]) -> None:
         low, high = values
         min_area_px = 0 if low <= 0 else floor(10**low)
         max_area_px = inf if high >= self.areas.maximum() else ceil(10**high)
         self.values_chosen.emit({"min_area_px": min_area_px, "max_area_px": max_area_px})
+
+
+def _short(area_px: float) -> str:
+    """Return an area in few letters: 1.2k."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if area_px >= size:
+            return f"{area_px / size:.3g}{unit}"
+    return f"{area_px:.0f}"

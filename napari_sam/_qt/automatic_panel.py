@@ -31,13 +31,24 @@ class AutomaticPanel(QWidget):
         self.results = AutomaticResultsBox()
         self.form = AutomaticSettingsForm()
         self.form.setWindowTitle("All settings of automatic masks")
+        self._is_chosen = False  # whether the user has chosen any settings
         self.run.preset_chosen.connect(self.set_settings)
         for part in (self.filters, self.form):
             part.values_chosen.connect(self._on_values_chosen)
-        fill(self, self.run, self.filters, self.results)
+        fill(self, self.run, self.results, self.filters, self.run.matching)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
-        """Choose settings."""
+        """Choose settings, for good."""
+        self._is_chosen = True
+        self._set_settings(settings)
+
+    def suggest(self, settings: AutomaticRunSettings) -> bool:
+        """Use settings until the user has chosen some; return whether they are used."""
+        if not self._is_chosen and settings != self.settings:
+            self._set_settings(settings)
+        return not self._is_chosen
+
+    def _set_settings(self, settings: AutomaticRunSettings) -> None:
         self.settings = settings
         for part in (self.run, self.filters, self.form):
             part.show_settings(settings)
@@ -52,13 +63,15 @@ class AutomaticPanel(QWidget):
         else:
             self.set_settings(settings)
 
-    def show_plane(self, shape: tuple[int, int] | None, elsewhere: str, input_side: int) -> None:
-        """Show the sizes of plane and model, and where the masks lie if not on the plane."""
+    def show_plane(
+        self, shape: tuple[int, int] | None, input_side: int, *, is_here: bool = True
+    ) -> None:
+        """Show the sizes of plane and model, and whether the masks lie on the plane."""
         if (shape, input_side) != self._sizes:
             self._sizes = shape, input_side
             self.run.show_plane(shape, input_side)
             self.filters.show_plane(1 if shape is None else shape[0] * shape[1], self.settings)
-        self.results.show_plane(elsewhere, can_start=self.run.can_start)
+        self.results.show_plane(is_here=is_here, can_start=self.run.can_start)
 
     def show_state(self, state: AutomaticState) -> None:
         """Show the progress of a run."""

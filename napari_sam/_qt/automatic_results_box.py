@@ -1,62 +1,52 @@
-"""The automatic masks on offer: how many there are, and what to do with them."""
+"""The automatic masks on offer: their review, and what else can be done with them."""
 
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, fill, row
-from napari_sam._qt.eliding_label import ElidingLabel
 
 
 class AutomaticResultsBox(QWidget):
-    """Buttons that accept, reject and discard masks, show them one by one, or derive layers."""
+    """Buttons that show masks one by one, reject, discard and restore them, or derive layers.
+
+    The dock's own *Accept* accepts them. All buttons are always visible, so that none moves.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._elsewhere = ""
+        self._is_here = True
         self._has_masks = self._is_reviewing = self._is_running = self._can_start = False
+        self._restorable = self._rejected = 0
         self.texts = ShortcutTexts()
-        self.outcome, self.review = ElidingLabel(), ElidingLabel()
         self._build_review_buttons()
-        self._build_layer_buttons()
-        fill(
-            self,
-            self.outcome,
-            row(self.accept_all, self.discard),
-            row(self.previous, self.next, self.accept, self.reject),
-            self.review,
-            row(self.show_all, self.restore_rejected),
-            row(self.boxes, self.edges, self.all_settings),
-        )
-        self.show_masks(0, 0, 0)
-        self.show_review("")
+        self._build_run_buttons()
+        arrows = row(self.previous, self.next)
+        review = row(self.reject, self.show_all, self.restore_rejected)
+        review.insertLayout(0, arrows)
+        of_run = row(self.discard, self.restore, self.boxes, self.edges)
+        of_run.setStretch(1, 2)  # with the number of masks
+        fill(self, review, of_run)
+        self.show_masks(0, 0)
 
     def _build_review_buttons(self) -> None:
         texts = self.texts
-        self.accept_all = button("Accept all", "")
-        texts.add(
-            self.accept_all.setToolTip,
-            "Add all masks that pass the filters to the target as objects",
-            "undo",
-            "one {} removes them all",
-        )
-        self.discard = button(
-            "Discard",
-            "Stop, and remove the masks that are not accepted yet; accepted ones are kept, even "
-            "those still being written",
-        )
         self.previous = button("◂", "")
         texts.add(self.previous.setToolTip, "Show the previous mask alone", "previous")
         self.next = button("▸", "")
         texts.add(self.next.setToolTip, "Show the next mask alone", "next")
         for arrow in (self.previous, self.next):
-            arrow.setMaximumWidth(32)
-        self.accept = button("", "Add this mask to the target as an object, and show the next")
-        texts.add(self.accept.setText, "Accept", "accept")
+            arrow.setFixedWidth(32)
         self.reject = button("", "Reject this mask, and show the next")
         texts.add(self.reject.setText, "Reject", "reject")
-        self.show_all = button("Show all", "Show all masks again")
+        self.show_all = button("Show all", "End the review, and show all masks again")
         self.restore_rejected = button("", "Offer the rejected masks again")
 
-    def _build_layer_buttons(self) -> None:
+    def _build_run_buttons(self) -> None:
+        self.discard = button(
+            "Discard",
+            "Stop, and remove the masks that are not accepted yet; accepted ones are kept, even "
+            "those still being written. Restore undoes it",
+        )
+        self.restore = button("", "")
         self.boxes = button(
             "Boxes",
             "Add a Shapes layer with the boxes of all shown masks, ranked by score "
@@ -68,13 +58,9 @@ class AutomaticResultsBox(QWidget):
             "new Image layer. Large images are processed at reduced resolution",
         )
 
-        self.all_settings = button(
-            "Settings…", "Every published setting under its published name, in a window"
-        )
-
-    def show_plane(self, elsewhere: str, *, can_start: bool) -> None:
-        """Show where the masks lie if not on the shown plane, else ""."""
-        self._elsewhere, self._can_start = elsewhere, can_start
+    def show_plane(self, *, is_here: bool, can_start: bool) -> None:
+        """Show whether the masks lie on the shown plane."""
+        self._is_here, self._can_start = is_here, can_start
         self._enable()
 
     def show_running(self, is_running: bool, *, can_start: bool) -> None:
@@ -82,35 +68,32 @@ class AutomaticResultsBox(QWidget):
         self._is_running, self._can_start = is_running, can_start
         self._enable()
 
-    def show_masks(self, count: int, covered: int, rejected: int, remark: str = "") -> None:
-        """Show how many masks are on offer, covered by others, and rejected."""
-        self._has_masks = count > 0
-        self.accept_all.setText(f"Accept all {count:,}" if count else "Accept all")
-        text = "1 mask" if count == 1 else f"{count:,} masks"
-        if covered:
-            text += f", {covered:,} of them covered by others"
-        if self._elsewhere:
-            text += f". They belong to {self._elsewhere}: go there to accept them"
-        self.outcome.show_text(f"{text}. {remark}" if remark else text)
-        self.outcome.setVisible(count > 0 or bool(remark))
-        self.restore_rejected.setText(f"Restore {rejected} rejected")
-        self.restore_rejected.setVisible(rejected > 0)
+    def show_masks(self, count: int, rejected: int, restorable: int = 0) -> None:
+        """Show how many masks are on offer, were rejected, and can be restored."""
+        self._has_masks, self._rejected, self._restorable = count > 0, rejected, restorable
+        self.restore_rejected.setText(f"Unreject {rejected:,}" if rejected else "Unreject")
+        self.restore.setText(f"Restore {restorable:,}" if restorable else "Restore")
+        masks = "masks" if restorable != 1 else "mask"
+        which = f"the {restorable:,} {masks}" if restorable else "the masks"
+        self.restore.setToolTip(f"Offer {which} again that you discarded or replaced last")
         self._enable()
 
-    def show_review(self, text: str) -> None:
-        """Show which mask is shown alone; empty: none."""
-        self.review.show_text(text)
-        self.review.setVisible(bool(text))
-        self.show_all.setVisible(bool(text))
-        self._is_reviewing = bool(text)
+    def show_review(self, *, is_reviewing: bool) -> None:
+        """Show whether a mask is shown alone."""
+        self._is_reviewing = is_reviewing
         self._enable()
 
     def _enable(self) -> None:
-        can_accept = self._has_masks and not self._elsewhere
-        for widget in (self.accept_all, self.previous, self.next):
-            widget.setEnabled(can_accept)
-        for widget in (self.accept, self.reject):
-            widget.setEnabled(can_accept and self._is_reviewing)
-        self.discard.setEnabled(self._has_masks or self._is_running)
-        self.boxes.setEnabled(self._has_masks)
-        self.edges.setEnabled(self._can_start)
+        is_offered = self._has_masks and self._is_here
+        for widget, can_be_pressed in (
+            (self.previous, is_offered),
+            (self.next, is_offered),
+            (self.reject, is_offered and self._is_reviewing),
+            (self.show_all, self._is_reviewing),
+            (self.restore_rejected, self._rejected > 0),
+            (self.discard, self._has_masks or self._is_running),
+            (self.restore, self._restorable > 0 and not self._is_running),
+            (self.boxes, self._has_masks),
+            (self.edges, self._can_start),
+        ):
+            widget.setEnabled(can_be_pressed)

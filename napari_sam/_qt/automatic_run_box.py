@@ -4,9 +4,10 @@ from math import log
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QProgressBar, QWidget
+from qtpy.QtWidgets import QProgressBar, QStackedWidget, QWidget
 
-from napari_sam._qt.building import button, check_box, combo_box, fill, form, keep_size, row
+from napari_sam._qt.building import button, check_box, combo_box, fill, form, row
+from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
@@ -46,23 +47,32 @@ class AutomaticRunBox(QWidget):
         )
         self.match_size = check_box(
             "similar size",
-            "Only masks from half the size of the target's smallest object to twice that of its "
-            "largest",
+            "Remaining finds only masks from half the size of the target's smallest object to "
+            "twice that of its largest",
             checked=True,
         )
         self.match_brightness = check_box(
             "similar brightness",
-            "Only masks about as bright inside as the target's objects",
+            "Remaining finds only masks about as bright inside as the target's objects",
             checked=True,
         )
         self.cancel = button("Cancel", "Stop the run; the masks found so far are kept")
+        self.all_settings = button(
+            "Settings…", "Every published setting under its published name, in a window"
+        )
+        self.outcome = PaintedLabel(lines=2)
         buttons = row(self.preview, self.whole, self.remaining)
-        matching = row(self.match_size, self.match_brightness)
-        progress = row(self.progress, self.cancel, stretch=self.progress)
-        choices = form(("preset", self.preset), ("detail", self.detail))
-        fill(self, choices, matching, buttons, progress)
-        for widget in (self.progress, self.cancel):
-            keep_size(widget)
+        self.matching = row(self.match_size, self.match_brightness)
+        """What *Remaining* takes account of; to be laid out elsewhere, as it is chosen rarely."""
+        running = QWidget()
+        fill(running, row(self.progress, self.cancel, stretch=self.progress))
+        # Both pages have their places all the time, so that nothing moves.
+        self._pages = QStackedWidget()
+        for page in (self.outcome, running):
+            self._pages.addWidget(page)
+        presets = row(self.preset, self.all_settings, stretch=self.preset)
+        choices = form(("preset", presets), ("detail", self.detail))
+        fill(self, choices, buttons, self._pages)
         self.show_plane(None, 1)
         self.show_state(AutomaticState())
 
@@ -111,11 +121,14 @@ class AutomaticRunBox(QWidget):
             self.preset.setCurrentIndex(presets.index(settings) if settings in presets else last)
         self._show_cost()
 
+    def show_outcome(self, text: str) -> None:
+        """Say what the last run has found."""
+        self.outcome.set_text(text)
+
     def show_state(self, state: AutomaticState) -> None:
         """Show the progress of a run."""
         self._is_running = state.is_running
-        self.progress.setVisible(state.is_running)
-        self.cancel.setVisible(state.is_running)
+        self._pages.setCurrentIndex(int(state.is_running))
         self.progress.setValue(round(1000 * state.fraction))
         self.progress.setFormat(state.summary)
         self._enable()

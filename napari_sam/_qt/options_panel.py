@@ -17,7 +17,8 @@ class OptionsPanel(QWidget):
         )
         self.overlap_combo = combo_box(
             "Where a new mask overlaps existing objects, they keep their pixels,\nthey "
-            "lose their pixels, or the mask is refused"
+            "lose their pixels, or the mask is refused. Batches and automatic masks\nfollow it "
+            "too; of two automatic masks, the smaller one is on top"
         )
         self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
         tooltip = "Read prompts from your own {} layer, which is never changed"

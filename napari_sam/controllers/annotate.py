@@ -102,7 +102,7 @@ class AnnotateController:
         options.target_combo.chosen.connect(self._on_target_chosen)
         options.overlap_combo.currentTextChanged.connect(self._on_overlap_chosen)
         panel.clear.clicked.connect(self._session.object_in_progress.clear)
-        panel.accept.clicked.connect(objects.accept)
+        panel.accept_requested.connect(objects.accept)
         panel.undo.clicked.connect(objects.undo)
         panel.redo.clicked.connect(objects.redo)
 
@@ -110,7 +110,7 @@ class AnnotateController:
         binding, layers = self._binding, self._viewer.layers.events
         return Connections(
             (self._session.changed, self._on_session_changed),
-            (self._session.automatic_review.changed, self._show_hint),
+            (self._session.automatic_review.changed, self._on_review_changed),
             (self._session.notifier.warned, self._messages.warn),
             (self._session.accepted, self._messages.done),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
@@ -139,6 +139,11 @@ class AnnotateController:
         if state.candidates is not None and state.candidates is not self._candidates:
             self._messages.done()
         self._candidates = state.candidates
+        self._show_hint()
+
+    def _on_review_changed(self) -> None:
+        review = self._session.automatic_review
+        self.object_panel.show_automatic(review.offer, is_reviewing=review.current is not None)
         self._show_hint()
 
     def _on_tool_changed(self, tool: str) -> None:

@@ -30,6 +30,7 @@ class Controllers:
         self.objects = objects = ObjectTableController(context)
         self.classes = ClassesController(context, objects, annotate.options_panel.coloring)
         self.automatic = automatic = AutomaticController(context)
+        annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
         self.batch_prompts = batch_prompts = BatchPromptsController(context)
         annotate.user_layers_changed.connect(batch_prompts.offer)
         self.embeddings = embeddings = EmbeddingsController(context, batch_prompts.prefetch_row)

@@ -109,6 +109,11 @@ class SessionState:
         return self.has_image and self.phase in (Phase.CANCELLED, Phase.FAILED)
 
     @property
+    def has_object_in_progress(self) -> bool:
+        """Whether there are prompts, or an object that is re-edited."""
+        return not self.prompts.is_empty or self.reedited_label_id is not None or self.can_accept
+
+    @property
     def can_accept(self) -> bool:
         """Whether there is a mask to accept, or one on its way."""
         return self.candidates is not None or self.is_decoding

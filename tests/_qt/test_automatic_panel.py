@@ -6,14 +6,14 @@ from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.automatic.generator import AutomaticState
-from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+from napari_sam.session.automatic.settings import AutomaticRunSettings
 
 
 @pytest.fixture
 def panel(qtbot):
     panel = AutomaticPanel()
     qtbot.addWidget(panel)
-    panel.show_plane((3000, 2000), "", 1024)
+    panel.show_plane((3000, 2000), 1024)
     return panel
 
 
@@ -24,10 +24,8 @@ def test_all_parts_show_the_same_settings(panel, heard):
     assert panel.run.preset.currentText() == "custom settings"
     panel.form.fields["box_nms_thresh"].setValue(0.5)
     assert panel.filters.sliders["box_nms_thresh"].value() == 0.5
-    panel.filters.overlap_order.setCurrentText(OverlapOrder.BETTER.value)
-    assert len(changes) == 3
+    assert len(changes) == 2
     assert panel.settings.published.pred_iou_thresh == 0.95
-    assert panel.settings.overlap_order is OverlapOrder.BETTER
     cells = next(preset for preset in PRESETS if preset.name == "cells")
     panel.run.preset.activated.emit(PRESETS.index(cells))
     assert panel.settings == AutomaticRunSettings.of_preset(cells)
@@ -68,7 +66,7 @@ def test_sizes_follow_the_model_and_the_settings(panel):
     panel.set_settings(panel.settings.with_values(points_per_side=10))
     assert "smaller than about 300 pixels" in detail.toolTip()
     detail.setCurrentIndex(detail.findData(512))
-    panel.show_plane((3000, 2000), "", 512)
+    panel.show_plane((3000, 2000), 512)
     assert [detail.itemData(row) for row in range(detail.count())] == [
         None,
         2048,
@@ -92,34 +90,62 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     run.cancel.click()
     assert [name for name, *_ in requests] == ["whole.clicked", "cancel.clicked"]
     panel.show_state(AutomaticState())
-    results.show_masks(3, 1, 2)
-    assert results.accept_all.text() == "Accept all 3"
-    assert results.outcome.text() == "3 masks, 1 of them covered by others"
-    assert results.restore_rejected.text() == "Restore 2 rejected"
-    assert not results.accept.isEnabled()
-    results.show_review("1 of 3")
-    assert results.accept.isEnabled()
-    panel.show_plane((3000, 2000), "'other'", 1024)
-    results.show_masks(3, 1, 0, "Some settings take effect with the next run.")
-    assert results.outcome.text() == (
-        "3 masks, 1 of them covered by others. They belong to 'other': go there to accept them. "
-        "Some settings take effect with the next run."
-    )
-    assert not results.accept_all.isEnabled()
+    assert not any(button.isEnabled() for button in (results.discard, results.restore))
+    results.show_masks(3, 2, 14)
+    assert results.restore_rejected.text() == "Unreject 2"
+    assert results.restore.text() == "Restore 14"
+    assert results.discard.isEnabled()
+    assert results.restore.isEnabled()
+    assert not results.reject.isEnabled()
+    results.show_review(is_reviewing=True)
+    assert results.reject.isEnabled()
+    panel.show_plane((3000, 2000), 1024, is_here=False)
+    assert not results.next.isEnabled()
     assert results.boxes.isEnabled()
-    panel.show_plane(None, "", 1024)
+    panel.show_plane(None, 1024)
     assert not run.whole.isEnabled()
 
 
-def test_what_the_results_say_does_not_widen_the_dock(panel, shown):
+def test_settings_are_suggested_until_the_user_chooses_some(panel):
+    cells, natural, few = (
+        AutomaticRunSettings.of_preset(preset) for preset in PRESETS[1::-1] + PRESETS[2:3]
+    )
+    assert panel.suggest(cells)
+    assert panel.run.preset.currentText() == "cells"
+    assert panel.suggest(natural)
+    assert panel.run.preset.currentText() == "natural image"
+    panel.run.preset.activated.emit(2)
+    assert not panel.suggest(cells)
+    assert panel.settings == few
+
+
+def test_nothing_of_the_panel_moves_whatever_it_shows(panel, shown):
     shown(panel)
-    for part in (panel.results, panel.filters):
-        part.layout().activate()
-    widths = [part.minimumSizeHint().width() for part in (panel.results, panel.filters)]
-    panel.results.show_masks(12345, 678, 90, "Some settings take effect with the next run.")
-    panel.results.show_review("12344 of 12345: score 0.99")
+    panel.layout().activate()
+    parts = (
+        panel.run.whole,
+        panel.run.match_size,
+        panel.filters.areas,
+        panel.results.next,
+        panel.results.discard,
+    )
+
+    def places():
+        for part in (panel, panel.run, panel.filters, panel.results):
+            part.layout().activate()
+        return [part.mapTo(panel, part.rect().topLeft()) for part in parts]
+
+    def state():
+        return places(), panel.minimumSizeHint().height(), panel.minimumSizeHint().width()
+
+    idle = state()
+    panel.show_state(AutomaticState(True, 1, 4, 0.25, 30))
+    assert state() == idle
+    panel.show_state(AutomaticState())
+    panel.results.show_masks(12345, 678, 90)
+    panel.run.show_outcome("12,345 masks, 678 covered by others. " * 3)
+    assert state() == idle
+    panel.results.show_review(is_reviewing=True)
     panel.filters.sliders["pred_iou_thresh"].setValue(0.9)
     panel.filters._on_areas((1, 6))
-    for part in (panel.results, panel.filters):
-        part.layout().activate()
-    assert [part.minimumSizeHint().width() for part in (panel.results, panel.filters)] == widths
+    assert state() == idle

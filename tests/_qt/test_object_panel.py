@@ -32,3 +32,26 @@ def test_a_reedited_object_is_replaced(qtbot):
     assert panel.accept.text() == "Replace object 12 (C)"
     panel.show_state(SessionState())
     assert panel.accept.text() == "Accept (C)"
+
+
+def test_automatic_masks_are_accepted_by_the_same_button(qtbot, heard):
+    panel = ObjectPanel()
+    qtbot.addWidget(panel)
+    panel.texts.show({"accept": "C"})
+    requests = heard(panel, "accept_requested", "accept_automatic_requested")
+    panel.show_automatic("Accept all 24", is_reviewing=False)
+    assert panel.accept.text() == "Accept all 24"  # by the button alone
+    assert "'overlaps' in Options" in panel.accept.toolTip()
+    panel.accept.click()
+    panel.show_automatic("Accept 3 of 24", is_reviewing=True)
+    assert panel.accept.text() == "Accept 3 of 24 (C)"
+    panel.accept.click()
+    panel.show_state(SessionState(prompts=Prompts(((1, 2),), (1,)), is_decoding=True))
+    assert panel.accept.text() == "Accept (C)"  # the object in progress comes first
+    panel.accept.click()
+    panel.show_state(SessionState())
+    panel.show_automatic("", is_reviewing=False)
+    assert panel.accept.text() == "Accept (C)"
+    assert not panel.accept.isEnabled()
+    names = ["accept_automatic_requested"] * 2 + ["accept_requested"]
+    assert [name for name, *_ in requests] == names

@@ -39,6 +39,11 @@ def press(widget, button):
     widget.wait_until_idle(TIMEOUT_S)
 
 
+def accept_button(widget):
+    """Return the dock's only button to accept anything."""
+    return widget.controllers.annotate.object_panel.accept
+
+
 def press_key(layer, key):
     """Press a key as napari finds it: the layer's own first."""
     next(command for binding, command in layer.keymap.items() if str(binding) == key)(layer)
@@ -59,7 +64,7 @@ def when_some_masks_exist(widget, action):
 
 def test_all_masks_are_filtered_accepted_and_undone(opened):
     viewer, widget, panel = opened()
-    assert not panel.results.accept_all.isEnabled()
+    assert not accept_button(widget).isEnabled()
     active = viewer.layers.selection.active
     press(widget, panel.run.whole)
     (layer,) = automatic_layers(viewer)
@@ -86,9 +91,9 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
     assert len(layer.features) == count
     panel.form.fields["points_per_side"].setValue(7)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "with the next run" in panel.results.outcome.text()
+    assert "with the next run" in panel.run.outcome.text()
 
-    press(widget, panel.results.accept_all)
+    press(widget, accept_button(widget))
     target = widget.binding.target.labels
     kept = len(target.registry)
     assert kept == len(np.unique(target.layer.data)) - 1 > 5
@@ -102,14 +107,27 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
     assert automatic_layers(viewer) == []
     assert not panel.results.discard.isEnabled()
     assert not panel.results.boxes.isEnabled()
+    assert panel.results.restore.text() == f"Restore {count}"
+    press(widget, panel.results.restore)
+    (layer,) = automatic_layers(viewer)
+    np.testing.assert_array_equal(layer.data, picture.labels)
+    assert accept_button(widget).text() == f"Accept all {count}"
+    viewer.layers.remove(layer)  # which is undone in the same way
+    press(widget, panel.results.restore)
+    assert len(automatic_layers(viewer)) == 1
+    panel.run.whole.click()
+    panel.run.cancel.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    press(widget, panel.results.restore)
+    assert len(widget.session.automatic.picture.masks) == count
 
 
 def test_remaining_objects_are_reviewed_with_keys(opened):
     viewer, widget, panel = opened()
     press(widget, panel.run.remaining)  # nothing is there yet: everything is the rest
-    assert "no objects to compare with yet" in panel.results.outcome.text()
+    assert "no objects to compare with yet" in panel.run.outcome.text()
     press(widget, panel.results.next)
-    press(widget, panel.results.accept)
+    press(widget, accept_button(widget))
     (record,) = widget.binding.target.labels.registry
     panel.form.fields["points_per_side"].setValue(8)
     press(widget, panel.run.remaining)
@@ -129,15 +147,16 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     press_key(layer, "W")
     assert widget.controllers.annotate.hint.text().startswith("Accept or reject this mask")
     assert viewer.layers.selection.active is layer
-    assert panel.results.review.text().startswith(f"1 of {count}")
+    assert panel.run.outcome.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
+    assert accept_button(widget).text() == f"Accept 1 of {count} (C)"
     press_key(layer, "X")
     press_key(layer, "C")
-    press_key(layer, "C")
+    press_key(viewer.layers["SAM points"], "C")  # the keys work there, too
     widget.wait_until_idle(TIMEOUT_S)
     assert len(widget.binding.target.labels.registry) == 3
     assert len(layer.features) == count - 3
-    assert panel.results.restore_rejected.text() == "Restore 1 rejected"
+    assert panel.results.restore_rejected.text() == "Unreject 1"
     layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(layer.features) == count - 2
@@ -161,15 +180,16 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     assert done
     (layer,) = automatic_layers(viewer)
     assert len(layer.features) > 5
-    assert not panel.results.accept_all.isEnabled()
-    assert "They belong to 'coins'" in panel.results.outcome.text()
+    assert not accept_button(widget).isEnabled()
+    assert "They belong to 'coins'" in panel.run.outcome.text()
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
-    press(widget, panel.results.accept_all)
+    press(widget, accept_button(widget))
     assert len(widget.binding.target.labels.registry) > 5
     viewer.layers.remove("coins")
     widget.wait_until_idle(TIMEOUT_S)
     assert automatic_layers(viewer) == []
+    assert not panel.results.restore.isEnabled()
     assert widget.binding.plane.image is other
     press(widget, panel.run.whole)  # a constant image
     viewer.layers.remove(other)
@@ -184,7 +204,7 @@ def test_masks_go_when_their_image_becomes_a_stack(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.automatic.picture is None
     assert automatic_layers(viewer) == []
-    assert not panel.results.accept_all.isEnabled()
+    assert not accept_button(widget).isEnabled()
 
 
 @pytest.mark.parametrize("deleted", ["found", "target", "image"])
@@ -207,7 +227,7 @@ def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     assert done
     assert not widget.session.automatic.state.is_running
     if deleted == "target":
-        press(widget, panel.results.accept_all)
+        press(widget, accept_button(widget))
         assert len(widget.binding.target.labels.registry) > 5
     else:
         assert automatic_layers(viewer) == []
@@ -239,11 +259,11 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     assert layer.get_value((2, y * 0.5 + 7, x * 0.5 + 3), world=True)
     viewer.dims.set_current_step(0, 0)
     widget.wait_until_idle(TIMEOUT_S)
-    assert not panel.results.accept_all.isEnabled()
-    assert "another slice" in panel.results.outcome.text()
+    assert not accept_button(widget).isEnabled()
+    assert "another slice" in panel.run.outcome.text()
     viewer.dims.set_current_step(0, 1)
     widget.wait_until_idle(TIMEOUT_S)
-    press(widget, panel.results.accept_all)
+    press(widget, accept_button(widget))
     target = widget.binding.target.labels
     assert not target.layer.data[0].any()
     assert target.layer.data[1].any()
@@ -253,6 +273,41 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     assert layer in viewer.layers  # work that was not kept is not lost
     assert not is_automatic_layer(layer)
     assert layer.editable
+
+
+def test_an_object_in_progress_is_accepted_first(opened):
+    viewer, widget, panel = opened()
+    press(widget, panel.run.whole)
+    count = len(widget.session.automatic.picture.masks)
+    press(widget, panel.results.next)
+    (layer,) = automatic_layers(viewer)
+    widget.binding.prompts.start_points()
+    viewer.layers["SAM points"].add([(68, 104)])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert accept_button(widget).text() == "Accept (C)"
+    press_key(layer, "C")
+    widget.wait_until_idle(TIMEOUT_S)
+    (record,) = widget.binding.target.labels.registry
+    assert record.state.prompts.points_xy == ((104, 68),)
+    assert accept_button(widget).text() == f"Accept 1 of {count} (C)"
+    press(widget, panel.results.show_all)
+    assert accept_button(widget).text() == f"Accept all {count}"
+
+
+def test_cells_are_preset_for_16_bit_gray_until_the_user_chooses(make_widget):
+    viewer, widget = make_widget(Image(COINS.astype(np.uint16) * 200, name="microscope"))
+    panel = widget.controllers.automatic.panel
+    assert panel.run.preset.currentText() == "cells"
+    assert "16-bit gray" in panel.run.outcome.text()
+    photograph = viewer.add_image(COINS, name="photograph")
+    widget.binding.set_image(photograph)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.run.preset.currentText() == "natural image"
+    assert panel.run.outcome.text() == ""
+    panel.run.preset.activated.emit(2)
+    widget.binding.set_image(viewer.layers["microscope"])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.run.preset.currentText() == "few large"
 
 
 def test_a_preview_is_as_fine_as_the_screen_wherever_the_image_is(opened):
@@ -267,9 +322,9 @@ def test_a_preview_is_as_fine_as_the_screen_wherever_the_image_is(opened):
     extent = max(view[2] - view[0], view[3] - view[1])
     assert extent < tile.side < 1.25 * extent
     assert widget.session.automatic.picture.masks
-    assert "less detail, unless you choose tiles of" in panel.results.outcome.text()
+    assert "less detail, unless you choose tiles of" in panel.run.outcome.text()
     panel.run.detail.setCurrentIndex(panel.run.detail.count() - 1)
-    assert "less detail" not in panel.results.outcome.text()
+    assert "less detail" not in panel.run.outcome.text()
     picture = widget.session.automatic.picture
     camera.center = (9000, 9000)
     press(widget, panel.run.preview)

@@ -70,7 +70,6 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     assert called == [1]
     assert json.loads(shortcuts_file().read_text()) == {"accept": "S"}
     assert widget.controllers.annotate.object_panel.accept.text() == "Accept (S)"
-    assert widget.controllers.automatic.panel.results.accept.text() == "Accept (S)"
     assert "C" not in widget.session.state.hint.split()
     choose(panel, "Turn the preview")
     panel._none.click()

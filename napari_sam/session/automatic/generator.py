@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,16 @@ class AutomaticState:
         return text if self.left_s is None else f"{text}, {duration(self.left_s)} left"
 
 
+@dataclass(eq=False)
+class _Run:
+    """The masks of a request so far."""
+
+    request: AutomaticRequest
+    tiles: dict[int, TileMasks] = field(default_factory=dict)
+    limits: SimilarityLimits | None = None
+    offered_count: int = 0  # how many masks were on offer last
+
+
 class AutomaticMaskGenerator:
     """Runs one request at a time, and chooses among its masks as often as asked.
 
@@ -52,6 +62,8 @@ class AutomaticMaskGenerator:
     """The progress."""
     picture_changed = Signal()
     """`picture` changed."""
+    run_changed = Signal()
+    """`request` changed: the masks on offer are those of another run, or of none."""
     edges_detected = Signal(object, object)
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
 
@@ -60,28 +72,29 @@ class AutomaticMaskGenerator:
         self._notifier = background.notifier
         self._run_executor = background.executor("automatic")
         self._choice_executor = background.executor("automatic-choose")
-        self._tiles: dict[int, TileMasks] = {}
-        self._limits: SimilarityLimits | None = None
+        self._run: _Run | None = None
+        self._previous: _Run | None = None
         self._painter: tuple[ImagePlane, Painter] | None = None
         self._excluded: frozenset[MaskKey] = frozenset()
         self._start_s = 0.0
         self.settings = AutomaticRunSettings()
         """By which masks are chosen."""
-        self.request: AutomaticRequest | None = None
-        """The request of the masks on offer."""
         self.state = AutomaticState()
         """The progress."""
         self.picture: AutomaticPicture | None = None
         """The masks on offer."""
 
+    @property
+    def request(self) -> AutomaticRequest | None:
+        """The request of the masks on offer."""
+        return None if self._run is None else self._run.request
+
     # The run -------------------------------------------------------------------------------
 
     def start(self, request: AutomaticRequest) -> None:
         """Generate masks, in place of those of the last run; an object keeps its color."""
-        self.discard()
-        self.request, self.settings = request, request.settings
-        if self._painter is None or self._painter[0] is not request.plane:
-            self._painter = request.plane, Painter(request.plane.shape)
+        self.settings = request.settings
+        self._offer(_Run(request))
         self._submit(request)
 
     def start_edges(self, request: AutomaticRequest) -> None:
@@ -94,7 +107,7 @@ class AutomaticMaskGenerator:
         self._set_state(AutomaticState(True, 1, len(request.tiles)))
         embedder = self._embedding.embedder
         self._run_executor.submit(
-            lambda job: self._run(request, embedder, job),
+            lambda job: self._generate(request, embedder, job),
             lambda edges: self._on_done(request, edges),
             self._on_failed,
             lambda news: self._on_masks(request, *news),
@@ -116,15 +129,44 @@ class AutomaticMaskGenerator:
             )
 
     def discard(self) -> None:
-        """Stop the run and drop its masks."""
+        """Stop the run and offer its masks no longer; `restore` offers them again."""
+        self._offer(None)
+
+    @property
+    def restorable_count(self) -> int:
+        """How many masks `restore` offers again, about."""
+        return 0 if self._previous is None else self._previous.offered_count
+
+    @property
+    def restorable_request(self) -> AutomaticRequest | None:
+        """The request of the masks that `restore` offers again."""
+        return None if self._previous is None else self._previous.request
+
+    def restore(self) -> None:
+        """Offer what was discarded or replaced last; the masks on offer now take its place."""
+        run, self._previous = self._previous, None
+        if run is not None:
+            self._offer(run)
+            self._choose()
+
+    def forget_previous(self) -> None:
+        """Drop what could be restored."""
+        self._previous = None
+
+    def _offer(self, run: _Run | None) -> None:
+        """Stop the run, and offer the masks of another one."""
         self._run_executor.cancel()
         self._choice_executor.cancel()
-        self._tiles, self._excluded, self._limits = {}, frozenset(), None
-        self.request = None
+        if self._run is not None and self._run.offered_count:
+            self._previous = self._run
+        self._run, self._excluded = run, frozenset()
+        if run is not None and (self._painter is None or self._painter[0] is not run.request.plane):
+            self._painter = run.request.plane, Painter(run.request.plane.shape)
         self._set_state(AutomaticState())
         self._show(None)
+        self.run_changed.emit()
 
-    def _run(
+    def _generate(
         self, request: AutomaticRequest, embedder: Embedder, job: Job
     ) -> NDArray[np.float32] | None:
         """Generate masks, on the run's thread; return edges if they were asked for."""
@@ -156,14 +198,14 @@ class AutomaticMaskGenerator:
         masks: TileMasks,
         limits: SimilarityLimits | None,
     ) -> None:
-        is_offered = request is self.request
-        if is_offered:
-            self._tiles[tile_index], self._limits = masks, limits
+        run = self._run if request is self.request else None
+        if run is not None:
+            run.tiles[tile_index], run.limits = masks, limits
         tile_count = len(request.tiles)
         fraction = (tile_index + share) / tile_count
         left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
         self._set_state(AutomaticState(True, tile_index + 1, tile_count, fraction, left_s))
-        if is_offered:
+        if run is not None:
             self._choose()
 
     def _on_done(self, request: AutomaticRequest, edges: NDArray[np.float32] | None) -> None:
@@ -199,23 +241,25 @@ class AutomaticMaskGenerator:
             self._choose()
 
     def _choose(self) -> None:
-        request = self.request
-        if request is None or self._painter is None:
+        run = self._run
+        if run is None or self._painter is None:
             return
-        _, painter = self._painter
+        request, (_, painter) = run.request, self._painter
         pyramid = TilePyramid(request.plane.shape, self._embedding.embedder.spec)
-        tiles = [self._tiles[tile_index] for tile_index in sorted(self._tiles)]
-        settings, limits, excluded = self.settings, self._limits, self._excluded
+        tiles = [run.tiles[tile_index] for tile_index in sorted(run.tiles)]
+        settings, limits, excluded = self.settings, run.limits, self._excluded
         target = None if request.existing is None else request.existing.target
 
         def work(_: Job) -> AutomaticPicture:
             masks = choose_masks(tiles, pyramid, settings, limits, target, excluded)
-            return painter.paint(masks, settings.overlap_order)
+            return painter.paint(masks)
 
         self._choice_executor.submit(work, self._show, self._on_not_chosen)
 
     def _show(self, picture: AutomaticPicture | None) -> None:
         self.picture = picture
+        if picture is not None and self._run is not None:
+            self._run.offered_count = len(picture.masks)
         self.picture_changed.emit()
 
     def _on_not_chosen(self, error: BaseException) -> None:

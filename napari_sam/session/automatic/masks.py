@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.automatic.request import TileMasks
-from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import SimilarityLimits, mean_inside
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
@@ -208,15 +208,9 @@ def like_boxes(
     return np.flatnonzero(most_px >= least_px)
 
 
-def in_overlap_order(
-    masks: Iterable[AutomaticMask], overlap_order: OverlapOrder
-) -> list[AutomaticMask]:
+def smaller_first(masks: Iterable[AutomaticMask]) -> list[AutomaticMask]:
     """Return masks in the order in which they get the pixels that several of them cover."""
-    if overlap_order is OverlapOrder.SMALLER:
-        return sorted(masks, key=lambda mask: mask.area_px)
-    if overlap_order is OverlapOrder.BETTER:
-        return sorted(masks, key=lambda mask: -mask.quality)
-    return sorted(masks, key=lambda mask: (-mask.tile.side, mask.point_xy[::-1]))
+    return sorted(masks, key=lambda mask: mask.area_px)
 
 
 def _masks_of_tile(tile_masks: TileMasks, settings: AutomaticRunSettings) -> list[AutomaticMask]:

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.automatic.label_ids import LabelIds
-from napari_sam.session.automatic.masks import AutomaticMask, in_overlap_order
-from napari_sam.session.automatic.settings import OverlapOrder
+from napari_sam.session.automatic.masks import AutomaticMask, smaller_first
 
 _LONGEST_PX: Final = 2048
 """Longest side of a picture; that of a larger plane shows every n-th pixel."""
@@ -61,15 +60,13 @@ class Painter:
         self._shape = tuple(-(-length // self._step) for length in shape)
         self._label_ids = LabelIds(_MAX_MASKS)
 
-    def paint(
-        self, masks: Sequence[AutomaticMask], overlap_order: OverlapOrder
-    ) -> AutomaticPicture:
-        """Return a picture of masks."""
+    def paint(self, masks: Sequence[AutomaticMask]) -> AutomaticPicture:
+        """Return a picture of masks; of those that overlap, the smaller one is on top."""
         masks = masks[:_MAX_MASKS]
         label_ids = self._label_ids.of(masks)
         by_key = dict(zip((mask.key for mask in masks), label_ids, strict=True))
         labels = np.zeros(self._shape, np.uint16)
-        for mask in reversed(in_overlap_order(masks, overlap_order)):
+        for mask in reversed(smaller_first(masks)):
             region, pixels = sampled(mask, self._step)
             labels[region][pixels] = by_key[mask.key]
         shown_px = np.bincount(labels.ravel(), minlength=_MAX_MASKS + 1) * self._step**2

@@ -1,16 +1,28 @@
 """The review of automatic masks: accepted all at once, or accepted and rejected one by one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_sam.session.automatic.accepted import AcceptedMasks
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.automatic.masks import AutomaticMask, MaskKey
+from napari_sam.session.automatic.request import AutomaticRequest
 from napari_sam.session.automatic.writing import MaskWriter
 from napari_sam.session.background import Background
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRegistry, score_of
+
+
+@dataclass(eq=False)
+class _Decisions:
+    """What was decided about the masks of a run."""
+
+    rejected: set[MaskKey] = field(default_factory=set)
+    accepted: AcceptedMasks = field(default_factory=AcceptedMasks)
 
 
 class AutomaticReview:
@@ -29,6 +41,7 @@ class AutomaticReview:
     ) -> None:
         self._generator, self._editing = generator, editing
         self._notifier = background.notifier
+        self._decisions: WeakKeyDictionary[AutomaticRequest, _Decisions] = WeakKeyDictionary()
         self.rejected: set[MaskKey] = set()
         """The masks that were rejected."""
         self._current_key: MaskKey | None = None
@@ -37,17 +50,22 @@ class AutomaticReview:
         self.writer = MaskWriter(editing, background)
         """Writes accepted masks into the target."""
         generator.picture_changed.connect(self.changed.emit)
+        generator.run_changed.connect(self._follow_run)
         self.writer.changed.connect(self._update)
 
     def close(self) -> None:
         """Let the target go."""
         self._follow(None)
 
-    def reset(self) -> None:
-        """Start on the masks of another run; what was accepted of this one is still written."""
-        self.writer.start_run()
-        self.rejected.clear()
+    def _follow_run(self) -> None:
+        """Go on to the masks of another run; what was accepted of this one is still written."""
+        request, decisions = self._generator.request, _Decisions()
+        if request is not None:
+            decisions = self._decisions.setdefault(request, decisions)
+        self.rejected = decisions.rejected
+        self.writer.follow(decisions.accepted)
         self._current_key = None
+        self._update()
 
     def set_here(self, is_here: bool) -> None:
         """Set whether the masks lie on the plane that is annotated."""
@@ -76,6 +94,16 @@ class AutomaticReview:
         position = self._masks.index(current) + 1
         iou = score_of(current.record.predicted_iou)
         return f"{position} of {len(self._masks)}: score {iou:.2f}"
+
+    @property
+    def offer(self) -> str:
+        """What accepting does: with the mask that is shown alone, or with all; empty: nothing."""
+        masks, current = self._masks, self.current
+        if not masks or not self._is_here:
+            return ""
+        if current is not None:
+            return f"Accept {masks.index(current) + 1:,} of {len(masks):,}"
+        return "Accept 1 mask" if len(masks) == 1 else f"Accept all {len(masks):,}"
 
     @property
     def hint(self) -> str:
@@ -117,6 +145,12 @@ class AutomaticReview:
             self.rejected.add(current.key)
             self._leave(current)
 
+    def accept_all(self) -> None:
+        """Write all masks on offer, in one step."""
+        masks = self._masks
+        self.show_all()
+        self.accept(masks)
+
     def restore_rejected(self) -> None:
         """Offer rejected masks again."""
         self.rejected.clear()
@@ -148,7 +182,7 @@ class AutomaticReview:
         if target is None:
             self._notifier.warn("There is no target for new objects: choose a Labels layer.")
             return False
-        self.writer.write(masks, target, self._generator.settings.overlap_order)
+        self.writer.write(masks, target)
         return True
 
     # Which masks are done ------------------------------------------------------------------

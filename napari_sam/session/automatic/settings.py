@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
 from math import inf
 from typing import Annotated, Any, Final
 
-from napari_sam.engine.automatic_presets import MAX_SHARE, Preset
+from napari_sam.engine.automatic_presets import CELLS, MAX_SHARE, PRESETS, Preset
 from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.session.image.image_plane import ImagePlane
 
 LOWEST_PRED_IOU: Final = 0.5
 """Masks of a lower predicted IoU are dropped at once, unless the threshold is lower still."""
@@ -16,17 +16,16 @@ _POINTS_PER_BATCH: Final = 16
 """Fewer than published, so that clicks are answered sooner."""
 
 
-class OverlapOrder(StrEnum):
-    """Which of two automatic masks gets the pixels that both cover."""
-
-    SMALLER = "smaller on top"
-    BETTER = "higher score on top"
-    FIRST = "found first on top"
+def preset_for(plane: ImagePlane) -> tuple[Preset, str]:
+    """Return the preset that suits an image, and why, if it is not the usual one."""
+    if plane.is_16_bit_gray:
+        return CELLS, "The preset is 'cells', because the image is 16-bit gray."
+    return PRESETS[0], ""
 
 
 @dataclass(frozen=True)
 class AutomaticRunSettings:
-    """The published settings of a run, which sizes are wanted, and the order of overlaps."""
+    """The published settings of a run, and which sizes are wanted."""
 
     published: AutomaticSettings = field(
         default_factory=lambda: AutomaticSettings(points_per_batch=_POINTS_PER_BATCH)
@@ -34,7 +33,6 @@ class AutomaticRunSettings:
     min_area_px: float = 0
     max_area_px: float = inf
     max_share: Annotated[float, MAX_SHARE] = 1.0
-    overlap_order: OverlapOrder = OverlapOrder.SMALLER
 
     @classmethod
     def of_published(

@@ -8,8 +8,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam.session.automatic.accepted import AcceptedMasks
-from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, in_overlap_order
-from napari_sam.session.automatic.settings import OverlapOrder
+from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, smaller_first
 from napari_sam.session.background import Background
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import user_message
@@ -26,7 +25,6 @@ class _Batch(NamedTuple):
     states: dict[MaskKey, ObjectState]
     target: LabelsPlane
     class_name: str | None
-    overlap_order: OverlapOrder
     accepted: AcceptedMasks  # those of the same run
 
 
@@ -57,17 +55,15 @@ class MaskWriter:
         run = (batch for batch in batches if batch.accepted is self.accepted)
         return {key for batch in run for key in batch.states}
 
-    def start_run(self) -> None:
+    def follow(self, accepted: AcceptedMasks) -> None:
         """Follow the masks of another run; what was accepted of this one is still written."""
-        self.accepted = AcceptedMasks()
+        self.accepted = accepted
 
-    def write(
-        self, masks: Sequence[AutomaticMask], target: LabelsPlane, overlap_order: OverlapOrder
-    ) -> None:
+    def write(self, masks: Sequence[AutomaticMask], target: LabelsPlane) -> None:
         """Write masks into a target as soon as possible; they get the current class."""
         states = {mask.key: mask.object_state() for mask in masks}
-        choices = target, self._editing.classes.current, overlap_order
-        self._waiting.append(_Batch(tuple(masks), states, *choices, self.accepted))
+        class_name = self._editing.classes.current
+        self._waiting.append(_Batch(tuple(masks), states, target, class_name, self.accepted))
         self.changed.emit()
         self._prepare_next()
 
@@ -134,7 +130,7 @@ class MaskWriter:
 def _records(batch: _Batch, overlap: Overlap) -> list[ObjectRecord]:
     """Return masks as objects in the order in which they are to be written."""
     target = batch.target
-    ordered = in_overlap_order(batch.masks, batch.overlap_order)
+    ordered = smaller_first(batch.masks)
     if overlap is Overlap.REPLACE:
         ordered.reverse()  # what lies on top is written last
     elif overlap is Overlap.REFUSE:

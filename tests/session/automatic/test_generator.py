@@ -10,9 +10,9 @@ from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.model.automatic.mask_ops import run_lengths
 from napari_sam.model.automatic.mask_set import GeneratedMask, MaskSet
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
-from napari_sam.session.automatic.masks import choose_masks, in_overlap_order
+from napari_sam.session.automatic.masks import choose_masks, smaller_first
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, automatic_tiles
-from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.image.tiles import Tile, TilePyramid
 
@@ -117,28 +117,24 @@ def test_colors_stay_from_the_preview_to_the_end_of_the_run(opened):
     assert matches > 10
 
 
-def test_which_mask_shows_is_a_choice_and_all_are_in_the_table(opened):
+def test_the_smallest_mask_shows_and_all_are_in_the_table(opened):
     session, _, _ = opened
     lax = FEW.with_values(pred_iou_thresh=0.5, stability_score_thresh=0.5, max_share=0.5)
     picture = generate(session, whole(settings=lax))
-    for overlap_order in OverlapOrder:
-        session.automatic.refine(lax.with_values(overlap_order=overlap_order))
-        session.wait_until_idle(TIMEOUT_S)
-        picture = session.automatic.picture
-        first = in_overlap_order(picture.masks, overlap_order)[0]
-        number = picture.label_ids[picture.masks.index(first)]
-        row = picture.table["index"].index(number)
-        assert picture.table["shown_px"][row] == picture.table["area_px"][row]
-        assert len(picture.table["index"]) == len(picture.masks)
-        shown = set(np.unique(picture.labels)) - {0}
-        assert picture.covered_count == len(picture.masks) - len(shown)
+    first = smaller_first(picture.masks)[0]
+    label_id = picture.label_ids[picture.masks.index(first)]
+    row = picture.table["index"].index(label_id)
+    assert picture.table["shown_px"][row] == picture.table["area_px"][row]
+    assert len(picture.table["index"]) == len(picture.masks)
+    shown = set(np.unique(picture.labels)) - {0}
+    assert picture.covered_count == len(picture.masks) - len(shown)
 
 
 def test_kept_masks_are_objects_like_any_other(opened):
     session, labels, _ = opened
     picture = generate(session, whole(settings=FEW.with_values(max_share=0.1)))
     target = session.editing.target
-    inner = in_overlap_order(picture.masks, OverlapOrder.SMALLER)
+    inner = smaller_first(picture.masks)
     session.editing.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
     records = list(target.labels.registry)
@@ -337,6 +333,42 @@ def test_a_mask_that_two_neighboring_tiles_find_is_offered_once():
     assert mask.tile.top == 128
 
 
+def test_discarded_and_replaced_masks_come_back(opened):
+    session, _, _ = opened
+    automatic, review = session.automatic, session.automatic_review
+    review.set_here(True)
+    plane = ImagePlane(COINS)
+    first = generate(session, whole(plane))
+    assert automatic.restorable_count == 0
+    rejected = first.masks[0].key
+    review.step(1)
+    review.reject_current()
+    session.wait_until_idle(TIMEOUT_S)
+    automatic.discard()
+    assert automatic.picture is None
+    assert review.rejected == set()
+    assert automatic.restorable_count == len(first.masks) - 1
+
+    automatic.restore()
+    session.wait_until_idle(TIMEOUT_S)
+    assert review.rejected == {rejected}
+    colors = dict(zip((mask.key for mask in first.masks), first.label_ids, strict=True))
+    shown = automatic.picture
+    again = dict(zip((mask.key for mask in shown.masks), shown.label_ids, strict=True))
+    assert again == {key: color for key, color in colors.items() if key != rejected}
+
+    second = generate(session, whole(plane, FEW.with_values(points_per_side=4)))
+    assert automatic.restorable_count == len(first.masks) - 1
+    automatic.restore()
+    session.wait_until_idle(TIMEOUT_S)
+    assert len(automatic.picture.masks) == len(first.masks) - 1
+    assert automatic.restorable_count == len(second.masks)
+    automatic.forget_previous()
+    automatic.restore()
+    assert automatic.picture is not None
+    assert automatic.restorable_count == 0
+
+
 def test_tiles_cover_the_plane_with_an_overlap():
     covered = np.zeros((3000, 2100), int)
     whole_plane, *tiles = automatic_tiles(Tile(3, 0, 0, *covered.shape), 1024)
@@ -348,6 +380,22 @@ def test_tiles_cover_the_plane_with_an_overlap():
     tops = sorted({tile.top for tile in tiles})
     assert max(np.diff(tops)) <= 1024 * 3 / 4
     assert automatic_tiles(Tile(1, 0, 0, 500, 700), 1024) == (Tile(1, 0, 0, 500, 700),)
+
+
+@pytest.mark.parametrize(
+    ("image", "is_rgb", "name"),
+    [
+        (np.zeros((9, 9), np.uint16), False, "cells"),
+        (np.zeros((9, 9), ">u2"), False, "cells"),
+        (np.zeros((9, 9), np.uint8), False, "natural image"),
+        (np.zeros((9, 9), np.int16), False, "natural image"),
+        (np.zeros((9, 9, 3), np.uint16), True, "natural image"),
+    ],
+)
+def test_cells_are_expected_in_16_bit_gray_images(image, is_rgb, name):
+    preset, reason = preset_for(ImagePlane(image, is_rgb=is_rgb))
+    assert preset.name == name
+    assert ("16-bit" in reason) == (name == "cells")
 
 
 def test_presets_make_sense():

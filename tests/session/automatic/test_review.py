@@ -9,9 +9,8 @@ from napari_sam.model import MaskCrop
 from napari_sam.model.automatic.mask_set import MaskRecord
 from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
 from napari_sam.session.automatic import writing
-from napari_sam.session.automatic.masks import AutomaticMask, in_overlap_order
+from napari_sam.session.automatic.masks import AutomaticMask, smaller_first
 from napari_sam.session.automatic.picture import Painter, step_for
-from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
@@ -74,19 +73,10 @@ def opened():
 
 
 @pytest.mark.parametrize("overlap", [Overlap.KEEP, Overlap.REPLACE])
-@pytest.mark.parametrize(
-    ("overlap_order", "big", "small"),
-    [
-        (OverlapOrder.SMALLER, 400 - 36, 36),
-        (OverlapOrder.BETTER, 400, None),
-        (OverlapOrder.FIRST, 400, None),
-    ],
-)
-def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, overlap_order, big, small):
+def test_the_smaller_mask_gets_the_pixels(opened, overlap):
     opened.session.editing.set_overlap(overlap)
-    opened.session.automatic.settings = AutomaticRunSettings(overlap_order=overlap_order)
     opened.accept(SMALL, ALONE, BIG)
-    expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
+    expected = {0.95: 400 - 36, 0.85: 100, 0.9: 36}
     labels = opened.labels
     shown = {r.score: int((labels == r.label_id).sum()) for r in opened.registry}
     assert {score: area for score, area in shown.items() if area} == expected
@@ -178,14 +168,16 @@ def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
 
 
 def test_accepted_quickly_one_after_the_other(opened):
-    picture = Painter(SIZE).paint([BIG, SMALL, ALONE], OverlapOrder.SMALLER)
+    picture = Painter(SIZE).paint([BIG, SMALL, ALONE])
     opened.session.automatic._show(picture)
     assert opened.review.current is None
+    assert opened.review.offer == "Accept all 3"
     opened.review.step(-1)
     assert opened.review.current is ALONE
     opened.review.step(1)
     assert opened.review.current is BIG
     assert opened.review.summary == "1 of 3: score 0.95"
+    assert opened.review.offer == "Accept 1 of 3"
     opened.review.accept_current()
     opened.review.reject_current()
     assert opened.review.current is ALONE
@@ -203,7 +195,7 @@ def test_accepted_quickly_one_after_the_other(opened):
 def test_the_hint_goes_and_comes_with_the_plane_of_the_masks(opened):
     hints = []
     assert opened.review.hint == ""
-    opened.session.automatic._show(Painter(SIZE).paint([BIG, ALONE], OverlapOrder.SMALLER))
+    opened.session.automatic._show(Painter(SIZE).paint([BIG, ALONE]))
     assert "review the 2 automatic masks" in opened.review.hint
     opened.review.step(1)
     opened.review.changed.connect(lambda: hints.append(opened.review.hint))
@@ -230,7 +222,6 @@ def test_accepted_masks_are_written_though_the_others_are_discarded(opened):
     opened.review.accept([BIG])
     opened.review.accept([ALONE])  # waits for the one before
     opened.session.automatic.discard()
-    opened.review.reset()
     opened.review.set_here(False)
     assert opened.done == set()
     opened.wait()
@@ -267,7 +258,7 @@ def test_a_mask_of_a_large_tile_is_written_in_parts_of_its_plane():
     assert covered.max() == 1
     assert one.point_xy == (50 + 60 + 1, 100 + 30 + 1)
 
-    picture = Painter((6100, 4550)).paint([one], OverlapOrder.SMALLER)
+    picture = Painter((6100, 4550)).paint([one])
     assert picture.step == step_for((6100, 4550)) == 3
     assert picture.labels.shape == (2034, 1517)
     np.testing.assert_array_equal(picture.labels[:2033] > 0, covered[1::3, 1::3] > 0)
@@ -284,7 +275,7 @@ def test_a_state_for_reediting_is_that_of_the_click():
     assert (state.prompts.points_xy, state.choice, state.tile) == (((10, 10),), 1, WHOLE)
     cropped = replace(BIG, record=replace(BIG.record, crop_box_xyxy=(0, 0, 40, 30)))
     assert (cropped.object_state().choice, cropped.object_state().tile) == (None, None)
-    assert in_overlap_order([BIG, SMALL], OverlapOrder.SMALLER) == [SMALL, BIG]
+    assert smaller_first([BIG, SMALL]) == [SMALL, BIG]
 
 
 def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
