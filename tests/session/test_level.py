@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam.session import Prompts
+from napari_sam.session.decoding.cut import PUBLISHED
 
 TIMEOUT_S = 120
 COIN = Prompts(((104, 68),), (1,))
@@ -61,7 +62,7 @@ def test_another_candidate_or_prompt_starts_at_zero(session, level):
     level(0.5)
     session.object_in_progress.choose_next()
     assert session.state.level == 0
-    assert all(mask.published is None for mask in session.state.candidates.masks)
+    assert all(mask.cut == PUBLISHED for mask in session.state.candidates.masks)
     level(0.5)
     prompt(session, Prompts(((104, 68), (128, 68)), (1, 0)))
     assert session.state.level == 0

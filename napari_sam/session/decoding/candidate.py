@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, extent
 from napari_sam.engine.prediction import MaskPrediction
-from napari_sam.session.decoding.cleaning import cleaned
+from napari_sam.session.decoding.cleaning import Cell, cleaned
 from napari_sam.session.decoding.cut import PUBLISHED, Cut, Levels
 from napari_sam.session.image.tiles import Box, Tile
 
@@ -23,7 +23,7 @@ class Candidate:
 
     Parameters
     ----------
-    prediction : MaskPrediction
+    published : MaskPrediction
         The model's answer, in the pixels of the tile as the model got it: those of the plane, or
         larger ones.
     index : int
@@ -32,51 +32,54 @@ class Candidate:
         Where the prediction lies in the plane.
     weights : Path, optional
         The model's checkpoint; None: the bundled one.
-    published : MaskPrediction, optional
-        The model's answer, if `prediction` is cut in another way.
     cut : Cut
         How the mask is cut out of the model's answer.
-    levels : Levels, optional
-        What was measured for that.
+    clicks : sequence of (int, int)
+        The foreground clicks that matter for that, as cells of the low-res logits.
+    levels : dict
+        What was measured for that, by clean strength.
     """
 
-    prediction: MaskPrediction
+    published: MaskPrediction
     index: int
     tile: Tile
     weights: Path | None = None
-    published: MaskPrediction | None = None
     cut: Cut = PUBLISHED
-    levels: Levels | None = None
+    clicks: Sequence[Cell] = ()
+    levels: dict[float, Levels] = field(default_factory=dict, repr=False)
 
     @property
     def iou_prediction(self) -> float:
         """The model's own guess of the intersection over union with the object."""
-        return float(self.prediction.iou_predictions[self.index])
+        return float(self.published.iou_predictions[self.index])
 
     @property
     def logits(self) -> NDArray[np.float32]:
         """The low-res logits as the model gave them."""
-        prediction = self.prediction if self.published is None else self.published
-        logits: NDArray[np.float32] = prediction.low_res_logits[self.index]
+        logits: NDArray[np.float32] = self.published.low_res_logits[self.index]
         return logits
+
+    @cached_property
+    def prediction(self) -> MaskPrediction:
+        """The model's answer with the mask cut as it is shown, computed at the first access."""
+        strength, level = self.cut.clean_strength, self.cut.level
+        if self.cut == PUBLISHED:
+            return self.published
+        if level == 0:
+            logits = cleaned(self.logits, self.clicks, strength)
+        else:
+            if strength not in self.levels:
+                self.levels[strength] = Levels.of(self.logits, self.clicks, strength)
+            logits = self.levels[strength].at(level)
+        stack = self.published.low_res_logits.copy()
+        stack[self.index] = logits
+        return replace(self.published, low_res_logits=stack)
 
     def with_cut(self, clicks_xy: Sequence[tuple[float, float]], cut: Cut) -> Candidate:
         """Return the mask that is cut like this out of the model's answer, given the clicks."""
         if cut == self.cut:
             return self
-        published = self.prediction if self.published is None else self.published
-        if cut == PUBLISHED:
-            return replace(self, prediction=published, published=None, cut=cut)
-        clicks = [self.cell_at(x, y) for x, y in clicks_xy]
-        levels, stack = self.levels, published.low_res_logits.copy()
-        if cut.level == 0:
-            stack[self.index] = cleaned(self.logits, clicks, cut.clean_strength)
-        else:
-            if levels is None or levels.clean_strength != cut.clean_strength:
-                levels = Levels.of(self.logits, clicks, cut.clean_strength)
-            stack[self.index] = levels.at(cut.level)
-        shown = replace(published, low_res_logits=stack)
-        return replace(self, prediction=shown, published=published, cut=cut, levels=levels)
+        return replace(self, cut=cut, clicks=[self.cell_at(x, y) for x, y in clicks_xy])
 
     def cell_at(self, x: float, y: float) -> tuple[int, int]:
         """Return row and column of the low-res logits at a place in the plane."""
@@ -88,7 +91,7 @@ class Candidate:
     @property
     def grid_shape(self) -> tuple[int, int]:
         """Height and width of the tile in the pixels of the mask."""
-        return self.prediction.original_size
+        return self.published.original_size
 
     @property
     def pixel_size(self) -> tuple[float, float]:

@@ -95,6 +95,8 @@ def test_a_session_cleans_what_is_shown_and_back(session):
     session.wait_until_idle(TIMEOUT_S)
     session.set_prompts(Prompts(((104, 68), (110, 70)), (1, 1)))
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.candidates.masks[0].published is not None
+    clean = session.state.candidates.masks[0]
+    assert clean.prediction is not clean.published
     session.object_in_progress.set_clean(0)
-    assert session.state.candidates.masks[0].published is None
+    published = session.state.candidates.masks[0]
+    assert published.prediction is published.published
