@@ -1,14 +1,29 @@
-"""What is chosen rarely: where objects are written and prompts are read."""
+"""What is chosen rarely: where objects are written, how masks and objects look."""
 
+from typing import Final
+
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_sam._qt.building import check_box, combo_box, form, heading
+from napari_sam._qt.building import check_box, combo_box, form, heading, row
 from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.value_slider import ValueSlider
+from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
 from napari_sam.session.objects.edits import Overlap
+
+_DEFAULT_STRENGTH: Final = round(100 * CLEAN_STRENGTH)
+_LEAST_OPACITY: Final = 5
+_FILLED, _OUTLINED = "filled", "outlines"
+_BACK: Final = "Double-click, or click on the number, to go back to the default."
 
 
 class OptionsPanel(QWidget):
     """The target and overlaps of objects, the layers of prompts, and how objects are shown."""
+
+    clean_requested = Signal(bool, float)
+    """Whether outlines are to be cleaned, and how strongly, 0 to 1."""
+    outlined_requested = Signal(bool)
+    opacity_requested = Signal(float)
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +44,24 @@ class OptionsPanel(QWidget):
             "Each click corrects the shown mask instead of starting from scratch",
             checked=True,
         )
+        self.clean = check_box(
+            "clean outlines",
+            "Smooth the outline of each mask, fill small holes, and remove specks and pieces that\n"
+            "have no click. Without it, masks are as the model's authors cut them.",
+            checked=True,
+        )
+        self.clean_strength = ValueSlider(
+            f"How smooth outlines become, and how large the holes and specks are that go.\n{_BACK}",
+            low=1,
+            default=_DEFAULT_STRENGTH,
+            title="strength",
+        )
+        self.style_combo = combo_box(
+            "How accepted objects are drawn in the target layer", [(_FILLED, ""), (_OUTLINED, "")]
+        )
+        self.opacity = ValueSlider(
+            f"How opaque objects and masks are\n{_BACK}", low=_LEAST_OPACITY, default=100
+        )
         self.coloring = check_box(
             "color by class",
             "Show the target's objects in the colors of their classes; gray without a class",
@@ -41,7 +74,34 @@ class OptionsPanel(QWidget):
             (heading("Prompts"),),
             *prompts,
             (self.feedback,),
+            (heading("Masks"),),
+            (row(self.clean, self.clean_strength, stretch=self.clean_strength),),
             (heading("Display"),),
+            ("objects", self.style_combo),
+            ("opacity", self.opacity),
             (self.coloring,),
             parent=self,
         )
+        self.clean.toggled.connect(self._on_clean_changed)
+        self.clean_strength.value_requested.connect(self._on_clean_changed)
+        self.style_combo.activated.connect(
+            lambda: self.outlined_requested.emit(self.style_combo.currentText() == _OUTLINED)
+        )
+        self.opacity.value_requested.connect(lambda value: self.opacity_requested.emit(value / 100))
+
+    def show_clean(self, is_on: bool, strength: float) -> None:
+        """Show how outlines are cleaned."""
+        self.clean_strength.show_value(round(100 * strength))
+        self.clean_strength.set_enabled(is_on)
+        with QSignalBlocker(self.clean):
+            self.clean.setChecked(is_on)
+
+    def show_display(self, is_outlined: bool, opacity: float) -> None:
+        """Show how objects are drawn."""
+        self.style_combo.setCurrentText(_OUTLINED if is_outlined else _FILLED)
+        self.opacity.show_value(round(100 * opacity))
+
+    def _on_clean_changed(self) -> None:
+        is_on, strength = self.clean.isChecked(), self.clean_strength.value / 100
+        self.clean_strength.set_enabled(is_on)
+        self.clean_requested.emit(is_on, strength)

@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_sam._qt.colors import ON_COLOR, Severity, text_color
 
 _LINE_GAP_PX: Final = 2
+_FAINT: Final = 0.5
+"""Of the opacity, while it is disabled."""
 _BADGE_PX: Final = 16
 _BADGE_GAP_PX: Final = 8
 
@@ -49,7 +51,7 @@ class PaintedLabel(QWidget):
     def paintEvent(self, _: QPaintEvent) -> None:
         """Paint the text."""
         painter = QPainter(self)
-        painter.setPen(text_color(self, self._opacity))
+        painter.setPen(text_color(self, self._opacity * (1 if self.isEnabled() else _FAINT)))
         self.paint_text(painter, QRectF(self.rect()))
 
     def paint_text(self, painter: QPainter, box: QRectF) -> None:

@@ -43,19 +43,19 @@ class ValueSlider(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal, minimum=low, maximum=high, pageStep=_PAGE)
         widest = max(text(low), text(high), key=len)
         self._value = self._label(widest)
-        labels = [self._value]
+        self._labels = [self._value]
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(_GAP_PX)
         if title:
-            labels.append(label := self._label(title))
+            self._labels.append(label := self._label(title))
             label.set_text(title, tooltip)
             layout.addWidget(label)
         layout.addWidget(self.slider, 1)
         layout.addWidget(self._value)
         self.slider.setToolTip(tooltip)
         self._tooltip = tooltip
-        for part in (self.slider, *labels):
+        for part in (self.slider, *self._labels):
             part.installEventFilter(self)
         self.slider.valueChanged.connect(self._on_value_changed)
         self.slider.sliderPressed.connect(lambda: self.dragged.emit(True))
@@ -85,7 +85,8 @@ class ValueSlider(QWidget):
         if is_enabled != self.slider.isEnabled():
             if not is_enabled:
                 self.slider.setSliderDown(False)
-            self.slider.setEnabled(is_enabled)
+            for part in (self.slider, *self._labels):
+                part.setEnabled(is_enabled)
 
     def _on_value_changed(self, value: int) -> None:
         if not self._is_showing:

@@ -14,6 +14,7 @@ from napari_sam.controllers.first_run import FirstRunController
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.controllers.options import OptionsController
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
@@ -27,6 +28,7 @@ class Controllers:
         self.annotate = annotate = AnnotateController(context)
         self.thumbnails = ThumbnailController(context, annotate.mask_panel)
         self.first_run = FirstRunController(context, annotate.mask_panel)
+        self.options = OptionsController(context, annotate.options_panel)
         self.objects = objects = ObjectTableController(context)
         self.classes = ClassesController(context, objects, annotate.options_panel.coloring)
         self.automatic = automatic = AutomaticController(context)
@@ -44,7 +46,9 @@ class Controllers:
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
         options = Tab(
-            annotate.options_panel, "Options", "Where objects are written and prompts are read"
+            annotate.options_panel,
+            "Options",
+            "Where objects are written, prompts are read, and how masks and objects look",
         )
         self.tabs = DockTabs(objects.tab, automatic.tab, batch_prompts.tab, options)
         self.windows = (
@@ -82,10 +86,11 @@ class Controllers:
 
     def close(self) -> None:
         """Close all controllers."""
-        shown = self.annotate, self.thumbnails, self.first_run, self.embeddings, self.models
+        shown = self.annotate, self.thumbnails, self.first_run, self.options
+        models = self.embeddings, self.models
         objects = self.classes, self.batch_prompts, self.objects
         files = self.restore, self.journal
-        for part in (*shown, self.shortcuts, *objects, *files, self.automatic):
+        for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):
             part.close()
         for window in self.windows:
             window.close()

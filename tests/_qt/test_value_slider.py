@@ -36,7 +36,8 @@ def test_a_double_click_or_a_click_on_a_label_goes_back(slider, heard):
     assert requests == [("value_requested", 0)] * 3
     slider.show_value(30)
     slider.set_enabled(False)
-    QTest.mouseClick(parts[0], Qt.MouseButton.LeftButton)
+    for part in parts:
+        QTest.mouseDClick(part, Qt.MouseButton.LeftButton)
     assert slider.value == 30
 
 
