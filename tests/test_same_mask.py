@@ -13,6 +13,7 @@ from skimage import data
 from napari_sam.cli.main import main
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt
+from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
 
 TIMEOUT_S = 120
 
@@ -63,8 +64,14 @@ def case(request):
     return CASES[request.param]
 
 
-def in_widget(make_widget, file, case):
+def in_widget(make_widget, file, case, clean):
     viewer, widget = make_widget()
+    panel = widget.controllers.annotate.options_panel
+    assert panel.clean.isChecked()
+    if clean is None:
+        panel.clean.click()
+    elif clean != CLEAN_STRENGTH:
+        panel.clean_strength.slider.setValue(round(100 * clean))
     viewer.open(file, plugin="napari")
     (image,) = (layer for layer in viewer.layers if isinstance(layer, Image))
     assert bool(image.rgb) == case.is_rgb
@@ -101,8 +108,9 @@ def script(remembering_predictor, case):
     session.close()
 
 
-def in_script(script, case):
+def in_script(script, case, clean):
     session, labels = script
+    session.object_in_progress.set_clean(clean or 0)
     session.set_prompts(Prompts(((case.x, case.y),), (1,)))
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
@@ -110,33 +118,51 @@ def in_script(script, case):
     return labels > 0
 
 
-def in_batch(script, case):
+def in_batch(script, case, clean):
     session, labels = script
+    session.object_in_progress.set_clean(clean or 0)
     session.batch_prompts.start([BatchPrompt(Prompts(((case.x, case.y),), (1,)))])
     session.wait_until_idle(TIMEOUT_S)
     return labels > 0
 
 
-def on_command_line(file, folder, case):
+def on_command_line(file, folder, case, clean):
     arguments = ["predict", str(file), "--point", f"{case.x},{case.y}", "-o", str(folder / "a.npy")]
     if case.position is not None:
         arguments += ["--slice", str(case.position)]
+    if clean is not None:
+        arguments += ["--clean"]
+        if clean != CLEAN_STRENGTH:
+            arguments += ["--clean-strength", str(clean)]
     result = CliRunner().invoke(main, [*arguments, "--device", "cpu"])
     assert result.exit_code == 0, result.output
     return np.load(folder / "a.npy") > 0
 
 
-def test_widget_script_and_command_line_agree(make_widget, script, tmp_path, case):
+@pytest.mark.parametrize("clean", [None, CLEAN_STRENGTH])
+def test_widget_script_and_command_line_agree(make_widget, script, tmp_path, case, clean):
     file = case.write(tmp_path)
-    expected = in_widget(make_widget, file, case)
+    expected = in_widget(make_widget, file, case, clean)
     assert expected.any()
-    np.testing.assert_array_equal(in_script(script, case), expected)
-    np.testing.assert_array_equal(on_command_line(file, tmp_path, case), expected)
+    np.testing.assert_array_equal(in_script(script, case, clean), expected)
+    np.testing.assert_array_equal(on_command_line(file, tmp_path, case, clean), expected)
 
 
-def test_a_batch_of_prompts_agrees_with_clicks(script, case):
-    mask = in_batch(script, case)
+@pytest.mark.parametrize("case", ["tissue"], indirect=True)
+def test_they_agree_at_another_strength_and_strengths_differ(make_widget, script, tmp_path, case):
+    file = case.write(tmp_path)
+    expected = in_widget(make_widget, file, case, 0.9)
+    np.testing.assert_array_equal(on_command_line(file, tmp_path, case, 0.9), expected)
+    for clean in (None, CLEAN_STRENGTH):
+        mask = in_script(script, case, clean)
+        script[0].undo()
+        assert not np.array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("clean", [None, CLEAN_STRENGTH])
+def test_a_batch_of_prompts_agrees_with_clicks(script, case, clean):
+    mask = in_batch(script, case, clean)
     session, _ = script
     session.undo()
     session.wait_until_idle(TIMEOUT_S)
-    np.testing.assert_array_equal(in_script(script, case), mask)
+    np.testing.assert_array_equal(in_script(script, case, clean), mask)

@@ -131,7 +131,14 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
     "--clean/--no-clean",
     default=False,
     show_default=True,
-    help="Smooth outlines, fill small holes and remove specks.",
+    help="Smooth outlines, fill small holes and remove specks, as the widget does by default.",
+)
+@click.option(
+    "--clean-strength",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,  # CLEAN_STRENGTH, whose import would take half a second here
+    show_default=True,
+    help="How strongly --clean does that.",
 )
 @model_options
 @reader_option
@@ -150,6 +157,7 @@ def predict(
     layer: str | None,
     overlap: str,
     clean: bool,
+    clean_strength: float,
     model: str | None,
     device: str,
     reader: str | None,
@@ -159,12 +167,12 @@ def predict(
 ) -> None:
     """Segment an object in IMAGE from points, a box or a mask; several boxes mean several objects.
 
-    The best mask is the one that the widget preselects while it shows the whole image. X and Y
-    are pixels from the top left; 0,0 is the center of the first pixel.
+    The best mask is the one that the widget preselects while it shows the whole image. With --clean
+    its outline is the widget's, too. X and Y are pixels from the top left; 0,0 is the center of the
+    first pixel.
     """
     hide_progress_of_napari()
     from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted
-    from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
     from napari_sam.session.embedding.embeddings import Embedder
     from napari_sam.session.jobs import user_message
 
@@ -182,7 +190,7 @@ def predict(
                     start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
             prompts = _prompts(points, background, boxes, start, info.plane_shape)
             embedder = Embedder(choice, lambda *_: predictor)
-            strength = CLEAN_STRENGTH if clean else 0
+            strength = clean_strength if clean else 0
             masks = segment_prompts(
                 embedder, opened.plane, prompts, start, multimask, strength, print_warning
             )
