@@ -247,7 +247,7 @@ class AutomaticController:
         text = "1 mask" if count == 1 else f"{count:,} masks"
         if covered:
             text += f", {covered:,} covered by others"
-        if self._elsewhere:
+        if self._elsewhere and count:
             remark = f"They belong to {self._elsewhere}: go there to accept them."
         else:
             remark = self._remark(count)
@@ -263,10 +263,10 @@ class AutomaticController:
             return ""
         if self.panel.settings.needs_another_run(request.settings):
             return "Some settings take effect with the next run."
-        if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
-            return f"Whole image sees less detail, unless you choose tiles of {side} px."
         if count == 0 and not (review.writer.accepted or review.rejected):
             return "No mask passes: lower the thresholds."
+        if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
+            return f"Whole image sees less detail, unless you choose tiles of {side} px."
         if self._has_nothing_to_match:
             return (
                 "Masks of any size and brightness are shown, because there are no objects to "
