@@ -5,7 +5,7 @@ appendix B.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ PointFilter = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
 """Called with points (N, 2), x and y in pixels of the image; returns which of them to decode."""
 
 DEFAULTS = AutomaticSettings()
+_GOLDEN_RATIO: Final = (5**0.5 - 1) / 2
+"""The fractions of its multiples are spread evenly, however many of them there are."""
 
 
 def generate_masks(
@@ -49,6 +51,7 @@ def generate_masks(
     lowest_pred_iou: float | None = None,
     keep_logits: bool = False,
     is_wanted: PointFilter | None = None,
+    is_spread: bool = False,
     on_batch: BatchCallback | None = None,
     on_block: ProgressCallback | None = None,
 ) -> MaskSet:
@@ -73,6 +76,9 @@ def generate_masks(
     is_wanted : callable, optional
         Called with the points of each crop, (N, 2) x, y in pixels of the image; returns (N,)
         bool, which of them to decode. A crop with none of them is not encoded.
+    is_spread : bool
+        Decode points all over a crop from the first batch on, rather than row by row. The masks
+        are the same in the end.
     on_batch : callable, optional
         Called as ``on_batch(done, total, masks)`` after each batch, on this thread, with the
         number of points and a `MaskSet` of the new masks alone. An exception it raises stops
@@ -107,6 +113,8 @@ def generate_masks(
         engine.decoder.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
 
     grids = [(crop, _points(settings, crop, is_wanted)) for crop in settings.crops(size)]
+    if is_spread:
+        grids = [(crop, _spread(points)) for crop, points in grids]
     total = sum(len(points) for _, points in grids)
     masks, done = MaskSet(settings, lowest_pred_iou, size), 0
     for (layer, box), points in grids:
@@ -131,6 +139,11 @@ def _points(
     x0, y0, x1, y1 = crop.box_xyxy
     points = settings.point_grid(crop.layer) * (x1 - x0, y1 - y0)
     return points if is_wanted is None else points[is_wanted(points + np.array([x0, y0]))]
+
+
+def _spread(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return points (N, 2) in an order in which those of any batch lie far from each other."""
+    return points[np.argsort(np.arange(len(points)) * _GOLDEN_RATIO % 1, kind="stable")]
 
 
 def _decode(

@@ -137,6 +137,7 @@ def _generate_in_tile(
         lowest_pred_iou=LOWEST_PRED_IOU,
         keep_logits=request.keep_logits,
         is_wanted=lambda xy: request.is_wanted(xy * factor + (factor - 1) / 2 + corner),
+        is_spread=request.view is not None,  # so that a preview shows what to expect within seconds
         on_batch=on_batch,
         on_block=lambda *_: yield_to_foreground(),
     )

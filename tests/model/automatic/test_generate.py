@@ -216,6 +216,27 @@ def test_masks_come_batch_by_batch(predictor, coins, everything):
     assert 0 < len(calls[0][2].select()) <= len(calls[0][2].masks)
 
 
+def test_points_can_be_spread_from_the_first_batch_on(predictor, coins, everything):
+    batches = []
+    result = generate_masks(
+        predictor,
+        COINS,
+        FAST,
+        embedding=coins,
+        lowest_pred_iou=0,
+        is_spread=True,
+        on_batch=lambda _, __, new: batches.append({mask.point_xy for mask in new.masks}),
+    )
+    height, width = COINS.shape[:2]
+    quarters = {(x < width / 2, y < height / 2) for x, y in batches[0]}
+    assert len(quarters) == 4
+    expected = {(mask.point_xy, mask.candidate): mask for mask in everything.masks}
+    assert len(result.masks) == len(expected)
+    for mask in result.masks:
+        same = expected[mask.point_xy, mask.candidate]
+        assert mask.predicted_iou == pytest.approx(same.predicted_iou, abs=1e-4)
+
+
 @pytest.mark.parametrize("stop_at", [1, 3])
 def test_cancel_between_batches(predictor, coins, stop_at):
     calls = []
