@@ -59,7 +59,7 @@ class OptionsPanel(QWidget):
         self.style_combo = combo_box(
             "How accepted objects are drawn in the target layer", [(_FILLED, ""), (_OUTLINED, "")]
         )
-        self.opacity = ValueSlider(
+        self.opacity_slider = ValueSlider(
             f"How opaque objects and masks are\n{_BACK}", low=_LEAST_OPACITY, default=100
         )
         self.coloring = check_box(
@@ -78,7 +78,7 @@ class OptionsPanel(QWidget):
             (row(self.clean, self.clean_strength, stretch=self.clean_strength),),
             (heading("Display"),),
             ("objects", self.style_combo),
-            ("opacity", self.opacity),
+            ("opacity", self.opacity_slider),
             (self.coloring,),
             parent=self,
         )
@@ -87,7 +87,9 @@ class OptionsPanel(QWidget):
         self.style_combo.activated.connect(
             lambda: self.outlined_requested.emit(self.style_combo.currentText() == _OUTLINED)
         )
-        self.opacity.value_requested.connect(lambda value: self.opacity_requested.emit(value / 100))
+        self.opacity_slider.value_requested.connect(
+            lambda value: self.opacity_requested.emit(value / 100)
+        )
 
     def show_clean(self, is_on: bool, strength: float) -> None:
         """Show how outlines are cleaned."""
@@ -99,7 +101,7 @@ class OptionsPanel(QWidget):
     def show_display(self, is_outlined: bool, opacity: float) -> None:
         """Show how objects are drawn."""
         self.style_combo.setCurrentText(_OUTLINED if is_outlined else _FILLED)
-        self.opacity.show_value(round(100 * opacity))
+        self.opacity_slider.show_value(round(100 * opacity))
 
     def _on_clean_changed(self) -> None:
         is_on, strength = self.clean.isChecked(), self.clean_strength.value / 100

@@ -22,10 +22,10 @@ def test_what_is_drawn_is_requested_by_the_user_only(qtbot, heard):
     qtbot.addWidget(panel)
     requests = heard(panel, "outlined_requested", "opacity_requested")
     panel.show_display(True, 0.5)
-    assert (panel.style_combo.currentText(), panel.opacity.value) == ("outlines", 50)
+    assert (panel.style_combo.currentText(), panel.opacity_slider.value) == ("outlines", 50)
     assert requests == []
     panel.style_combo.activated.emit(1)
-    panel.opacity.slider.setValue(30)
+    panel.opacity_slider.slider.setValue(30)
     assert requests == [("outlined_requested", True), ("opacity_requested", 0.3)]
 
 

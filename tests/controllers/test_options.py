@@ -80,7 +80,7 @@ def test_the_display_and_its_key_agree(make_widget):
     assert not display.is_outlined
     assert target.contour == 0
     full = target.opacity
-    panel.opacity.slider.setValue(50)
+    panel.opacity_slider.slider.setValue(50)
     assert target.opacity == pytest.approx(full / 2)
     display.set_opacity(0.25)
-    assert panel.opacity.value == 25
+    assert panel.opacity_slider.value == 25
