@@ -144,6 +144,7 @@ class AutomaticController:
 
     def restore(self) -> None:
         """Offer the masks again that were discarded or replaced last."""
+        self._has_nothing_to_match = False
         self.view.remove()
         self._generator.restore()
 
