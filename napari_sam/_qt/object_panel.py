@@ -1,6 +1,6 @@
 """What becomes of the shown mask: accept it, or begin again."""
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam._qt.building import ShortcutTexts
@@ -41,7 +41,13 @@ class ObjectPanel(QWidget):
             widget.setFixedHeight(_HEIGHT_PX)
             layout.addWidget(widget, share)
         self.accept.clicked.connect(self._on_accept)
+        self.accept.installEventFilter(self)
         self.show_state(self._state)
+
+    def eventFilter(self, _: QObject, event: QEvent) -> bool:
+        """Keep the second press of a double-click, meant for an object, from all masks."""
+        is_second = event.type() == QEvent.Type.MouseButtonDblClick
+        return is_second and self._accepts_automatic and not self._is_reviewing
 
     def show_automatic(self, offer: str, *, is_reviewing: bool) -> None:
         """Show what accepting automatic masks does, empty: there are none; one of them, or all."""

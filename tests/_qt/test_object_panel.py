@@ -1,3 +1,5 @@
+from qtpy.QtCore import Qt
+
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.state import SessionState
@@ -55,3 +57,17 @@ def test_automatic_masks_are_accepted_by_the_same_button(qtbot, heard):
     assert not panel.accept.isEnabled()
     names = ["accept_automatic_requested"] * 2 + ["accept_requested"]
     assert [name for name, *_ in requests] == names
+
+
+def test_a_double_click_accepts_an_object_but_not_all_automatic_masks_as_well(qtbot, shown, heard):
+    panel = shown(ObjectPanel())
+    requests = heard(panel, "accept_requested", "accept_automatic_requested")
+    panel.show_automatic("Accept all 24", is_reviewing=False)
+    panel.show_state(SessionState(prompts=Prompts(((1, 2),), (1,)), is_decoding=True))
+    panel.accept_requested.connect(lambda: panel.show_state(SessionState()))
+    for press in (qtbot.mouseClick, qtbot.mouseDClick):
+        press(panel.accept, Qt.MouseButton.LeftButton)
+    assert [name for name, *_ in requests] == ["accept_requested"]
+    assert panel.accept.text() == "Accept all 24"
+    qtbot.mouseClick(panel.accept, Qt.MouseButton.LeftButton)
+    assert [name for name, *_ in requests][1:] == ["accept_automatic_requested"]
