@@ -1,0 +1,35 @@
+"""Every order of prompting, accepting and closing is quiet, in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TIMEOUT_S = 600
+SCRIPT = Path(__file__).with_name("closing_orders.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "closings",
+    [
+        ("while embedding", "by its X"),
+        ("while decoding", "viewer.close"),
+        ("image deleted first", "dock first"),
+    ],
+    ids=" and ".join,
+)
+def test_every_order_of_closing_is_quiet(closings, tmp_path):
+    # napari writes the icons of its themes into the cache: two processes at once read halves.
+    own = {"XDG_CACHE_HOME": str(tmp_path), "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
+    closed = subprocess.run(
+        [sys.executable, SCRIPT, *closings],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (closed.returncode, closed.stderr) == (0, "")
