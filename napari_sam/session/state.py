@@ -125,16 +125,22 @@ EARLY_HINT: Final = "Choose a tool and start clicking; masks appear once the ima
 
 
 def hint_for(
-    phase: Phase, usable: Prompts, remarks: tuple[str, ...], reedited_label_id: int | None
+    phase: Phase,
+    usable: Prompts,
+    remarks: tuple[str, ...],
+    reedited_label_id: int | None,
+    *,
+    has_embedding: bool,
+    has_masks: bool,
 ) -> str:
-    """Return what to do next."""
+    """Return what to do next; with an embedding, only a better tile can be missing."""
     if phase is Phase.NO_IMAGE:
         return NO_IMAGE_HINT
     if phase is Phase.CANCELLED:
         return "Canceled: press Embed to continue. Your clicks are kept."
     if remarks:
         return " ".join(remarks)
-    if phase is not Phase.READY:
+    if phase is not Phase.READY and not has_embedding:
         if usable.is_empty:  # and perhaps there is no layer to click on
             return EARLY_HINT
         return "Masks appear once the image is embedded."
@@ -142,6 +148,8 @@ def hint_for(
         return START_HINT
     if not usable.has_foreground:
         return "Background points only exclude regions: add a foreground point."
+    if phase is not Phase.READY and not has_masks:
+        return "Masks appear once this part of the image is embedded."
     if reedited_label_id is not None:
         return (
             f"Re-editing object {reedited_label_id}: correct it with more clicks and press "
@@ -179,7 +187,13 @@ def snapshot_of(
         hint=embedding.note
         or uniform_reason(embedding)
         or _contrast_warning(embedding)
-        or hint_for(embedding.phase, *decoding.usable(prompts), label_id),
+        or hint_for(
+            embedding.phase,
+            *decoding.usable(prompts),
+            label_id,
+            has_embedding=embedding.embedded is not None,
+            has_masks=decoding.candidates is not None,
+        ),
         has_image=embedding.plane is not None,
         active_model=embedding.model.choice,
         spec=embedding.embedder.spec,
