@@ -338,3 +338,22 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     mouse.move((68, 104))
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.preview is None
+
+
+def test_no_click_is_left_behind_in_3d_and_the_tool_comes_back(job):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_points()
+    viewer.dims.ndisplay = 3
+    widget.wait_until_idle(TIMEOUT_S)
+    mouse.click((68, 104))
+    assert not len(viewer.layers["SAM points"].data)
+    hint = widget.controllers.annotate.hint
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_C)
+    assert "Paused while the viewer shows 3-D" in hint.text()
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_R)
+    mouse.drag((40, 78), (60, 100), (95, 132))
+    assert widget.session.state.prompts.is_empty
+    viewer.dims.ndisplay = 2
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.prompts.tool == "rectangle"
+    assert "SAM boxes" not in viewer.layers or not len(viewer.layers["SAM boxes"].data)

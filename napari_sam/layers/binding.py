@@ -114,10 +114,8 @@ class LayerBinding:
         ):
             self._tool_before_brush = self.prompts.tool
             self.objects.attempt(self.objects.start_brush)
-        elif self._tool_before_brush in TOOLS:
-            self.prompts.start_shape(self._tool_before_brush)
         else:
-            self.prompts.start_points()
+            self.prompts.start_tool(self._tool_before_brush)
 
     @property
     def is_idle(self) -> bool:

@@ -152,6 +152,8 @@ class PromptPoints(Points):
         return np.full(len(self._view_indices), 1e6)
 
     def _get_value(self, position: Any) -> int | None:
+        if not len(self._view_indices):  # its view has another number of axes in 3-D
+            return None
         displayed = self._slice_input.displayed
         size = self.canvas_size_limits[1] * self.scale_factor / np.abs(self.scale[displayed])
         distances = np.abs(self._view_data - np.asarray(position)[displayed])

@@ -52,7 +52,12 @@ class ObjectsBinding:
 
     def accept(self) -> None:
         """Write the shown candidate into the target as a new object."""
-        self.attempt(self._session.accept)
+        self.attempt(self._accept)
+
+    def _accept(self) -> None:
+        if self._plane.image is not None and self._plane.shown is None:
+            raise TargetError(self._session.state.hint)  # why there is nothing to accept
+        self._session.accept()
 
     def undo(self) -> None:
         """Undo the last change of the prompts or of objects."""

@@ -6,14 +6,13 @@ from typing import Any
 from napari.layers import Layer, Points, Shapes
 from psygnal import Signal
 
-from napari_sam.layers.image_prompts import ImagePrompts
+from napari_sam.layers.image_prompts import ImagePrompts, PromptSlot
 from napari_sam.layers.plane_view import PlaneView
-from napari_sam.layers.prompt_layers import PromptLayer
 from napari_sam.layers.shape_prompts import TOOLS
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
-from napari_sam.session.state import SessionState
+from napari_sam.session.state import NO_IMAGE_HINT, SessionState
 
 
 class PromptBinding:
@@ -36,6 +35,7 @@ class PromptBinding:
         # Planes whose prompts were undone while another one was shown: their layers are outdated.
         self._undone: set[Hashable] = set()
         self._is_closed = False
+        self._paused_tool = ""
         self._active = workspace.viewer.layers.selection.events.active
         self._active.connect(self._on_active_changed)
         self._mode_connection = Connections()
@@ -60,10 +60,21 @@ class PromptBinding:
                 "again."
             )
         self._last_read = self.image_prompts.read()
+        self._pause(view is None)
         if key is None or key in self._undone:
             self._undone.discard(key)
             return None
         return self._last_read
+
+    def _pause(self, is_paused: bool) -> None:
+        """Put the tool away while no plane is shown: its prompts would never be read."""
+        active, tool = self._viewer.layers.selection.active, self.tool
+        if is_paused and tool:
+            active.mode, self._paused_tool = "pan_zoom", tool
+        elif not is_paused and self._paused_tool:
+            tool, self._paused_tool = self._paused_tool, ""
+            if any(active is layer for layer in self.image_prompts.own_layers):
+                self.start_tool(tool)
 
     def note_undone(self, key: Hashable) -> None:
         """Draw the session's prompts when this plane is shown, whatever its layers hold."""
@@ -81,16 +92,28 @@ class PromptBinding:
         self.image_prompts.flip_selected(self._viewer.layers.selection.active)
         self.set_polarity(BACKGROUND if self.image_prompts.polarity == FOREGROUND else FOREGROUND)
 
+    def start_tool(self, tool: str) -> None:
+        """Get ready to draw with one of `TOOLS`, or for clicks."""
+        if tool in TOOLS:
+            self.start_shape(tool)
+        else:
+            self.start_points()
+
     def start_points(self) -> None:
         """Get ready for clicks: our points layer, or the user's, is selected in add mode."""
-        self._start(self.image_prompts.make(self.image_prompts.points), "add")
+        self._start(self.image_prompts.points, "points", "add")
 
     def start_shape(self, tool: str) -> None:
         """Get ready to draw with one of `TOOLS` in our boxes layer, or in the user's."""
-        self._start(self.image_prompts.make(self.image_prompts.boxes), TOOLS[tool])
+        self._start(self.image_prompts.boxes, tool, TOOLS[tool])
 
-    def _start(self, prompts: PromptLayer[Any, Any] | None, mode: str) -> None:
-        if prompts is not None:
+    def _start(self, slot: PromptSlot[Any], tool: str, mode: str) -> None:
+        prompts, hint = self.image_prompts.make(slot), self._session.state.hint
+        if self.image_prompts.view is None:
+            self._paused_tool = tool
+            if hint != NO_IMAGE_HINT:
+                self._session.notifier.warn(hint)
+        elif prompts is not None:
             self._viewer.layers.selection.active = prompts.layer
             prompts.layer.mode = mode
             self.drawing_started.emit()
@@ -167,6 +190,7 @@ class PromptBinding:
         is_other_shape = self.image_prompts.n_areas > self._n_areas
         self._session.object_in_progress.finish_drawing(is_other_shape=is_other_shape)
         self._write()
+        self._announce_tool()  # a click may have begun a shape that is still open
 
     def _write(self) -> None:
         if not self._is_closed:
