@@ -43,7 +43,7 @@ _EXAMPLES: Final = """\b
 Examples:
   napari-sam predict coins.png --point 211,192 -o coin.png
   napari-sam predict coins.png --point 211,192 --background 240,200 -o coin.geojson
-  napari-sam predict coins.png --box 60,35,100,75 --box 5,5,60,60 -o two.json
+  napari-sam predict coins.png --box 78,36,122,76 --box 20,32,69,76 -o two.json
   napari-sam predict coins.png --mask coin.png -o better.tif
   napari-sam predict stack.tif --slice 3 --point 50,60 --multimask all --json
 
