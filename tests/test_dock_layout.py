@@ -105,3 +105,12 @@ def test_model_and_appearance_open_in_windows_that_close_with_the_widget(open_wi
     assert widget.controllers.windows[0].windowTitle().startswith("Model: MobileSAM")
     widget.close()
     assert not any(window.isVisible() for window in widget.controllers.windows)
+
+
+def test_at_the_left_it_is_as_wide_as_it_needs(open_window):
+    viewer, widget = open_window(900, 700)
+    window, dock = viewer.window._qt_window, widget.controllers.dock
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, widget.parent())
+    for _ in range(3):
+        QApplication.processEvents()
+    assert dock.widget().minimumSizeHint().width() <= dock.viewport().width()

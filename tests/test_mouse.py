@@ -340,6 +340,22 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     assert widget.session.state.preview is None
 
 
+@pytest.mark.parametrize("tool", ["lasso", "scribble", "polygon"])
+def test_a_shape_begun_by_a_click_says_how_it_ends_and_escape_drops_it(job, tool):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_shape(tool)
+    hint = widget.controllers.annotate.hint
+    before = hint.text()
+    mouse.click((60, 100))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "Esc" in hint.text()
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert hint.text() == before
+    assert not len(viewer.layers["SAM boxes"].data)
+    assert widget.session.state.prompts.is_empty
+
+
 def test_no_click_is_left_behind_in_3d_and_the_tool_comes_back(job):
     viewer, widget, mouse = job
     widget.binding.prompts.start_points()

@@ -25,6 +25,7 @@ class Tool:
     title: str
     help: str  # what to do with it
     hint: str  # what to do next
+    open_hint: str = ""  # the same while a shape has been begun by a click
 
 
 TOOLS: Final = (
@@ -40,12 +41,14 @@ TOOLS: Final = (
         "Lasso",
         "Draw an outline with the mouse button pressed; the mask ends at the outline",
         "Draw an outline around an object with the mouse button pressed.",
+        "Move around the object, then click to close the outline. Esc closes it, too.",
     ),
     Tool(
         "polygon",
         "Polygon",
         "Click the corners of an outline and double-click to finish; the mask ends at the outline",
         "Click the corners of an outline around an object, then double-click.",
+        "Click the next corner. A double click or Esc closes the outline.",
     ),
     Tool(
         "ellipse",
@@ -58,6 +61,7 @@ TOOLS: Final = (
         "Scribble",
         "Scribble on the object or, as background, on what does not belong to it",
         "Scribble on an object.",
+        "Move along the object, then click to end the scribble. Esc ends it, too.",
     ),
     Tool(
         "line",
@@ -68,6 +72,8 @@ TOOLS: Final = (
 )
 TOOL_HINTS: Final = {tool.name: tool.hint for tool in TOOLS}
 """What to do next, by the tool in use."""
+OPEN_HINTS: Final = {tool.name: tool.open_hint for tool in TOOLS}
+"""The same while a shape has been begun by a click."""
 
 
 class PromptPanel(QWidget):

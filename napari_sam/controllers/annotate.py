@@ -14,12 +14,13 @@ from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.options_panel import OptionsPanel
-from napari_sam._qt.prompt_panel import TOOL_HINTS, PromptPanel
+from napari_sam._qt.prompt_panel import OPEN_HINTS, TOOL_HINTS, PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLOR
 from napari_sam.layers.conversion import as_image, is_opened_as_labels
 from napari_sam.layers.plane_view import is_gray_with_alpha
+from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.session.connections import Connections
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.embedding.phase import Phase
@@ -54,10 +55,13 @@ class AnnotateController:
         plane = binding.plane
         self._camera_timer = rest_timer(widget, _CAMERA_MS, plane.update_view)
         self._appearance_timer = rest_timer(widget, _APPEARANCE_MS, plane.update_appearance)
+        self._opened_image: Image | None = None
+        self._opened_timer = rest_timer(widget, 0, self._tell_which_image)
         self._connect_image()
         self._connect_prompts()
         self._connect_objects()
         self._candidates: Candidates | None = None
+        self._conversion_hint = ""
         self._connections = self._connect_layers()
         self._on_session_changed(session.state)
         self._on_tool_changed(binding.prompts.tool)
@@ -66,6 +70,7 @@ class AnnotateController:
         """Disconnect from session, layers and viewer."""
         self._connections.close()
         self._messages.close()
+        self._opened_timer.stop()
         self._status_bar.calm(False)
 
     @property
@@ -155,11 +160,14 @@ class AnnotateController:
         state = self._session.state
         # Prompts during a review start an object of their own.
         of_review = self._session.automatic_review.hint if state.prompts.is_empty else ""
-        tool_hint = TOOL_HINTS.get(self._binding.prompts.tool, "")
-        if tool_hint and state.hint == EARLY_HINT:
+        prompts = self._binding.prompts
+        tool_hint = TOOL_HINTS.get(prompts.tool, "")
+        if prompts.image_prompts.has_open_shape:
+            tool_hint = OPEN_HINTS.get(prompts.tool, "")
+        elif tool_hint and state.hint == EARLY_HINT:
             tool_hint += " Masks appear once the image is embedded."
         elif state.hint != START_HINT:
-            tool_hint = ""
+            tool_hint = self._conversion_hint if state.phase is Phase.NO_IMAGE else ""
         is_failure = state.phase is Phase.FAILED
         severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
         self._messages.hint(of_review or tool_hint or state.hint, severity)
@@ -170,8 +178,25 @@ class AnnotateController:
         Not for a layer of another kind: the user may have chosen to have no image.
         """
         self.show_layers()
-        if isinstance(event.value, Image) and self._binding.plane.image is None:
-            self._binding.choose_image()
+        layer = event.value
+        if isinstance(layer, Image):
+            if self._binding.plane.image is None:
+                self._binding.choose_image()
+            else:
+                self._opened_image = layer
+                self._opened_timer.start()
+
+    def _tell_which_image(self) -> None:
+        """Say that an image was only opened, unless whoever opened it has chosen it as well."""
+        layer, self._opened_image = self._opened_image, None
+        image = self._binding.plane.image
+        if layer is None or image is None or image is layer or was_made_for(layer, image):
+            return
+        if self.image_panel.isVisible() and layer in self._viewer.layers:
+            self._messages.info(
+                f"Still annotating '{image.name}'. To annotate '{layer.name}', choose it at the "
+                "top of the dock."
+            )
 
     def show_layers(self) -> None:
         """Offer the viewer's layers where one can be chosen."""
@@ -204,7 +229,14 @@ class AnnotateController:
 
     def _offer_conversion(self) -> None:
         convertible = self._convertible
-        self.image_panel.offer_conversion("" if convertible is None else convertible.name)
+        name = "" if convertible is None else convertible.name
+        self.image_panel.offer_conversion(name)
+        self._conversion_hint = (
+            f"Press Convert to annotate '{name}', whose integers napari opened as labels."
+            if name
+            else ""
+        )
+        self._show_hint()
 
     def _convert(self) -> None:
         layer = self._convertible

@@ -9,6 +9,7 @@ from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import ShownPlane, placement
+from napari_sam.layers.viewer_layers import mark_for
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.image.tiles import Tile
 
@@ -55,5 +56,6 @@ def new_edges_layer(shown: ShownPlane, tile: Tile, edges: NDArray[np.float32]) -
         colormap="gray",
         blending="additive",
         contrast_limits=(0, 1),
+        metadata=mark_for(shown.image),
         **shown.layer_placement(pixel_size, tile.top, tile.left),
     )

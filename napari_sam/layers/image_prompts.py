@@ -209,6 +209,12 @@ class ImagePrompts:
             return 0
         return boxes.count_areas(self._image, self.view, self._dims)
 
+    @property
+    def has_open_shape(self) -> bool:
+        """Whether a shape has been begun and not finished."""
+        boxes = self.boxes.prompts
+        return isinstance(boxes, ShapePrompts) and boxes.is_open
+
     def write(self, prompts: Prompts) -> None:
         """Make the layers hold `prompts` on the displayed plane."""
         if self._image is None or self.view is None:

@@ -79,6 +79,11 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             width = _EDGE_PX * layer.scale_factor / abs(layer.scale[-1])
             layer.edge_width = layer.current_edge_width = width
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a shape has been begun and not finished."""
+        return self._unfinished is not None
+
     def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
         """Return prompts with what counts on the displayed plane."""
         memory = self._memory.setdefault(view.unsized, _PlaneMemory())

@@ -58,3 +58,34 @@ def test_accept_at_once_may_be_chosen_before_there_is_an_image(make_widget):
     widget.controllers.annotate.prompt_panel.accept_on_click.click()
     assert widget.session.object_in_progress.accept_on_click
     assert not viewer.layers
+
+
+def test_integers_opened_as_labels_name_the_button_in_the_hint(make_widget, tmp_path):
+    viewer, widget = make_widget()
+    counts = np.arange(1200, dtype=np.int32).reshape(30, 40)
+    hint = widget.controllers.annotate.hint
+    assert hint.text() == "Open or drop an image."
+    with layer_source(path=str(tmp_path / "counts.tif")):
+        viewer.add_layer(Labels(counts, name="counts"))
+    assert hint.text().startswith("Press Convert to annotate 'counts'")
+    widget.controllers.annotate.image_panel.convert.click()
+    assert "Convert" not in hint.text()
+
+
+def test_another_image_is_opened_without_being_annotated_and_the_line_says_so(
+    make_widget, tmp_path, qtbot
+):
+    pixels = np.zeros((40, 50), np.uint8)
+    viewer, widget = make_widget(Image(pixels, name="first"), wait=False, show=True)
+    line = widget.controllers.annotate.hint
+    viewer.add_image(pixels, name="second")
+    qtbot.waitUntil(lambda: line.text().startswith("Still annotating 'first'"))
+    assert "'second'" in line.text()
+    with layer_source(path=str(tmp_path / "counts.tif")):
+        viewer.add_layer(Labels(pixels, name="counts"))
+    viewer.layers.selection.active = viewer.layers["counts"]
+    widget.wait_until_idle(120)
+    widget.controllers.annotate.image_panel.convert.click()
+    widget.wait_until_idle(120)
+    assert widget.binding.plane.image.name == "counts"
+    assert "annotat" not in line.text()
