@@ -65,7 +65,7 @@ def test_a_double_click_accepts_an_object_but_not_all_automatic_masks_as_well(qt
     panel.show_automatic("Accept all 24", is_reviewing=False)
     panel.show_state(SessionState(prompts=Prompts(((1, 2),), (1,)), is_decoding=True))
     panel.accept_requested.connect(lambda: panel.show_state(SessionState()))
-    for press in (qtbot.mouseClick, qtbot.mouseDClick):
+    for press in (qtbot.mouseClick, qtbot.mouseDClick, qtbot.mouseRelease):
         press(panel.accept, Qt.MouseButton.LeftButton)
     assert [name for name, *_ in requests] == ["accept_requested"]
     assert panel.accept.text() == "Accept all 24"
