@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from napari.layers import Image
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox
 from skimage import data
 
@@ -32,7 +33,8 @@ def checkbox(widget, text):
 
 def reasons(widget):
     panel = widget.controllers.annotate.mask_panel
-    return [label.text() for label in panel.findChildren(PaintedLabel) if label.text()]
+    labels = panel.findChildren(PaintedLabel, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    return [label.text() for label in labels if label.text()]
 
 
 def test_the_panel_says_why_and_gives_the_numbers(opened):
