@@ -6,6 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.automatic_filter_form import AutomaticFilterForm
+from napari_sam._qt.automatic_matching_row import AutomaticMatchingRow
 from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
@@ -29,13 +30,14 @@ class AutomaticPanel(QWidget):
         self.run = AutomaticRunBox()
         self.filters = AutomaticFilterForm()
         self.results = AutomaticResultsBox()
+        self.matching = AutomaticMatchingRow()
         self.form = AutomaticSettingsForm()
         self.form.setWindowTitle("All settings of automatic masks")
         self._is_chosen = False  # whether the user has chosen any settings
         self.run.preset_chosen.connect(self.set_settings)
         for part in (self.filters, self.form):
             part.values_chosen.connect(self._on_values_chosen)
-        fill(self, self.run, self.results, self.filters, self.run.matching)
+        fill(self, self.run, self.results, self.filters, self.matching)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
         """Choose settings, for good."""

@@ -6,7 +6,7 @@ from typing import Final
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QProgressBar, QStackedWidget, QWidget
 
-from napari_sam._qt.building import button, check_box, combo_box, fill, form, row
+from napari_sam._qt.building import button, combo_box, fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
@@ -45,25 +45,12 @@ class AutomaticRunBox(QWidget):
             "Remaining",
             "Search the whole image, but only where the target has no objects yet",
         )
-        self.match_size = check_box(
-            "similar size",
-            "Remaining finds only masks from half the size of the target's smallest object to "
-            "twice that of its largest",
-            checked=True,
-        )
-        self.match_brightness = check_box(
-            "similar brightness",
-            "Remaining finds only masks about as bright inside as the target's objects",
-            checked=True,
-        )
         self.cancel = button("Cancel", "Stop the run; the masks found so far are kept")
         self.all_settings = button(
             "Settings…", "Every published setting under its published name, in a window"
         )
         self.outcome = PaintedLabel(lines=2)
         buttons = row(self.preview, self.whole, self.remaining)
-        self.matching = row(self.match_size, self.match_brightness)
-        """What *Remaining* takes account of; to be laid out elsewhere, as it is chosen rarely."""
         running = QWidget()
         fill(running, row(self.progress, self.cancel, stretch=self.progress))
         # Both pages have their places all the time, so that nothing moves.

@@ -1,6 +1,6 @@
 """What is chosen rarely: where objects are written, how masks and objects look."""
 
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
@@ -16,6 +16,9 @@ _LEAST_OPACITY: Final = 5
 _FILLED, _OUTLINED = "filled", "outlines"
 _BACK: Final = "Double-click, or click on the number, to go back to the default."
 
+Row: TypeAlias = tuple[Any, ...]
+"""What `form` takes: a label and a field, or what takes the row."""
+
 
 class OptionsPanel(QWidget):
     """The target and overlaps of objects, the layers of prompts, and how objects are shown."""
@@ -27,6 +30,18 @@ class OptionsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        rows = *self._objects(), *self._prompts(), *self._masks(), *self._display()
+        form(*rows, parent=self)
+        self.clean.toggled.connect(self._on_clean_changed)
+        self.clean_strength.value_requested.connect(self._on_clean_changed)
+        self.style_combo.activated.connect(
+            lambda: self.outlined_requested.emit(self.style_combo.currentText() == _OUTLINED)
+        )
+        self.opacity_slider.value_requested.connect(
+            lambda value: self.opacity_requested.emit(value / 100)
+        )
+
+    def _objects(self) -> tuple[Row, ...]:
         self.target_combo = LayerCombo(
             "new labels layer", "The Labels layer that accepted objects are written to"
         )
@@ -36,6 +51,10 @@ class OptionsPanel(QWidget):
             "too; of two automatic masks, the smaller one is on top"
         )
         self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
+        fields = ("write to", self.target_combo), ("overlaps", self.overlap_combo)
+        return (heading("Objects"),), *fields
+
+    def _prompts(self) -> tuple[Row, ...]:
         tooltip = "Read prompts from your own {} layer, which is never changed"
         self.points_combo = LayerCombo("SAM points", tooltip.format("Points"))
         self.boxes_combo = LayerCombo("SAM boxes", tooltip.format("Shapes"))
@@ -44,6 +63,10 @@ class OptionsPanel(QWidget):
             "Each click corrects the shown mask instead of starting from scratch",
             checked=True,
         )
+        fields = ("points", self.points_combo), ("shapes", self.boxes_combo)
+        return (heading("Prompts"),), *fields, (self.feedback,)
+
+    def _masks(self) -> tuple[Row, ...]:
         self.clean = check_box(
             "clean outlines",
             "Smooth the outline of each mask, fill small holes, and remove specks and pieces that\n"
@@ -56,6 +79,10 @@ class OptionsPanel(QWidget):
             default=_DEFAULT_STRENGTH,
             title="strength",
         )
+        cleaning = row(self.clean, self.clean_strength, stretch=self.clean_strength)
+        return (heading("Masks"),), (cleaning,)
+
+    def _display(self) -> tuple[Row, ...]:
         self.style_combo = combo_box(
             "How accepted objects are drawn in the target layer", [(_FILLED, ""), (_OUTLINED, "")]
         )
@@ -66,30 +93,8 @@ class OptionsPanel(QWidget):
             "color by class",
             "Show the target's objects in the colors of their classes; gray without a class",
         )
-        objects = ("write to", self.target_combo), ("overlaps", self.overlap_combo)
-        prompts = ("points", self.points_combo), ("shapes", self.boxes_combo)
-        form(
-            (heading("Objects"),),
-            *objects,
-            (heading("Prompts"),),
-            *prompts,
-            (self.feedback,),
-            (heading("Masks"),),
-            (row(self.clean, self.clean_strength, stretch=self.clean_strength),),
-            (heading("Display"),),
-            ("objects", self.style_combo),
-            ("opacity", self.opacity_slider),
-            (self.coloring,),
-            parent=self,
-        )
-        self.clean.toggled.connect(self._on_clean_changed)
-        self.clean_strength.value_requested.connect(self._on_clean_changed)
-        self.style_combo.activated.connect(
-            lambda: self.outlined_requested.emit(self.style_combo.currentText() == _OUTLINED)
-        )
-        self.opacity_slider.value_requested.connect(
-            lambda value: self.opacity_requested.emit(value / 100)
-        )
+        fields = ("objects", self.style_combo), ("opacity", self.opacity_slider)
+        return (heading("Display"),), *fields, (self.coloring,)
 
     def show_clean(self, is_on: bool, strength: float) -> None:
         """Show how outlines are cleaned."""

@@ -2,19 +2,16 @@
 
 from weakref import WeakKeyDictionary
 
-import numpy as np
 from napari.layers import Image, Layer
 from napari.utils.events import Event
-from numpy.typing import NDArray
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.tabs import Tab
 from napari_sam._qt.tool_window import ToolWindow
+from napari_sam.controllers.automatic_by_products import AutomaticByProductsController
 from napari_sam.controllers.automatic_review import AutomaticReviewController
 from napari_sam.controllers.context import WidgetContext
-from napari_sam.engine.automatic_presets import EDGE_SETTINGS
 from napari_sam.engine.spec import ModelSpec
-from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
 from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
@@ -41,13 +38,15 @@ class AutomaticController:
         self._settings_window = ToolWindow(self.panel.form, context.widget)
         self.panel.run.all_settings.clicked.connect(self._settings_window.toggle)
         self._places: WeakKeyDictionary[AutomaticRequest, ShownPlane] = WeakKeyDictionary()
-        self._edges_plane: ShownPlane | None = None
         self._preset_reason = ""  # why these settings are preset
         self._has_nothing_to_match = False  # remaining objects were asked for without any object
         self.review = AutomaticReviewController(context, self.panel.results)
         """Accepts and rejects the masks."""
         self.view = self.review.view
         """Shows the masks in a layer."""
+        self._by_products = AutomaticByProductsController(
+            context, self.panel.results, self.view.layers, lambda: self._masks_plane
+        )
         self._connect(context)
         self._on_plane_changed()
 
@@ -63,11 +62,8 @@ class AutomaticController:
             (panel.refused, self._messages.warn),
             (results.discard.clicked, self.discard),
             (results.restore.clicked, self.restore),
-            (results.boxes.clicked, self.add_boxes),
-            (results.edges.clicked, self.run_edges),
             (self._session.changed, self._on_session_changed),
             (self._generator.changed, self._on_state_changed),
-            (self._generator.edges_detected, self._on_edges_detected),
             (self._review.changed, self._show),
             (self._binding.image_changed, self._on_plane_changed),
             (self._binding.plane.stack_changed, self._on_plane_changed),
@@ -77,6 +73,7 @@ class AutomaticController:
     def close(self) -> None:
         """Stop; masks that were not accepted are left to the user as a layer."""
         self._connections.close()
+        self._by_products.close()
         self._settings_window.close()
         self.review.close()
 
@@ -107,7 +104,7 @@ class AutomaticController:
 
     def run_remaining(self) -> None:
         """Generate masks where the target has no objects yet."""
-        run, target = self.panel.run, self._session.editing.target
+        matching, target = self.panel.matching, self._session.editing.target
         existing = None
         if target is not None:
             try:
@@ -115,7 +112,7 @@ class AutomaticController:
             except TargetError as error:
                 self._messages.warn(str(error))
                 return
-            similar = run.match_size.isChecked(), run.match_brightness.isChecked()
+            similar = matching.size_box.isChecked(), matching.brightness_box.isChecked()
             existing = ExistingObjects(target, records, *similar)
         self._start(self._run_tiles(), existing=existing)
         self._has_nothing_to_match = existing is None or not existing.records
@@ -153,31 +150,6 @@ class AutomaticController:
         self._generator.discard()
         self.view.remove()
         self._on_plane_changed()
-
-    def run_edges(self) -> None:
-        """Detect the edges in the image, as a new layer."""
-        shown, plane = self._binding.plane.shown, self._session.embedding.plane
-        if shown is not None and plane is not None:
-            self._edges_plane = shown
-            settings = AutomaticRunSettings.of_published(EDGE_SETTINGS)
-            request = AutomaticRequest(
-                plane,
-                (_pyramid(plane, self._session.state.spec).whole,),
-                settings,
-                keep_logits=True,
-            )
-            self._generator.start_edges(request)
-
-    def _on_edges_detected(self, request: AutomaticRequest, edges: NDArray[np.float32]) -> None:
-        shown = self._edges_plane
-        if shown is not None and shown.is_possible and shown.image in self.view.layers:
-            self.view.layers.add(new_edges_layer(shown, request.tiles[0], edges))
-
-    def add_boxes(self) -> None:
-        """Add the boxes of all shown masks, as a new layer."""
-        picture, place = self._generator.picture, self._masks_plane
-        if place is not None and picture is not None and picture.masks:
-            self.view.layers.add(new_boxes_layer(place, picture.masks))
 
     # Masks ---------------------------------------------------------------------------------
 
@@ -288,8 +260,6 @@ class AutomaticController:
             if previous is not None and layer is previous.image:
                 self._generator.forget_previous()
                 self._show_count()
-            if self._edges_plane is not None and layer is self._edges_plane.image:
-                self._edges_plane = None
 
 
 def _pyramid(plane: ImagePlane, spec: ModelSpec) -> TilePyramid:

@@ -124,7 +124,7 @@ def test_nothing_of_the_panel_moves_whatever_it_shows(panel, shown):
     panel.layout().activate()
     parts = (
         panel.run.whole,
-        panel.run.match_size,
+        panel.matching.size_box,
         panel.filters.areas,
         panel.results.next,
         panel.results.discard,

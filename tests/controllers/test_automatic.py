@@ -8,7 +8,7 @@ from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from skimage import data
 
-from napari_sam.controllers import automatic as automatic_controller
+from napari_sam.controllers import automatic_by_products
 from napari_sam.layers.automatic_layer import is_automatic_layer
 
 TIMEOUT_S = 120
@@ -333,8 +333,8 @@ def test_a_preview_is_as_fine_as_the_screen_wherever_the_image_is(opened):
 
 
 def test_boxes_and_edges_are_layers(opened, monkeypatch):
-    few = replace(automatic_controller.EDGE_SETTINGS, points_per_side=5)
-    monkeypatch.setattr(automatic_controller, "EDGE_SETTINGS", few)
+    few = replace(automatic_by_products.EDGE_SETTINGS, points_per_side=5)
+    monkeypatch.setattr(automatic_by_products, "EDGE_SETTINGS", few)
     viewer, widget, panel = opened()
     press(widget, panel.run.whole)
     press(widget, panel.results.boxes)
