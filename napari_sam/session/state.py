@@ -155,10 +155,9 @@ def hint_for(
             f"Re-editing object {reedited_label_id}: correct it with more clicks and press "
             "Replace. Clear cancels."
         )
-    hint = "Accept the shown mask, choose another one, or correct it with more clicks."
     if usable.box_xyxy is not None:
-        hint += " Another box accepts it, too, unless it overlaps this one: then it replaces it."
-    return hint
+        return "Accept the mask or correct it with clicks. A box drawn apart accepts it, too."
+    return "Accept the shown mask, choose another one, or correct it with more clicks."
 
 
 def snapshot_of(
