@@ -13,7 +13,7 @@ import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
-from qtpy.QtGui import QContextMenuEvent, QMouseEvent
+from qtpy.QtGui import QContextMenuEvent, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -39,7 +39,7 @@ TIMEOUT_S: Final = 600
 LONG: Final = ("Preview", "Whole image", "Remaining", "Edges")
 """Buttons that start a run of minutes; it is stopped after a moment."""
 NEVER: Final = ("Download",)
-KEYS: Final = "CWTHOUXMY0123456789ZPSDFBLEGRNVK"
+KEYS: Final = (*"CWTHOUXMYQ0123456789ZPSDFBLEGRNVK", "Period", "Comma")
 TOOL_KEYS: Final = {
     shortcut.command: key_text(shortcut.binding)
     for shortcut in SHORTCUTS
@@ -117,6 +117,24 @@ class Game:
     def move_the_mouse(self) -> None:
         """Move over the canvas: previews and the row of the object follow."""
         self._move(self._place())
+
+    def turn_the_wheel(self) -> None:
+        """Turn the mouse wheel over the canvas: it zooms or, with Shift, grows the shown mask."""
+        place, turned = (
+            QPointF(self._place()),
+            QPoint(0, self.random.choice((-240, -120, 120, 240))),
+        )
+        event = QWheelEvent(
+            place,
+            QPointF(self.canvas.mapToGlobal(place)),
+            QPoint(),
+            turned,
+            Qt.MouseButton.NoButton,
+            self.random.choice(MODIFIERS),
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(self.canvas, event)
 
     def click(self) -> None:
         """Click or double-click somewhere."""
@@ -441,9 +459,14 @@ class Game:
         frequent = {self.click: 12, self.accept: 10, self.use_a_control: 22, self.press_a_key: 12}
         prompts = {self.drag: 6, self.choose_a_tool: 6, self.move_the_mouse: 3, self.paint: 8}
         history = {self.undo_or_redo: 6, self.undo_and_redo: 4, self.edit_the_table: 7}
-        views = {self.scroll: 4, self.zoom: 2, self.swap_the_view: 0.5, self.select_a_layer: 2}
+        views = {self.scroll: 4, self.zoom: 2, self.turn_the_wheel: 3, self.swap_the_view: 0.5}
         layers = {self.change_a_layer: 3, self.delete_a_layer: 1.5, self.add_a_layer: 2}
-        rest = {self.replace_data: 1.5, self.save_a_layer: 1, self.reopen: 0.7}
+        rest = {
+            self.select_a_layer: 2,
+            self.replace_data: 1.5,
+            self.save_a_layer: 1,
+            self.reopen: 0.7,
+        }
         return {**frequent, **prompts, **history, **views, **layers, **rest}
 
     # What must hold ------------------------------------------------------------------------------
