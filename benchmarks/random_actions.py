@@ -41,6 +41,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QMessageBox,
 )
+from random_checks import check, check_journals
 from random_window import Game
 
 from napari_sam.model import Predictor, SamEmbedding, load_model
@@ -129,7 +130,7 @@ def play(predictor: Predictor, seed: int, n_actions: int, base: Path, watch: Wat
             action()
             if game.random.random() < 0.7:
                 game.settle()
-                game.check()
+                check(game.widget)
             else:
                 QApplication.processEvents()
             for record in notification_manager.records:
@@ -140,8 +141,8 @@ def play(predictor: Predictor, seed: int, n_actions: int, base: Path, watch: Wat
                 break
         else:
             game.settle()
-            game.check()
-            game.n_journals = game.check_journals()
+            check(game.widget)
+            check_journals(game.widget)
     except Exception:
         watch.add(traceback.format_exc())
     wrong = [f"after {len(log)} actions, the last {log[-6:]}:\n{text}" for text in watch.failures]

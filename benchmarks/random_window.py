@@ -26,13 +26,11 @@ from qtpy.QtWidgets import (
     QScrollBar,
     QWidget,
 )
+from random_checks import digest
 
 from napari_sam._qt.class_chips import ClassChip
 from napari_sam.layers.shortcuts import SHORTCUTS, key_text, tool_command
 from napari_sam.model import Predictor
-from napari_sam.session import ArrayLabels
-from napari_sam.session.journal.replaying import read_journal, replay
-from napari_sam.session.objects.packed import region_of
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S: Final = 600
@@ -207,7 +205,7 @@ class Game:
         """Undo some steps and repeat them: nothing may have changed."""
         self.settle()
         history, objects = self.widget.session.editing.history, self.widget.binding.objects
-        before, n_undone = self.digest(), 0
+        before, n_undone = digest(self.widget), 0
         for _ in range(self.random.randint(1, 6)):
             last = history.last
             objects.undo()
@@ -218,7 +216,7 @@ class Game:
         for _ in range(n_undone):
             objects.redo()
             self.settle()
-        after = self.digest()
+        after = digest(self.widget)
         for target in before.keys() & after.keys():
             assert after[target] == before[target], f"undo and redo have changed {target.name}"
 
@@ -468,58 +466,3 @@ class Game:
             self.reopen: 0.7,
         }
         return {**frequent, **prompts, **history, **views, **layers, **rest}
-
-    # What must hold ------------------------------------------------------------------------------
-
-    def targets(self) -> list[Any]:
-        """Return all targets of the widget that are still there."""
-        followed = self.widget.binding.target._followed.values()
-        return [target for target in followed if not target.is_gone and not target.layer.multiscale]
-
-    def digest(self) -> dict[Any, list[Any]]:
-        """Return the objects of all targets, whatever their numbers."""
-        states = {}
-        for target in self.targets():
-            labels = np.asarray(target.layer.data)
-            objects = []
-            for record in target.registry:
-                pixels = np.flatnonzero(labels == record.label_id).tobytes()
-                about = record.class_name, record.reviewed, record.note, record.area_px
-                objects.append((pixels, *map(str, about)))
-            states[target] = sorted(objects)
-        return states
-
-    def check(self) -> None:
-        """Compare pixels, records and table."""
-        if not self.is_open:
-            return
-        for target in self.targets():
-            labels = np.asarray(target.layer.data)
-            records = {record.label_id: record for record in target.registry}
-            numbers, areas = np.unique(labels[labels != 0], return_counts=True)
-            areas_px = dict(zip(numbers.tolist(), areas.tolist(), strict=True))
-            assert {n: record.area_px for n, record in records.items()} == areas_px
-            for n, record in records.items():
-                inside = labels[region_of(record.start, record.shape)] == n
-                assert inside.sum() == record.area_px, f"the box of {n} is too small"
-            if target is self.widget.binding.target.labels:
-                assert self.widget.controllers.objects.table.model._records == records
-
-    def check_journals(self) -> int:
-        """Compare the journals with what is there; return how many there are."""
-        n_journals = 0
-        for target, (_, journal) in self.widget.controllers.journal._journals.items():
-            if target.is_gone or journal.path is None or target.layer.multiscale:
-                continue
-            content = read_journal(journal.path)
-            restored = ArrayLabels(np.zeros(target.shape, target.dtype))
-            replay(content.entries(), restored)
-            assert not content.warning, content.warning
-            np.testing.assert_array_equal(restored.array, target.layer.data)
-            stated = [
-                sorted((r.label_id, r.class_name or "", r.note) for r in registry)
-                for registry in (restored.registry, target.registry)
-            ]
-            assert stated[0] == stated[1]
-            n_journals += 1
-        return n_journals
