@@ -375,8 +375,10 @@ class Annotating(RuleBasedStateMachine):
     def name_class(self, number: int, name: str | None) -> None:
         label_id = self.pick(number)
         if label_id is not None:
+            record = self.widget.binding.target.labels.registry.get(label_id)
             self.session.objects.update([label_id], class_name=name)
-            self.push(Step(self.place, self.prompts, self.prompts, self.target))
+            if record.class_name != name:
+                self.push(Step(self.place, self.prompts, self.prompts, self.target))
 
     @rule()
     def undo(self) -> None:
@@ -621,6 +623,14 @@ def pixels_of(layer: Labels, label_id: int) -> int:
 
 
 ONCE_WRONG = {
+    "the class that an object has already": lambda user: (
+        user.add(58, 0, 40, Overlap.REFUSE),
+        user.name_class(0, "größer"),
+        user.reedit(0),
+        user.name_class(0, "größer"),
+        user.change_slice(2),
+        user.undo_and_redo(),
+    ),
     "undo on another image": lambda user: (
         user.click(58, 91, False),
         user.change_slice(1),
