@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_sam.layers.automatic_layer import is_automatic_layer
 from napari_sam.layers.candidate_binding import CandidateBinding
 from napari_sam.layers.display import Display
+from napari_sam.layers.napari_workarounds import compile_shapes
 from napari_sam.layers.objects_binding import ObjectsBinding
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_source import PlaneKey
@@ -58,6 +59,7 @@ class LayerBinding:
         """The candidate layers, and the preview under the cursor."""
         self.display = Display(self.target, self.candidates.candidate_layers)
         """How the target and the candidates are drawn."""
+        compile_shapes()
         self._register_shortcuts()
         self._connections = Connections(
             (session.changed, self.prompts.show),

@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import count
+from threading import Thread
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,25 @@ def unwrapped(viewer: ViewerModel) -> ViewerModel:
     Remove it when layers of a proxy compare equal to the real ones.
     """
     return getattr(viewer, "__wrapped__", viewer)
+
+
+def compile_shapes() -> Thread:
+    """Compile in the background what Shapes layers need.
+
+    Reason: where numba is installed and has compiled nothing yet, napari does so when the first
+    Shapes layer is made, and the window stands still for some ten seconds.
+    Remove it when napari does so in the background.
+    """
+
+    def compile_now() -> None:
+        with suppress(ImportError):  # a private function, which may be gone
+            from napari.layers.shapes._accelerated_triangulate_dispatch import warmup_numba_cache
+
+            warmup_numba_cache()
+
+    thread = Thread(target=compile_now, name="compile shapes", daemon=True)
+    thread.start()
+    return thread
 
 
 def unlisted(layers: LayerList) -> AbstractContextManager[Any]:
