@@ -1,0 +1,1 @@
+"""Carry an object from annotated slices through a stack."""

@@ -1,0 +1,111 @@
+"""What tells whether an object goes on: its border, its contrast and what the model sees of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.stats import rankdata
+
+from napari_sam.engine.embeddings import as_float32
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.propagation.patches import Patch, Window
+
+_BLUR_PX: Final = 1.2
+_RING: Final = 0.25
+"""Width of the ring around an object, in square roots of its area..."""
+_RING_PX: Final = (2.0, 8.0)
+"""...and its limits, in pixels of the grid."""
+_LEAST_EDGE: Final = 0.6
+_IS_TOLD_BY_GRAY: Final = 0.3
+"""How well gray values must tell the inside from the ring for contrast to count."""
+_LEAST_CONTRAST: Final = 0.3
+_LEAST_IOU: Final = 0.5
+_LEAST_LIKENESS: Final = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Measures of an object on one slice.
+
+    Parameters
+    ----------
+    edge : float
+        Mean length of the gray gradient on its border.
+    contrast : float
+        Difference between the inside and the ring around it, in their standard deviations.
+    separation : float
+        0 to 0.5: how well gray values tell inside from ring (area under the curve, less a half).
+    feature : ndarray
+        (C,) float32 of length 1: the mean of the image embedding inside, less that of the tile.
+    """
+
+    edge: float
+    contrast: float
+    separation: float
+    feature: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, crop: MaskCrop, plane: ImagePlane, embedded: EmbeddedTile) -> Evidence:
+        """Measure a mask that is not empty."""
+        margin = 2 * _RING_PX[1] * Window.around(crop, 0, plane.shape).step
+        patch = Patch.read(plane, Window.around(crop, margin, plane.shape))
+        mask = patch.mask(crop)
+        feature = _feature(crop, embedded)
+        if not mask.any():
+            return cls(0, 0, 0, feature)
+        gradient = ndimage.gaussian_gradient_magnitude(patch.gray, _BLUR_PX, mode="nearest")
+        border = mask & ~ndimage.binary_erosion(mask)
+        width = np.clip(_RING * np.sqrt(np.count_nonzero(mask)), *_RING_PX)
+        ring = ~mask & (ndimage.distance_transform_edt(~mask) <= width)
+        inside, around = patch.gray[mask], patch.gray[ring]
+        if not around.size:
+            return cls(float(gradient[border].mean()), 0, 0, feature)
+        spread = float(inside.std() + around.std())
+        contrast = float(inside.mean() - around.mean()) / max(spread, 1e-3)
+        return cls(float(gradient[border].mean()), contrast, _separation(inside, around), feature)
+
+    def confidence(self, start: Evidence, iou: float) -> float:
+        """Return how surely it is the object of the start, from 0 to 1; it ends below 0.5.
+
+        `iou` is the overlap with where the object was expected.
+        """
+        ratios = [_ratio(self.edge, start.edge) / _LEAST_EDGE]
+        if start.separation > _IS_TOLD_BY_GRAY:
+            ratios.append(_ratio(self.contrast, start.contrast) / _LEAST_CONTRAST)
+        else:
+            ratios.append(iou / _LEAST_IOU)
+            ratios.append(float(self.feature @ start.feature) / _LEAST_LIKENESS)
+        return float(np.clip(min(ratios) / 2, 0, 1))
+
+
+def _ratio(value: float, start: float) -> float:
+    return value / start if abs(start) > 1e-6 else 1.0
+
+
+def _separation(inside: NDArray[np.float32], around: NDArray[np.float32]) -> float:
+    """Return the distance from a half of the area under the receiver operating curve."""
+    ranks = rankdata(np.concatenate([inside, around]))[: inside.size]
+    statistic = float(ranks.sum()) - inside.size * (inside.size + 1) / 2
+    return abs(statistic / (inside.size * around.size) - 0.5)
+
+
+def _feature(crop: MaskCrop, embedded: EmbeddedTile) -> NDArray[np.float32]:
+    """Return the direction of the mean embedding under a mask."""
+    name = embedded.decoder.spec.arrays[0].name
+    grid = as_float32(embedded.embedding.to_arrays()[name])
+    side = grid.shape[-1]
+    cell_px = embedded.tile.side / side
+    height, width = (-(-n // cell_px) for n in embedded.tile.size)
+    grid = grid[:, : int(height), : int(width)]
+    rows, columns = np.nonzero(crop.mask)
+    y = ((rows + crop.top - embedded.tile.top + 0.5) / cell_px).astype(int)
+    x = ((columns + crop.left - embedded.tile.left + 0.5) / cell_px).astype(int)
+    inside = grid[:, y.clip(0, grid.shape[1] - 1), x.clip(0, grid.shape[2] - 1)].mean(axis=1)
+    feature = inside - grid.mean(axis=(1, 2))
+    return np.asarray(feature / max(float(np.linalg.norm(feature)), 1e-6))

@@ -1,0 +1,133 @@
+"""Carry an object from slice to slice with any promptable model, one decode a slice.
+
+On the next slice the object is expected where that looks most alike. The model decodes the box of
+the expected mask, its innermost point and its logits at a quarter of their strength: at full
+strength it copies the mask even where the object has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.spec import Capability, ModelSpec
+from napari_sam.session.decoding.candidates import Candidates, masks_of
+from napari_sam.session.decoding.mask_prompts import logits_of_region
+from napari_sam.session.decoding.segment import whole_crop
+from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.propagation.evidence import Evidence
+from napari_sam.session.propagation.shifting import shifted
+from napari_sam.session.propagation.slice_mask import Origin, SliceMask
+
+Embed = Callable[[ImagePlane, Tile], EmbeddedTile]
+
+_GROWN: Final = 0.05
+"""How much larger than the expected mask the box is on each side."""
+_STRENGTH: Final = 0.25
+"""Strength of the expected mask as mask prompt."""
+_ENDED: Final = 0.5
+"""Confidence below which the object has ended."""
+
+
+class Projection:
+    """Carries masks on with the model that embeds the slices.
+
+    Parameters
+    ----------
+    embed : callable
+        Returns a tile of a plane ready to be prompted, for this thread.
+    spec : ModelSpec
+        The sizes of the model.
+    """
+
+    def __init__(self, embed: Embed, spec: ModelSpec) -> None:
+        self._embed, self._spec = embed, spec
+
+    def outward(
+        self, planes: Sequence[ImagePlane], start: SliceMask, slices: Sequence[int]
+    ) -> Iterator[SliceMask]:
+        """Yield the object on slices that follow each other from a start, until it ends."""
+        before, plane = start, planes[start.slice_index]
+        reference = Evidence.of(start.crop, plane, self._embedded(plane, start.crop))
+        for index in slices:
+            next_plane = planes[index]
+            expected = shifted(before.crop, plane, next_plane)
+            if not expected.mask.size:
+                return
+            embedded = self._embedded(next_plane, expected)
+            crop, iou = self._decoded(expected, embedded)
+            if not crop.mask.size:
+                return
+            confidence = Evidence.of(crop, next_plane, embedded).confidence(reference, iou)
+            if confidence < _ENDED:
+                return
+            before, plane = SliceMask(index, crop, Origin.PROPAGATED, confidence), next_plane
+            yield before
+
+    def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
+        return self._embed(plane, tile_for(plane.pyramid(self._spec), crop.edges_xyxy))
+
+    def _decoded(self, expected: MaskCrop, embedded: EmbeddedTile) -> tuple[MaskCrop, float]:
+        """Return the mask most like the expected one, and their overlap."""
+        tile = embedded.tile
+        logits = logits_of_region(expected, tile, self._spec.low_res_side)
+        is_asked = Capability.MASK_PROMPT in self._spec.capabilities
+        prompts = Prompts((_innermost(expected),), (FOREGROUND,), _grown(expected.edges_xyxy))
+        prediction = embedded.decoder.decode(
+            embedded.embedding,
+            points_xy=embedded.to_pixels(prompts.points_array()),
+            point_labels=prompts.labels_array(),
+            box_xyxy=embedded.to_pixels(prompts.box_array()),
+            mask_input=_STRENGTH * logits if is_asked else None,
+        )
+        ious = np.array([_iou(mask > 0, logits > 0) for mask in prediction.low_res_logits])
+        best = int(np.argmax(ious * np.clip(prediction.iou_predictions, 0.01, 1)))
+        candidates = Candidates(prompts, tile, masks_of(embedded, prediction))
+        return _touching(whole_crop(candidates, best), expected), float(ious[best])
+
+
+def tile_for(pyramid: TilePyramid, box: Box) -> Tile:
+    """Return the tile on which an object of this size is seen well."""
+    if pyramid.is_tiny(pyramid.whole, box):
+        return pyramid.around(box, pyramid.level_for(box))
+    return pyramid.whole
+
+
+def _grown(box: Box) -> Box:
+    dx, dy = _GROWN * (box[2] - box[0]), _GROWN * (box[3] - box[1])
+    return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
+
+
+def _innermost(crop: MaskCrop) -> tuple[float, float]:
+    """Return x and y of the pixel of a mask that is farthest from its border."""
+    distances = ndimage.distance_transform_edt(np.pad(crop.mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(np.argmax(distances), distances.shape)
+    return float(crop.left + column), float(crop.top + row)
+
+
+def _iou(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    union = np.count_nonzero(mask | other)
+    return np.count_nonzero(mask & other) / union if union else 0.0
+
+
+def _touching(crop: MaskCrop, expected: MaskCrop) -> MaskCrop:
+    """Return the pieces of a mask that touch the expected one."""
+    if not crop.mask.size:
+        return crop
+    pieces, _ = ndimage.label(crop.mask)
+    top, left = expected.top - crop.top, expected.left - crop.left
+    height, width = expected.mask.shape
+    rows = slice(max(0, top), max(0, min(crop.mask.shape[0], top + height)))
+    columns = slice(max(0, left), max(0, min(crop.mask.shape[1], left + width)))
+    part = pieces[rows, columns]
+    y, x = max(0, -top), max(0, -left)
+    touched = np.unique(part[expected.mask[y : y + part.shape[0], x : x + part.shape[1]]])
+    return tight_crop(np.isin(pieces, touched[touched > 0]), crop.top, crop.left)

@@ -1,0 +1,99 @@
+"""An object on all slices of a range, given the slices that are annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.propagation.interpolation import interpolated
+from napari_sam.session.propagation.slice_mask import Origin, Propagator, SliceMask
+
+
+def propagate(
+    planes: Sequence[ImagePlane],
+    annotated: Mapping[int, MaskCrop],
+    propagator: Propagator,
+    *,
+    first: int = 0,
+    last: int | None = None,
+) -> Iterator[SliceMask]:
+    """Yield an object on each slice that is not annotated, as it becomes known.
+
+    Between two annotated slices it is interpolated; beyond the outermost ones it is carried on
+    until it ends. An empty mask says that the object is not on a slice: it ends there at the
+    latest.
+
+    Parameters
+    ----------
+    planes : sequence of ImagePlane
+        All slices; each is read when it is needed.
+    annotated : mapping of int to MaskCrop
+        The masks of the annotated slices, by slice.
+    propagator : Propagator
+        Carries the object on beyond the outermost annotated slices.
+    first, last : int
+        The range of slices, both included; all by default.
+
+    Yields
+    ------
+    SliceMask
+        Those between annotated slices first; then those that lead away from each of them.
+
+    Raises
+    ------
+    ValueError
+        If no annotated slice has a mask, or a slice is not in the stack.
+    """
+    stop = len(planes) - 1 if last is None else last
+    known = sorted(index for index, crop in annotated.items() if crop.mask.size)
+    if not known:
+        raise ValueError("Annotate the object on at least one slice first.")
+    if min(annotated) < 0 or max(annotated) >= len(planes):
+        raise ValueError(f"The stack has the slices 0 to {len(planes) - 1}.")
+    for index, other in pairwise(sorted(annotated)):
+        if annotated[index].mask.size and annotated[other].mask.size:
+            for between in range(max(first, index + 1), min(stop + 1, other)):
+                share = (between - index) / (other - index)
+                shape = planes[between].shape
+                crop = interpolated(annotated[index], annotated[other], share, shape)
+                yield SliceMask(between, crop, Origin.INTERPOLATED, _certainty(share))
+    for index in known:
+        start = SliceMask(index, annotated[index])
+        for direction in (1, -1):
+            if slices := _open_slices(annotated, index, direction, first, stop):
+                yield from propagator.outward(planes, start, slices)
+
+
+def _open_slices(
+    annotated: Mapping[int, MaskCrop], index: int, direction: int, first: int, last: int
+) -> range:
+    """Return the slices to carry an object on to: up to the next annotated one, if that is empty.
+
+    None if the object is interpolated there.
+    """
+    ahead = [other for other in annotated if (other - index) * direction > 0]
+    end = last + 1 if direction > 0 else first - 1
+    if ahead:
+        nearest = min(ahead) if direction > 0 else max(ahead)
+        if annotated[nearest].mask.size:
+            return range(0)
+        end = min(end, nearest) if direction > 0 else max(end, nearest)
+    return range(index + direction, end, direction)
+
+
+def _certainty(share: float) -> float:
+    """Return less the farther an interpolated slice is from both annotated ones."""
+    return float(1 - np.minimum(share, 1 - share))
+
+
+def depth_limit(crop: MaskCrop, pixel_size: float, slice_distance: float) -> int:
+    """Return how many slices an object is likely to extend to either side at most.
+
+    Twice the diameter of a disc of its area, in the units of the image.
+    """
+    diameter = 2 * np.sqrt(np.count_nonzero(crop.mask) / np.pi) * pixel_size
+    return max(1, int(np.ceil(2 * diameter / slice_distance)))

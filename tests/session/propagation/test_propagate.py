@@ -1,0 +1,102 @@
+"""Which slices are interpolated, carried on and left out; then real weights on a moving disc."""
+
+import numpy as np
+import pytest
+
+from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.session import ImagePlane, ModelChoice
+from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.propagation.projection import Projection
+from napari_sam.session.propagation.propagate import depth_limit, propagate
+from napari_sam.session.propagation.slice_mask import Origin, SliceMask
+
+SHAPE, EMPTY = (120, 160), MaskCrop(np.zeros((0, 0), bool), 0, 0)
+PLANES = [ImagePlane(np.zeros(SHAPE, np.uint8))] * 12
+
+
+def disc(row, column, radius):
+    y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    return (y - row) ** 2 + (x - column) ** 2 <= radius**2
+
+
+DISC = tight_crop(disc(60, 80, 20))
+
+
+class Copies:
+    """Carries the same mask on for some slices, and notes what it was asked."""
+
+    def __init__(self, count=100):
+        self.count, self.asked = count, []
+
+    def outward(self, planes, start, slices):
+        self.asked.append((start.slice_index, list(slices)))
+        for index in slices[: self.count]:
+            yield SliceMask(index, start.crop, Origin.PROPAGATED, 0.8)
+
+
+def origins(annotated, propagator, **choices):
+    results = propagate(PLANES, annotated, propagator, **choices)
+    return {result.slice_index: result.origin for result in results}
+
+
+def test_one_annotated_slice_is_carried_on_to_both_sides():
+    copies = Copies(count=2)
+    found = origins({5: DISC}, copies)
+    assert copies.asked == [(5, [6, 7, 8, 9, 10, 11]), (5, [4, 3, 2, 1, 0])]
+    assert found == dict.fromkeys((6, 7, 4, 3), Origin.PROPAGATED)
+
+
+def test_between_annotated_slices_it_is_interpolated():
+    copies = Copies()
+    found = origins({3: DISC, 6: DISC}, copies, first=2, last=8)
+    assert copies.asked == [(3, [2]), (6, [7, 8])]
+    assert {index for index, origin in found.items() if origin is Origin.INTERPOLATED} == {4, 5}
+
+
+def test_it_ends_before_a_slice_on_which_it_is_not():
+    copies = Copies()
+    found = origins({2: EMPTY, 5: DISC, 9: EMPTY}, copies)
+    assert copies.asked == [(5, [6, 7, 8]), (5, [4, 3])]
+    assert sorted(found) == [3, 4, 6, 7, 8]
+
+
+def test_an_object_may_be_away_for_some_slices():
+    copies = Copies()
+    origins({2: DISC, 5: EMPTY, 8: DISC}, copies)
+    assert copies.asked == [(2, [3, 4]), (2, [1, 0]), (8, [9, 10, 11]), (8, [7, 6])]
+
+
+@pytest.mark.parametrize(
+    ("annotated", "words"),
+    [({}, "at least one slice"), ({3: EMPTY}, "at least one slice"), ({12: DISC}, "0 to 11")],
+)
+def test_what_cannot_be_propagated_is_refused(annotated, words):
+    with pytest.raises(ValueError, match=words):
+        list(propagate(PLANES, annotated, Copies()))
+
+
+def test_the_limit_in_depth_counts_in_units():
+    assert depth_limit(DISC, 1, 1) == pytest.approx(80, abs=2)
+    assert depth_limit(DISC, 0.5, 2) == pytest.approx(20, abs=1)
+
+
+@pytest.mark.slow
+def test_a_disc_is_followed_until_it_ends(remembering_predictor):
+    rng = np.random.default_rng(0)
+    true = np.zeros((9, *SHAPE), bool)
+    for index in range(1, 7):
+        true[index] = disc(50 + 3 * index, 70 + 4 * index, 22)
+    stack = np.where(true, 170, 60) + rng.normal(0, 6, true.shape)
+    planes = [ImagePlane(pixels) for pixels in np.clip(stack, 0, 255).astype(np.uint8)]
+    embedder = Embedder(ModelChoice(), lambda *_: remembering_predictor)
+    projection = Projection(embedder.embed, embedder.spec)
+    found = {}
+    for result in propagate(planes, {3: tight_crop(true[3])}, projection):
+        found[result.slice_index] = result
+        assert result.confidence >= 0.5
+    assert sorted(found) == [1, 2, 4, 5, 6]
+    for index, result in found.items():
+        mask, crop = np.zeros(SHAPE, bool), result.crop
+        height, width = crop.mask.shape
+        mask[crop.top : crop.top + height, crop.left : crop.left + width] = crop.mask
+        assert (mask & true[index]).sum() / (mask | true[index]).sum() > 0.9
