@@ -15,6 +15,9 @@ from napari_sam.session.objects.labels import ArrayLabels, ArrayPlane, Labels, T
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
+from napari_sam.session.propagation.projection import Projection
+from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.slice_mask import Origin, SliceMask
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
 
@@ -37,15 +40,19 @@ __all__ = [
     "ModelChoice",
     "ObjectClass",
     "ObjectRecord",
+    "Origin",
     "Outline",
     "OutlineKind",
     "Overlap",
     "Phase",
+    "Projection",
     "Prompts",
     "Scribble",
     "SessionState",
+    "SliceMask",
     "TargetError",
     "decode_batch_prompts",
+    "propagate",
     "read_session",
     "write_session",
 ]

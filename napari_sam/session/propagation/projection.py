@@ -7,7 +7,7 @@ strength it copies the mask even where the object has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,19 +15,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.engine.spec import Capability, ModelSpec
+from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, masks_of
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.segment import whole_crop
-from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.shifting import shifted
 from napari_sam.session.propagation.slice_mask import Origin, SliceMask
-
-Embed = Callable[[ImagePlane, Tile], EmbeddedTile]
 
 _GROWN: Final = 0.05
 """How much larger than the expected mask the box is on each side."""
@@ -42,14 +40,12 @@ class Projection:
 
     Parameters
     ----------
-    embed : callable
-        Returns a tile of a plane ready to be prompted, for this thread.
-    spec : ModelSpec
-        The sizes of the model.
+    embedder : Embedder
+        Embeds slices as they are reached, or finds their embeddings.
     """
 
-    def __init__(self, embed: Embed, spec: ModelSpec) -> None:
-        self._embed, self._spec = embed, spec
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
 
     def outward(
         self, planes: Sequence[ImagePlane], start: SliceMask, slices: Sequence[int]
@@ -73,13 +69,14 @@ class Projection:
             yield before
 
     def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
-        return self._embed(plane, tile_for(plane.pyramid(self._spec), crop.edges_xyxy))
+        pyramid = plane.pyramid(self._embedder.load().encoder.spec)
+        return self._embedder.embed(plane, tile_for(pyramid, crop.edges_xyxy))
 
     def _decoded(self, expected: MaskCrop, embedded: EmbeddedTile) -> tuple[MaskCrop, float]:
         """Return the mask most like the expected one, and their overlap."""
-        tile = embedded.tile
-        logits = logits_of_region(expected, tile, self._spec.low_res_side)
-        is_asked = Capability.MASK_PROMPT in self._spec.capabilities
+        tile, spec = embedded.tile, embedded.decoder.spec
+        logits = logits_of_region(expected, tile, spec.low_res_side)
+        is_asked = Capability.MASK_PROMPT in spec.capabilities
         prompts = Prompts((_innermost(expected),), (FOREGROUND,), _grown(expected.edges_xyxy))
         prediction = embedded.decoder.decode(
             embedded.embedding,

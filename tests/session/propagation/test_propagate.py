@@ -89,7 +89,7 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
     stack = np.where(true, 170, 60) + rng.normal(0, 6, true.shape)
     planes = [ImagePlane(pixels) for pixels in np.clip(stack, 0, 255).astype(np.uint8)]
     embedder = Embedder(ModelChoice(), lambda *_: remembering_predictor)
-    projection = Projection(embedder.embed, embedder.spec)
+    projection = Projection(embedder)
     found = {}
     for result in propagate(planes, {3: tight_crop(true[3])}, projection):
         found[result.slice_index] = result
