@@ -41,6 +41,8 @@ class ObjectTable(QWidget):
         self._is_stepping = False
         self.view = self._build_view()
         self.view.installEventFilter(self)
+        # When a model is reset, Qt drops the selection without a signal.
+        self.model.modelAboutToBeReset.connect(self.view.clearSelection)
         self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         fill(self, self._build_top(), self.view, self._build_buttons())

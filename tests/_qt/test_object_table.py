@@ -97,6 +97,30 @@ def test_buttons_act_on_the_selection(table, heard):
     ]
 
 
+@pytest.mark.parametrize(
+    "refill",
+    [
+        lambda table: table.set_records((), PlaneAxes()),
+        lambda table: table.set_records(RECORDS, PlaneAxes()),
+        lambda table: table.update_records(dict.fromkeys((1, 2, 3))),
+        lambda table: table.model.set_text("no such word"),
+    ],
+    ids=["emptied", "refilled", "removed", "filtered"],
+)
+def test_without_a_selected_row_there_is_nothing_to_click(table, heard, refill):
+    changes = []
+    select(table, 1, 2)
+    table.view.selectionModel().selectionChanged.connect(lambda *_: changes.append(table.selected))
+    refill(table)
+    assert changes[-1] == table.selected == []
+    requests = heard(table, *(f"{name}_requested" for name in REQUESTS))
+    widgets = table._reedit, table._delete, table._merge, table._class
+    assert not any(widget.isEnabled() for widget in widgets)
+    for button in widgets[:3]:
+        button.click()
+    assert requests == []
+
+
 def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
     requests = heard(table, "change_requested")
     model = table.model
