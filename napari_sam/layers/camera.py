@@ -34,7 +34,8 @@ def visible_box(viewer: ViewerModel, layer: Image, view: PlaneView) -> Box:
 def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequence[int]) -> None:
     """Center the window on a box of a layer's data, on its slice.
 
-    The zoom stays unless the box would be a dot or larger than the window.
+    The zoom stays unless the box would be a dot or larger than the window. In 3D only the sliders
+    move.
     """
     corners = np.array(np.meshgrid(*zip(start, stop, strict=True))).reshape(len(start), -1).T - 0.5
     world = np.array([layer.data_to_world(corner) for corner in corners])
@@ -44,6 +45,8 @@ def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequ
     for axis in range(layer.ndim):
         if first + axis not in viewer.dims.displayed:
             viewer.dims.set_point(first + axis, center[axis])
+    if viewer.dims.ndisplay != 2:
+        return
     displayed = [axis - first for axis in viewer.dims.displayed]
     extent = (high - low)[displayed]
     on_screen = extent * viewer.scene.camera.zoom / np.array(viewer.canvas.size)

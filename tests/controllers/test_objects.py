@@ -92,6 +92,22 @@ def test_a_row_leads_to_another_slice(make_widget):
     assert widget.session.state.prompts.box_xyxy == (39.5, 19.5, 49.5, 29.5)
 
 
+def test_a_row_in_3d_moves_only_the_sliders(make_widget):
+    labels = np.zeros((3, 4, 60, 80), np.uint8)
+    labels[2, 3, 20:30, 40:50] = 7
+    stack = np.broadcast_to(data.coins()[:60, :80], labels.shape)
+    viewer, widget = make_widget(Image(stack, name="stack", scale=(1, 3, 1, 1)))
+    layer = viewer.add_layer(Labels(labels, name="mine", scale=(1, 3, 1, 1)))
+    widget.binding.target.set_layer(layer)
+    viewer.dims.set_current_step(0, 0)
+    viewer.dims.ndisplay = 3
+    widget.wait_until_idle(TIMEOUT_S)
+    center, zoom = viewer.scene.camera.center, viewer.scene.camera.zoom
+    widget.controllers.objects.table.go_requested.emit(7)
+    assert viewer.dims.current_step[0] == 2
+    assert (viewer.scene.camera.center, viewer.scene.camera.zoom) == (center, zoom)
+
+
 def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
     where = {"scale": (1, 5, 2), "units": ("um",) * 3}
     stack = np.stack([data.coins()[:60, :80]] * 6, axis=1)
