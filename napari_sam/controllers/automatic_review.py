@@ -1,5 +1,6 @@
 """Connects the buttons and keys for reviewing automatic masks with their layer and the session."""
 
+from collections import ChainMap
 from collections.abc import Callable
 from functools import partial
 
@@ -33,13 +34,16 @@ class AutomaticReviewController:
             "undo": objects.undo,
             "redo": objects.redo,
         }
-        self.view = AutomaticView(context.viewer, shortcuts, layer_commands)
+        # All other keys do on this layer what they do on the prompt layers.
+        all_commands = ChainMap(layer_commands, shortcuts.commands)
+        self.view = AutomaticView(context.viewer, shortcuts, all_commands)
         """Shows the masks in a layer."""
-        prompting = {
-            command: partial(self._or_hint, action, shortcuts.commands.get(command))
-            for command, action in commands.items()
+        without_masks = {**shortcuts.commands, "reject": self._explain_reject}
+        reviewing = {
+            command: partial(self._or_review, commands[command], without_masks[command])
+            for command in ("reject", "next", "previous")
         }
-        shortcuts.register(prompting)
+        shortcuts.register({**reviewing, "accept": partial(self._accept_or_hint, objects.accept)})
         self._connections = Connections(
             (box.show_all.clicked, self._review.show_all),
             (box.restore_rejected.clicked, self._review.restore_rejected),
@@ -67,18 +71,37 @@ class AutomaticReviewController:
     def _or_object(self, action: Callable[[], None], on_object: Callable[[], None]) -> None:
         (on_object if self._session.state.has_object_in_progress else action)()
 
-    def _or_hint(self, review: Callable[[], None], prompting: Callable[[], None] | None) -> None:
-        """Do what a key of the prompt layers does; without an object there, review masks.
+    @property
+    def _is_on_offer(self) -> bool:
+        """Whether a key of the prompt layers means automatic masks, not an object in progress."""
+        return bool(self._review.hint) and not self._session.state.has_object_in_progress
 
-        That is begun in the tab: a key that is pressed once too often must not change anything.
-        """
-        hint = "" if self._session.state.has_object_in_progress else self._review.hint
-        if hint and self._review.current is not None:
+    def _or_review(self, review: Callable[[], None], prompting: Callable[[], None]) -> None:
+        """Do what a key of the prompt layers does; without an object there, review masks."""
+        if self._is_on_offer:
             review()
-        elif hint:
-            self._session.notifier.warn(hint)
-        elif prompting is not None:
+        else:
             prompting()
+
+    def _accept_or_hint(self, accept_object: Callable[[], None]) -> None:
+        """Accept an object or the mask that is shown alone.
+
+        A key that is pressed once too often must not accept anything that the user has not seen.
+        """
+        if not self._is_on_offer:
+            accept_object()
+        elif self._review.current is not None:
+            self._decide(self._review.accept_current)
+        else:
+            self._session.notifier.warn(f"{self._review.hint} Or press {self._review.offer}.")
+
+    def _explain_reject(self) -> None:
+        """Say why there is nothing to reject."""
+        if self._session.state.has_object_in_progress:
+            message = "Only automatic masks are rejected: press Clear to start this object again."
+        else:
+            message = "There are no automatic masks to reject here: run Automatic first."
+        self._session.notifier.warn(message)
 
     def _decide(self, decide: Callable[[], None]) -> None:
         if self._review.current is None:

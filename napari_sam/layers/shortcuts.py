@@ -90,10 +90,9 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyU, "outlines", "Show objects as outlines or filled", _ALL, _OBJECTS),
     Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _ALL, _OBJECTS),
     Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _ALL, _OBJECTS),
-    # In napari, X removes vertices from Shapes layers.
-    Shortcut(
-        KeyCode.KeyX, "reject", "Reject the shown automatic mask", (Points, Labels), _AUTOMATIC
-    ),
+    # In napari, X selects a tool of Shapes layers that removes vertices.
+    # A key that means the same on all SAM layers is worth more.
+    Shortcut(KeyCode.KeyX, "reject", "Reject the shown automatic mask", _ALL, _AUTOMATIC),
     Shortcut(KeyCode.KeyM, "next_object", "Go to the next object", _ALL, _REVIEW),
     Shortcut(_SHIFT | KeyCode.KeyM, "previous_object", "Go to the previous object", _ALL, _REVIEW),
     Shortcut(KeyCode.KeyY, "reviewed", "Mark as reviewed and go on, or unmark", _ALL, _REVIEW),

@@ -141,10 +141,9 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     widget.binding.prompts.start_points()
     warnings = []
     widget.session.notifier.warned.connect(warnings.append)
-    for key in ("C", "W", "X"):
-        press_key(viewer.layers.selection.active, key)
-    assert warnings == [invitation] * 3
-    press_key(layer, "W")
+    press_key(viewer.layers.selection.active, "C")
+    assert warnings == [f"{invitation} Or press Accept all {count}."]
+    press_key(viewer.layers.selection.active, "W")
     assert widget.controllers.annotate.hint.text().startswith("Accept or reject this mask")
     assert viewer.layers.selection.active is layer
     assert panel.run.outcome.text().startswith(f"1 of {count}")
@@ -273,6 +272,35 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     assert layer in viewer.layers  # work that was not kept is not lost
     assert not is_automatic_layer(layer)
     assert layer.editable
+
+
+def test_keys_of_masks_begin_the_review_from_the_boxes_layer(opened):
+    viewer, widget, panel = opened()
+    warnings = []
+    widget.session.notifier.warned.connect(warnings.append)
+    widget.binding.prompts.start_shape("rectangle")
+    boxes = viewer.layers["SAM boxes"]
+    press_key(boxes, "X")
+    assert warnings == ["There are no automatic masks to reject here: run Automatic first."]
+    assert boxes.mode == "add_rectangle"
+    press(widget, panel.run.whole)
+    count = len(widget.session.automatic.picture.masks)
+    widget.binding.prompts.start_shape("rectangle")
+    press_key(boxes, "X")
+    assert boxes.mode == "add_rectangle"
+    assert panel.run.outcome.text().startswith(f"1 of {count}")  # as with ▸, none is rejected yet
+    (layer,) = automatic_layers(viewer)
+    assert viewer.layers.selection.active is layer
+    press_key(layer, "R")  # all keys work here, too
+    assert viewer.layers.selection.active is boxes
+    press_key(boxes, "C")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(widget.binding.target.labels.registry) == 1
+    viewer.layers["SAM boxes"].add_rectangles([[50, 90], [90, 120]])
+    widget.wait_until_idle(TIMEOUT_S)
+    press_key(boxes, "X")
+    assert warnings[-1].startswith("Only automatic masks are rejected")
+    assert boxes.mode == "add_rectangle"
 
 
 def test_an_object_in_progress_is_accepted_first(opened):

@@ -70,7 +70,7 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
         ours -= {KeyBinding.from_str("M"), KeyBinding.from_str("X")}
         ours -= {one.binding for one in SHORTCUTS if one.command in ("undo", "redo")}
     if layer_type is Shapes:
-        ours.remove(KeyBinding.from_str("T"))
+        ours -= {KeyBinding.from_str("T"), KeyBinding.from_str("X")}
     assert not ours & taken
 
 
