@@ -61,6 +61,7 @@ class AnnotateController:
         self._connect_prompts()
         self._connect_objects()
         self._candidates: Candidates | None = None
+        self._last_hint = ""
         self._conversion_hint = ""
         self._connections = self._connect_layers()
         self._on_session_changed(session.state)
@@ -144,6 +145,9 @@ class AnnotateController:
         if state.candidates is not None and state.candidates is not self._candidates:
             self._messages.done()
         self._candidates = state.candidates
+        if state.hint != self._last_hint:
+            self._messages.withdraw(self._last_hint)  # as after a key that was refused in 3D
+            self._last_hint = state.hint
         self._show_hint()
 
     def _on_review_changed(self) -> None:

@@ -26,6 +26,7 @@ class Messages:
         self.line = MessageLine()
         self._hint = "", Severity.HINT
         self._has_message = False
+        self._message = ""
         self._shown_s = 0.0
         self._history: list[str] = []
         self._popup: MessageHistory | None = None
@@ -63,6 +64,7 @@ class Messages:
             (show_info if severity is Severity.INFO else show_warning)(text)
             return
         self._has_message, self._shown_s = True, time.monotonic()
+        self._message = text
         self.line.show_message(text, severity)
         self._timer.start()
 
@@ -77,6 +79,11 @@ class Messages:
     def done(self) -> None:
         """Take the message back, as the user has gone on successfully."""
         if self._has_message and time.monotonic() - self._shown_s > _LEAST_S:
+            self._take_back()
+
+    def withdraw(self, text: str) -> None:
+        """Take this message back, as its reason is gone."""
+        if self._has_message and self._message == text:
             self._take_back()
 
     def _take_back(self) -> None:

@@ -107,7 +107,9 @@ class ObjectsBinding:
 
     def start_brush(self) -> None:
         """Select napari's brush in the target, to paint on the object under the cursor."""
-        layer = self._target.layer
+        layer, refusal = self._target.layer, self._session.request.refusal
+        if refusal:
+            raise TargetError(refusal)
         if layer is None:
             raise TargetError("There are no objects to paint on yet: accept one first.")
         if layer.multiscale:
@@ -126,6 +128,9 @@ class ObjectsBinding:
         return 0 if labels is None else labels.label_id_at(world)
 
     def _object_under_cursor(self) -> int:
+        refusal = self._session.request.refusal
+        if refusal:
+            raise TargetError(refusal)
         label_id = self._label_id_at(self._viewer.cursor.position)
         if label_id == 0:
             raise TargetError(

@@ -78,7 +78,8 @@ class PlaneBinding:
         """Return the plane that is shown."""
         shown = self.shown
         if shown is None:
-            raise TargetError("First choose the image that the objects belong to.")
+            reason = self._session.request.refusal
+            raise TargetError(reason or "First choose the image that the objects belong to.")
         return shown
 
     @property

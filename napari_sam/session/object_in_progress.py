@@ -202,7 +202,7 @@ class ObjectInProgress:
         """Take up the object that is parked on another plane, with its masks, or start one."""
         planes, self._slice_index = self._planes, request.slice_index
         planes.go_to(request.key, request.pixels)
-        self._editing.go_to_plane(planes.plane_id, request.target)
+        self._editing.go_to_plane(planes.plane_id, request.target, request.refusal)
         self._is_accept_pending = self._is_click_accepted = False
         self._decoding.resume(*planes.take())
 

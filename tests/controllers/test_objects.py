@@ -10,6 +10,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QStyleOptionViewItem
 from skimage import data
 
+from napari_sam._qt.colors import Severity
+
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228), (190, 100)]
 
@@ -106,6 +108,34 @@ def test_a_row_in_3d_moves_only_the_sliders(make_widget):
     widget.controllers.objects.table.go_requested.emit(7)
     assert viewer.dims.current_step[0] == 2
     assert (viewer.scene.camera.center, viewer.scene.camera.zoom) == (center, zoom)
+
+
+def test_in_3d_every_action_on_rows_says_why_it_waits(opened, qtbot):
+    viewer, widget, table = opened
+    viewer.window.show()
+    qtbot.waitUntil(widget.isVisible)
+    pixels = widget.binding.target.layer.data.copy()
+    viewer.dims.ndisplay = 3
+    widget.wait_until_idle(TIMEOUT_S)
+    line, heard = widget.controllers.annotate.hint, []
+    widget.session.notifier.warned.connect(heard.append)
+    table.remove_requested.emit([1])
+    table.merge_requested.emit([1, 2])
+    table.change_requested.emit([1], "class_name", "nucleus")
+    table.reedit_requested.emit(1)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.objects.remove_under_cursor()
+    widget.binding.shortcuts.run("brush")
+    assert set(heard) == {"Paused while the viewer shows 3-D. Switch to 2-D (Ctrl+Y) to continue."}
+    assert len(heard) == 6
+    assert line.severity is Severity.WARNING
+    np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
+    viewer.dims.ndisplay = 2
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "3-D" not in line.text()
+    assert line.severity is Severity.HINT
+    table.remove_requested.emit([1])
+    assert cells(table, 0) == [2, 3]
 
 
 def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):

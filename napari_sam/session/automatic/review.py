@@ -173,9 +173,8 @@ class AutomaticReview:
         if not masks:
             return False
         if not self._is_here:
-            self._notifier.warn(
-                "These masks belong to another image or slice: go there to accept them."
-            )
+            reason = "These masks belong to another image or slice: go there to accept them."
+            self._notifier.warn(self._editing.refusal or reason)
             return False
         self._editing.need_target()
         target = self._editing.target

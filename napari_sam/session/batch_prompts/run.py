@@ -80,7 +80,7 @@ class BatchPrompting:
             raise TargetError("A batch is already running: stop it first, or wait.")
         if plane is None or not prompts:
             msg = "There is nothing to segment: choose an image, and prompts on this slice."
-            raise TargetError(msg)
+            raise TargetError(self._editing.refusal or msg)
         target = self._editing.require_target()
         embedder, in_sight = self._embedding.embedder, self._decoding.in_sight
         context = self._decoding.context

@@ -57,6 +57,8 @@ class Editing:
         """The classes; that of every object is among them."""
         self.target: LabelsPlane | None = None
         """Where objects are written."""
+        self.refusal = ""
+        """Why the shown plane of the image takes no objects."""
         self._former_labels: WeakSet[Labels] = WeakSet()
         self.plane_id = 0
         """The image plane that is annotated."""
@@ -91,9 +93,10 @@ class Editing:
             ]
         return []
 
-    def go_to_plane(self, plane_id: int, target: LabelsPlane | None) -> None:
-        """Go to another image plane and its target."""
+    def go_to_plane(self, plane_id: int, target: LabelsPlane | None, refusal: str = "") -> None:
+        """Go to another image plane and its target, or to none, with a refusal if there is one."""
         self.history.set_gesture(False)
+        self.refusal = refusal
         self.set_target(target)
         self.plane_id = plane_id
 
@@ -110,7 +113,8 @@ class Editing:
     def check_free(self) -> LabelsPlane:
         """Return the target if it can be written to now."""
         if self.target is None:
-            raise TargetError("There is no target to write the object into: choose a Labels layer.")
+            reason = "There is no target to write the object into: choose a Labels layer."
+            raise TargetError(self.refusal or reason)
         self._check_idle()
         return self.target
 
