@@ -1,12 +1,17 @@
 """Nothing in the dock is cut off or has to be scrolled for, in any window."""
 
+import numpy as np
 import pytest
 from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QCheckBox, QComboBox
 from skimage import data
 
+from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, TargetError
+from napari_sam.session.objects.planning import NewObject, plan_object
+
 SMALL = data.coins()[40:110, 40:140]
+SQUARE = NewObject([(np.ones((60, 60), bool), 0, 0)], ObjectRecord(0, (), (), 0))
 
 
 @pytest.fixture
@@ -71,6 +76,27 @@ def test_the_narrowest_dock_shows_everything(open_window):
                     right = part.mapTo(dock.viewport(), QPoint(part.width(), 0)).x()
                     assert right <= dock.viewport().width(), part
     assert dock.width() <= 380
+
+
+def why_refused(label_ids, overlap):
+    """Return what is said of a new object where others are already."""
+    pixels = np.resize(np.asarray(label_ids, np.uint16), (60, 60))
+    with pytest.raises(TargetError) as refusal:
+        plan_object(ArrayPlane(pixels), SQUARE, overlap)
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("overlap", [Overlap.KEEP, Overlap.REFUSE])
+def test_why_a_mask_is_refused_fits_the_narrowest_dock(open_window, overlap):
+    viewer, widget = open_window(1100, 800)
+    window, line = viewer.window._qt_window, widget.controllers.annotate.hint
+    window.resizeDocks([widget.parent()], [100], Qt.Orientation.Horizontal)
+    QApplication.processEvents()
+    for label_ids in ([1234], [1, 3]):
+        widget.session.notifier.warn(why_refused(label_ids, overlap))
+        shown = " ".join(line._broken(line.text_box.width()))
+        assert shown == line.text()
+    assert "2 objects" in line.text()
 
 
 def test_the_unsaved_objects_are_offered_over_the_tabs_and_nothing_moves(open_window):

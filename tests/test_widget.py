@@ -137,7 +137,7 @@ def test_a_click_on_an_accepted_coin_makes_no_object_of_its_rim(make_widget, coi
     labels = widget.binding.target.layer
     assert set(np.unique(labels.data)) == {0, 1}
     messages = [record.message for record in notification_manager.records]
-    assert sum("already belong to other objects" in message for message in messages) == 2
+    assert sum("Covered by object 1:" in message for message in messages) == 2
 
 
 def test_background_point_and_box_change_the_mask(make_widget, coins):

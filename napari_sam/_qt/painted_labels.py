@@ -94,6 +94,11 @@ class MessageLine(PaintedLabel):
         self.severity = Severity.HINT
         """How much the shown text matters."""
 
+    @property
+    def text_box(self) -> QRectF:
+        """The room beside the badge."""
+        return QRectF(self.rect()).adjusted(_BADGE_PX + _BADGE_GAP_PX, 0, 0, 0)
+
     def show_message(self, text: str, severity: Severity) -> None:
         """Show a text."""
         if severity is not self.severity:
@@ -117,7 +122,7 @@ class MessageLine(PaintedLabel):
         painter.setFont(self.font())
         is_hint = self.severity is Severity.HINT
         painter.setPen(text_color(self, 0.8 if is_hint else 1.0))
-        self.paint_text(painter, QRectF(self.rect()).adjusted(_BADGE_PX + _BADGE_GAP_PX, 0, 0, 0))
+        self.paint_text(painter, self.text_box)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Report a click."""

@@ -311,10 +311,7 @@ class ObjectInProgress:
         self._planes.put(edit.plane_id, state)
         key, message = self._planes.key_of(edit.plane_id), ""
         if edit.labels is not None:
-            message = (
-                f"Object {edit.labels.label_id} was changed on another slice or image than the one "
-                "shown."
-            )
+            message = f"Object {edit.labels.label_id} was changed on another slice or image."
         if key is not None:
             self.plane_wanted.emit(key, message)
         elif message:

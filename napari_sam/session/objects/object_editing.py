@@ -122,8 +122,7 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     box = plane.to_plane(record.start, record.stop)
     if box is None:
         raise TargetError(
-            f"Object {record.label_id} is not on this slice alone: go to its slice. Objects that "
-            "span several slices cannot be re-edited."
+            f"Object {record.label_id} is not on this slice alone, so it cannot be re-edited here."
         )
     rows, columns = box
     pixels = MaskCrop(plane.read(rows, columns) == record.label_id, rows.start, columns.start)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.objects.brush_edits import merged_strokes
@@ -96,26 +97,26 @@ def _plan_masks(
     least_share: float = LEAST_SHARE,
 ) -> LabelsEdit:
     """Plan to write an object; raise _RefusedError if too little of it may be written."""
-    accepted, blocks, asked_px = [], [], 0
+    asked, accepted, blocks = [], [], []
     extent: dict[int, ObjectRecord] = {}
     for mask, start in masks:
-        asked_px += int(np.count_nonzero(mask))
+        asked.append(PackedMask(start, mask))
         pixels = labels.read(region_of(start, mask.shape))
         is_free = (pixels == 0) | (pixels == record.label_id)
-        written = _allowed(mask, is_free, overlap)
+        written = _allowed(mask, is_free, overlap, pixels)
         if written.any():
-            accepted.append(PackedMask(start, mask))
+            accepted.append(asked[-1])
             blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
             add_parts(extent, part_of(record.label_id, written, start))
     stroke = Stroke(record.label_id, tuple(blocks))
+    asked_px = sum(mask.area_px for mask in asked)
     if not blocks or stroke.area_px < least_share * asked_px:
         if asked_px == 0:
-            raise _RefusedError(
-                "Nothing to accept: this mask is empty. Choose another mask or add a click."
-            )
+            raise _RefusedError("This mask is empty: choose another mask or add a click.")
+        met = [np.unique(labels.read(mask.region)[mask.mask]) for mask in asked]
+        others = _named(np.concatenate(met), but=record.label_id)
         raise _RefusedError(
-            "Nothing to accept: (almost) all pixels of this mask already belong to other objects. "
-            "Choose another mask, or set 'overlaps' to 'replace the others'."
+            f"Covered by {others}: choose another mask, or set overlaps to  '{Overlap.REPLACE}'."
         )
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
@@ -156,8 +157,7 @@ def add_objects(
         raise
     if not edits:
         raise TargetError(
-            "Nothing was added: these pixels already belong to other objects. Change 'overlaps' to "
-            "replace them."
+            f"Nothing added: other objects cover all of it. Set overlaps to '{Overlap.REPLACE}'."
         )
     changes = _net(change for edit in edits for change in edit.changes)
     label_id = min(change.label_id for change in changes if change.before is None)
@@ -198,21 +198,27 @@ def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
             continue
         if after.area_px < LEAST_SHARE * before.area_px:
             yield (
-                f"Object {after.label_id} has only {after.area_px} of its {before.area_px} "
-                "pixels left. Delete it, too, or undo."
+                f"Object {after.label_id} has only {after.area_px} of {before.area_px} pixels "
+                "left: delete it, too, or undo."
             )
 
 
-def _allowed(mask: Mask, is_free: Mask, overlap: Overlap) -> Mask:
+def _allowed(mask: Mask, is_free: Mask, overlap: Overlap, pixels: NDArray[np.integer]) -> Mask:
     if overlap is Overlap.REPLACE:
         return mask
     free: Mask = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
         raise _RefusedError(
-            "Not accepted: this mask overlaps another object. Correct the mask, or change "
-            "'overlaps'."
+            f"Overlaps {_named(pixels[mask & ~is_free])}: correct the mask, or change how overlaps "
+            "are handled."
         )
     return free
+
+
+def _named(label_ids: NDArray[np.integer], but: int = 0) -> str:
+    """Return an object's name, or how many objects have pixels."""
+    others = np.setdiff1d(label_ids, [0, but])
+    return f"object {others[0]}" if len(others) == 1 else f"{len(others)} objects"
 
 
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:

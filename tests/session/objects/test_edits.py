@@ -134,7 +134,7 @@ def test_a_mask_on_other_objects_is_refused(array):
 @pytest.mark.parametrize("mask", [np.zeros((0, 0), bool), np.zeros((2, 2), bool)])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_empty_mask_is_refused(array, mask, overwrite):
-    with pytest.raises(TargetError, match="this mask is empty"):
+    with pytest.raises(TargetError, match="This mask is empty"):
         plan(array, overwrite, mask)
 
 

@@ -260,7 +260,7 @@ def test_only_on_background_refuses_a_mask_that_touches_another(session, target,
     session.editing.set_overlap(Overlap.REFUSE)
     click(session, COIN)
     array[68, 104] = 7
-    with pytest.raises(TargetError, match="overlaps another object"):
+    with pytest.raises(TargetError, match="Overlaps object 7: correct the mask"):
         session.accept()
     assert (array > 0).sum() == 1
     assert session.state.candidates is not None
@@ -275,9 +275,7 @@ def test_what_is_left_at_the_rim_of_an_object_is_none(session, target, array):
     click(session, COIN)
     rim = np.argwhere(first)[0]
     array[tuple(rim)] = 0
-    with pytest.raises(
-        TargetError, match="all pixels of this mask already belong to other objects"
-    ):
+    with pytest.raises(TargetError, match="Covered by object 1: choose another mask"):
         session.accept()
     array[tuple(rim)] = 1
     np.testing.assert_array_equal(array, first)
@@ -298,7 +296,7 @@ def test_an_object_that_loses_all_but_a_rim_is_named_and_stays(session, target, 
     session.editing.set_overlap(Overlap.REPLACE)
     session.accept()
     assert heard.warnings == [
-        f"Object 4 has only 1 of its {len(rows) + 1} pixels left. Delete it, too, or undo."
+        f"Object 4 has only 1 of {len(rows) + 1} pixels left: delete it, too, or undo."
     ]
     assert array[0, 0] == 4
     check_registry(target)
