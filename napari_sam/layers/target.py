@@ -37,8 +37,9 @@ _MAX_DRAWN_PX: Final = 8192
 _COARSEST_PX: Final = 1024
 FILL_OPACITY: Final = 0.5
 """Of objects that are drawn filled: the image stays visible below them."""
-OBJECT_COLORS: Final = ("#00c8ff", "#2979ff", "#00d0b0", "#0090b0", "#6aa5ff")
-"""Unlike candidates and prompts; taken in turns, so that most neighbors differ."""
+OBJECT_COLORS: Final = ("#00c8ff", "#ff4fc3", "#2962ff", "#ffb3e6", "#00b39b", "#c04fff", "#b3ecff")
+"""Unlike candidates and prompts; taken in turns: neighbors differ in hue and in lightness, so that
+some stand out in every stain and for color-blind users."""
 _REGISTRIES: Final[WeakKeyDictionary[Labels, ObjectRegistry]] = WeakKeyDictionary()
 """The objects in layers that are or were targets, of this widget or an earlier one."""
 
