@@ -142,7 +142,8 @@ def ranked(
     )
     masks = masks_of(embedded, prediction)
     bounds = [mask.rough_bounds_xyxy for mask in masks]
-    ranking = rank(features, context.examples, context.sides_beyond_view(bounds))
+    sides = context.sides_beyond_view(bounds)
+    ranking = rank(features, context.examples, sides, context.excluded_from)
     return Candidates(prompts, tile, masks, ranking)
 
 

@@ -133,7 +133,12 @@ class Decoding:
     @property
     def context(self) -> DecodeContext:
         """What candidates are ranked by now."""
-        return DecodeContext(self._accepted_examples(), self._view, self.options.clean_strength)
+        return DecodeContext(
+            self._accepted_examples(),
+            self._view,
+            self.options.clean_strength,
+            self.state.excluded_from,
+        )
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return the prompts that can be decoded, and remarks on the others."""

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.masks import MaskCrop, extent
 from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.mask_prompts import logits_of_region
+from napari_sam.session.decoding.ranking import MaskBefore
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import Prompts
 
@@ -94,6 +95,22 @@ class ObjectState:
             accepted = reedited.accepted.on_slice(slice_index)
             reedited = replace(reedited, accepted=accepted)
         return replace(self, prompts=self.prompts.on_slice(slice_index), reedited=reedited)
+
+    @property
+    def excluded_from(self) -> MaskBefore | None:
+        """The mask before, if only background was added to its prompts since."""
+        steps = [step for step in self.feedback if self.prompts.only_exclude_from(step.prompts)]
+        if not steps:
+            return None
+        step = max(reversed(steps), key=lambda step: step.prompts.size)
+        mask, cell_px = step.low_res_logits > 0, step.tile.side / step.low_res_logits.shape[-1]
+        if not step.prompts.has_foreground or not mask.any():
+            return None
+        (top, bottom), (left, right) = extent(mask, 0), extent(mask, 1)
+        x, y = step.tile.box_xyxy[:2]
+        edges = left * cell_px, top * cell_px, right * cell_px, bottom * cell_px
+        box = x + edges[0], y + edges[1], x + edges[2], y + edges[3]
+        return MaskBefore(int(np.count_nonzero(mask)) * cell_px**2, box)
 
     @property
     def is_as_accepted(self) -> bool:

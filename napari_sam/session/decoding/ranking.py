@@ -8,7 +8,7 @@ benchmarks/annotator.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ _CLEAR: Final = 0.97
 """...unless it is as stable as this and leaves it on one side only: an object at the edge."""
 _FLOOD_COST: Final = 10.0
 """More than any lead: a mask that leaves the view on all sides is not preselected beside others."""
+_GREW: Final = 1.25
+"""Ratio of areas from which on a mask is larger than the one before..."""
+_GREW_COST: Final = 0.5
+"""...and the lead in score with which it is preselected although the user excluded something."""
 _SIMILARITY_WEIGHT: Final = 0.1
 """The predicted IoU that e times the similarity is worth."""
 _UNKNOWN: Final = 0.5
@@ -62,6 +66,17 @@ AcceptedExamples = tuple[Example, ...]
 """The objects accepted before, the oldest first; not more than `MAX_EXAMPLES`."""
 
 
+class MaskBefore(NamedTuple):
+    """The mask that was shown before a correction."""
+
+    area_px: float
+    box_xyxy: Box
+
+    def grew(self, areas_px: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which masks with these areas are larger than it was."""
+        return areas_px > _GREW * self.area_px
+
+
 @dataclass(frozen=True, eq=False)
 class DecodeContext:
     """What candidates are ranked by, beside their own features, and how they are cleaned."""
@@ -69,6 +84,7 @@ class DecodeContext:
     examples: AcceptedExamples = ()
     view: Box | None = None  # the part of the plane in sight; None: all of it
     clean_strength: float = 0.0  # 0 shows masks as published; see `cleaned`
+    excluded_from: MaskBefore | None = None  # what the user has just excluded something from
 
     def sides_beyond_view(self, bounds: Sequence[Box | None]) -> NDArray[np.intp]:
         """Return on how many sides boxes leave the view, 0 to 4; (K,).
@@ -106,6 +122,7 @@ def rank(
     features: MaskFeatures,
     examples: AcceptedExamples,
     sides_beyond_view: NDArray[np.intp] | None = None,
+    excluded_from: MaskBefore | None = None,
 ) -> Ranking:
     """Rank candidates; the first one is preselected by widget, script, batches and commands."""
     scores = np.minimum(features.iou_predictions, 1)
@@ -118,6 +135,10 @@ def rank(
         is_cut = (sides_beyond_view == 1) & (features.stability_score >= _CLEAR)
         at_first -= _BEYOND_VIEW_COST * np.where(is_cut, 0, sides_beyond_view)
         at_first -= _FLOOD_COST * (sides_beyond_view == _ALL_SIDES)
+    grew = np.zeros(len(features), bool)
+    if excluded_from is not None:
+        grew = excluded_from.grew(features.area_px)
+        at_first -= _GREW_COST * grew
     worth = (
         at_first + _SIMILARITY_WEIGHT * _similarity(features, examples) if examples else at_first
     )
@@ -127,6 +148,8 @@ def rank(
         reason = "highest score"
     elif first != int(np.argmax(at_first)):
         reason = _reason_of_examples(features, examples, first, highest)
+    elif grew[highest]:
+        reason = f"mask {highest + 1} became larger"
     elif fills[highest]:
         reason = f"mask {highest + 1} fills the whole field"
     elif sides_beyond_view is not None and sides_beyond_view[highest]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,16 +53,28 @@ class DecodeRequest:
         return before.prompts == self.prompts and before.tile != self.embedded.tile
 
     def first(self) -> Candidates:
-        """Return the model's masks."""
-        candidates = decode(
+        """Return the model's masks.
+
+        If all of them are larger than the mask from which the user has just excluded something,
+        they are decoded again within its box.
+        """
+        candidates, before = self._decoded(self.usable), self.context.excluded_from
+        ranking = candidates.ranking
+        if before is not None and ranking is not None and self.usable.box_xyxy is None:
+            grew = before.grew(ranking.features.area_px).all()
+            if grew:
+                candidates = self._decoded(replace(self.usable, box_xyxy=before.box_xyxy))
+        return self._drawn(candidates)
+
+    def _decoded(self, usable: Prompts) -> Candidates:
+        return decode(
             self.embedded,
             self.prompts,
-            self.usable,
+            usable,
             self.mask_prompt,
             self.context,
             multimask=self.multimask,
         )
-        return self._drawn(candidates)
 
     def is_complete(self, candidates: Candidates) -> bool:
         """Whether the model's masks are all that there is to be shown."""

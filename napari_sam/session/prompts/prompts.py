@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,8 +146,15 @@ class Prompts:
             return False
         return not earlier._marks - self._marks
 
+    def only_exclude_from(self, earlier: Prompts) -> bool:
+        """Whether these are the `earlier` prompts with background added, and nothing else."""
+        added = self._marks - earlier._marks
+        labels = [mark.label if isinstance(mark, Scribble) else mark[1] for mark in added]
+        is_same = self.box_xyxy == earlier.box_xyxy and FOREGROUND not in labels
+        return is_same and self.extends(earlier)
+
     @property
-    def _marks(self) -> Counter[object]:
+    def _marks(self) -> Counter[Scribble | tuple[Any, int]]:
         points = zip(self.points_xy, self.point_labels, strict=True)
         return Counter([*points, *self.scribbles])
 

@@ -163,6 +163,22 @@ def test_one_click_is_enough_for_a_nucleus_in_tissue(nuclei):
     assert overlap(session, labels == 3) > 0.5
 
 
+@pytest.mark.parametrize("label_id", [1, 2, 3, 4, 5])
+def test_excluding_something_never_makes_the_mask_explode(nuclei, label_id):
+    session, labels = nuclei
+    true = labels == label_id
+    click(session, true)
+    before = session.state.candidates.crop(session.state.chosen).mask.sum()
+    beside = ndimage.binary_dilation(true, iterations=6) & ~ndimage.binary_dilation(
+        true, iterations=4
+    )
+    row, column = np.argwhere(beside)[0]
+    clicked = session.state.prompts
+    session.set_prompts(Prompts((*clicked.points_xy, (column, row)), (1, 0)))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.candidates.crop(session.state.chosen).mask.sum() < 1.5 * before
+
+
 def test_a_mask_that_was_chosen_is_shown_again_when_it_is_reedited(nuclei):
     session, labels = nuclei
     click(session, labels == 4)

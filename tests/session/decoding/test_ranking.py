@@ -11,7 +11,7 @@ from napari_sam.model.automatic.mask_ops import stable_mask
 from napari_sam.session import ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.decoding.features import MaskFeatures, measure_features
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, rank
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, MaskBefore, rank
 from napari_sam.session.objects.history import Edit, History
 
 TIMEOUT_S = 120
@@ -152,6 +152,15 @@ def test_a_large_mask_inside_the_field_and_one_in_a_box_are_not_the_whole_field(
     scores = (0.7, 0.85, 0.95)
     assert rank(traits(iou_predictions=scores, border_share=(0, 0, 0.1)), ()).order[0] == 2
     assert rank(traits(iou_predictions=scores, has_box=True), ()).order[0] == 2
+
+
+def test_a_mask_that_grew_after_something_was_excluded_is_preselected_only_far_ahead():
+    scores = {"iou_predictions": (0.4, 0.7, 0.8), "border_share": (0, 0, 0)}
+    assert rank(traits(**scores), ()).order[0] == 2
+    ranking = rank(traits(**scores), (), excluded_from=MaskBefore(110, (0, 0, 10, 11)))
+    assert ranking.order[0] == 0
+    assert ranking.reason == "mask 3 became larger"
+    assert rank(traits(**scores), (), excluded_from=MaskBefore(1000, (0, 0, 30, 34))).order[0] == 1
 
 
 def test_stability_decides_between_equal_scores():
