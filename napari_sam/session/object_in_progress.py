@@ -1,5 +1,6 @@
 """The object that the user is making: its prompts, candidates, choice and acceptance."""
 
+from collections import Counter
 from dataclasses import replace
 
 from psygnal import Signal
@@ -19,7 +20,7 @@ from napari_sam.session.objects.planning import NewObject, warnings_of_remains
 from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
-from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 
 class ObjectInProgress:
@@ -128,16 +129,22 @@ class ObjectInProgress:
         self.changed.emit()
 
     def finish_drawing(self, *, is_other_shape: bool) -> None:
-        """Finish a shape, once the viewer has; `is_other_shape`: rather than change one.
+        """Finish a click or shape, once the viewer has; `is_other_shape`: rather than change one.
 
-        Drawn apart from the object that is in progress, it begins the next one, and the mask that
-        is shown of the former is accepted. If that is refused, the shape replaces what there was.
+        A click outside the image is taken back, and is no step to undo. A shape drawn apart from
+        the object that is in progress begins the next one, and the shown mask of the former is
+        accepted. If that is refused, the shape replaces what there was.
         """
         (held, shown), self._before = self._before or (None, None), None
         edit, prompts = self._editing.history.last, self.state.prompts
         if edit is None or held is None or edit.before is not held or edit.labels is not None:
             return
         if edit.after.prompts != prompts:
+            return
+        remark = _remark_on_new_points(self._decoding, held.prompts, prompts)
+        if remark:
+            self._take_back(held, shown)
+            self._notifier.warn(remark)
             return
         if shown is not None and is_other_shape and prompts.is_apart_from(held.prompts):
             self._begin_next(edit, held, shown)
@@ -148,6 +155,13 @@ class ObjectInProgress:
             self._is_accept_pending = self._is_click_accepted = True
             if not self._decoding.is_pending:
                 self._accept_pending()
+
+    def _take_back(self, held: ObjectState, shown: tuple[Candidates, int] | None) -> None:
+        """Return to the object before the last edit of its prompts, with the masks it had."""
+        self._editing.history.replace_last(None)
+        self._is_accept_pending = self._is_click_accepted = False
+        self._decoding.resume(held, None if shown is None else shown[0])
+        self.changed.emit()
 
     def _begin_next(self, edit: Edit, held: ObjectState, shown: tuple[Candidates, int]) -> None:
         """Accept an object that a shape was drawn apart from, and begin another with the shape."""
@@ -337,3 +351,10 @@ class ObjectInProgress:
     def _on_embedding_changed(self) -> None:
         if not self._embedding.is_working and not self._decoding.is_pending:
             self._accept_pending()  # the better masks will not come
+
+
+def _remark_on_new_points(decoding: Decoding, before: Prompts, after: Prompts) -> str:
+    """Return why points that were added cannot be used; empty if they can."""
+    added = tuple((Counter(after.points_xy) - Counter(before.points_xy)).elements())
+    _, remarks = decoding.usable(Prompts(added, (FOREGROUND,) * len(added)))
+    return " ".join(remarks)

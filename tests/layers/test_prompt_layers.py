@@ -229,3 +229,15 @@ def test_signs_of_points_follow_their_polarity(job):
     widget.binding.prompts.flip_polarity()
     assert [str(symbol) for symbol in points.symbol] == ["hbar", "hbar"]
     assert len(points._highlight_index) == 1
+
+
+def test_a_click_outside_the_image_leaves_no_point(job):
+    viewer, widget, mouse = job
+    press(widget, "points")
+    mouse.click(CENTRE_RC)
+    widget.wait_until_idle(TIMEOUT_S)
+    mouse.click((-20, 155))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(viewer.layers["SAM points"].data) == 1
+    assert len(prompts_of(widget).points_xy) == 1
+    assert widget.controllers.annotate.hint.text().startswith("Ignored 1 point outside the image")

@@ -25,6 +25,25 @@ def draw(session, prompts, *, is_other_shape=True):
     session.wait_until_idle(TIMEOUT_S)
 
 
+@pytest.mark.parametrize("first", [Prompts(), CLICK])
+def test_a_click_outside_the_image_is_taken_back(session, labels, first):
+    warnings = []
+    session.notifier.warned.connect(warnings.append)
+    session.set_prompts(first)
+    session.wait_until_idle(TIMEOUT_S)
+    candidates = session.state.candidates
+    in_progress = session.object_in_progress
+    in_progress.set_gesture(True)
+    in_progress.set_prompts(Prompts((*first.points_xy, (-50, 4)), (*first.point_labels, 1)))
+    in_progress.set_gesture(False)
+    in_progress.finish_drawing(is_other_shape=False)
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.prompts == first
+    assert session.state.candidates is candidates
+    assert warnings == ["Ignored 1 point outside the image: click on the image."]
+    assert session.state.can_undo is not first.is_empty  # no step of its own
+
+
 @pytest.mark.parametrize("first", [COIN, CLICK])
 def test_a_shape_apart_accepts_the_mask_before(session, labels, first):
     session.set_prompts(first)
