@@ -22,7 +22,6 @@ from napari_sam.layers.conversion import as_image, is_opened_as_labels
 from napari_sam.layers.plane_view import is_gray_with_alpha
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.session.connections import Connections
-from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError
@@ -60,7 +59,7 @@ class AnnotateController:
         self._connect_image()
         self._connect_prompts()
         self._connect_objects()
-        self._candidates: Candidates | None = None
+        self._in_progress: tuple[object, ...] = ()
         self._last_hint = ""
         self._conversion_hint = ""
         self._connections = self._connect_layers()
@@ -142,9 +141,10 @@ class AnnotateController:
         panels = self.prompt_panel, self.mask_panel, self.object_panel
         for part in (self.image_panel, self.appearance_panel, *panels, self._status_bar):
             part.show_state(state)
-        if state.candidates is not None and state.candidates is not self._candidates:
+        in_progress = state.prompts, state.candidates, state.chosen
+        if in_progress != self._in_progress:
             self._messages.done()
-        self._candidates = state.candidates
+        self._in_progress = in_progress
         if state.hint != self._last_hint:
             self._messages.withdraw(self._last_hint)  # as after a key that was refused in 3D
             self._last_hint = state.hint
@@ -260,6 +260,7 @@ class AnnotateController:
 
     def _on_overlap_chosen(self, overlap: str) -> None:
         self._session.editing.set_overlap(Overlap(overlap))
+        self._messages.done()
 
     def _on_prompt_layer_chosen(self) -> None:
         panel = self.options_panel

@@ -19,7 +19,7 @@ _KEPT: Final = 12
 
 
 class Messages:
-    """A line with what to do next, over which messages lie for a while."""
+    """A line with what to do next, over which messages lie for a while; warnings stay."""
 
     def __init__(self, widget: QWidget) -> None:
         self._widget = widget
@@ -66,7 +66,11 @@ class Messages:
         self._has_message, self._shown_s = True, time.monotonic()
         self._message = text
         self.line.show_message(text, severity)
-        self._timer.start()
+        # What went wrong is read later than it is said, and holds until the user goes on.
+        if severity is Severity.INFO:
+            self._timer.start()
+        else:
+            self._timer.stop()
 
     @property
     def _is_visible(self) -> bool:
@@ -77,7 +81,7 @@ class Messages:
     # What ends it ------------------------------------------------------------------------------
 
     def done(self) -> None:
-        """Take the message back, as the user has gone on successfully."""
+        """Take the message back, as the user has gone on."""
         if self._has_message and time.monotonic() - self._shown_s > _LEAST_S:
             self._take_back()
 

@@ -22,7 +22,7 @@ def opened(make_widget, qtbot):
     return viewer, widget, widget.controllers.annotate.hint
 
 
-def test_a_warning_lies_over_the_hint_for_a_while(opened, qtbot):
+def test_a_message_lies_over_the_hint_for_a_while(opened, qtbot):
     _, widget, line = opened
     hint = line.text()
     assert line.severity is Severity.HINT
@@ -33,7 +33,7 @@ def test_a_warning_lies_over_the_hint_for_a_while(opened, qtbot):
     assert line.text() == "Covered by object 3."
     messages = widget.controllers.annotate._messages
     messages._timer.setInterval(1)
-    messages.warn("Once more.")
+    messages.info("Exported 3 objects.")
     qtbot.waitUntil(lambda: line.text() == "Click on an object.")
     assert line.text() != hint
     assert toasts() == []
@@ -49,6 +49,29 @@ def test_the_next_success_takes_it_back(opened, monkeypatch):
     widget.session.notifier.warn("Covered by object 3.")
     widget.binding.objects.accept()
     assert line.severity is Severity.HINT
+
+
+def test_a_warning_stays_until_the_user_goes_on(opened, qtbot, monkeypatch):
+    viewer, widget, line = opened
+    widget.binding.prompts.start_points()
+    messages = widget.controllers.annotate._messages
+    messages._timer.setInterval(1)
+    messages.info("Exported 3 objects.")
+    widget.session.notifier.warn("Covered by object 3.")
+    qtbot.wait(20)
+    assert line.text() == "Covered by object 3."
+    monkeypatch.setattr(shown_messages, "_LEAST_S", 0)
+    widget.controllers.annotate.options_panel.overlap_combo.setCurrentText("replace the others")
+    assert line.severity is Severity.HINT
+    viewer.layers["SAM points"].add([(68, 104)])
+    widget.wait_until_idle(TIMEOUT_S)
+    for go_on in (
+        lambda: widget.session.object_in_progress.choose_next(),
+        widget.session.object_in_progress.clear,
+    ):
+        widget.session.notifier.warn("Covered by object 3.")
+        go_on()
+        assert line.severity is Severity.HINT
 
 
 def test_messages_are_listed(opened):

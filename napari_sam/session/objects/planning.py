@@ -116,7 +116,7 @@ def _plan_masks(
         met = [np.unique(labels.read(mask.region)[mask.mask]) for mask in asked]
         others = _named(np.concatenate(met), but=record.label_id)
         raise _RefusedError(
-            f"Covered by {others}: choose another mask, or set overlaps to  '{Overlap.REPLACE}'."
+            f"Covered by {others}: choose another mask, or set overlaps to '{Overlap.REPLACE}'."
         )
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
