@@ -25,7 +25,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.state import EARLY_HINT, START_HINT, SessionState
+from napari_sam.session.state import EARLY_HINT, SEVERAL_HINT, START_HINT, SessionState
 
 _CAMERA_MS: Final = 300
 """How long the camera has to rest before the visible part of a large image is embedded."""
@@ -133,6 +133,7 @@ class AnnotateController:
             (layers.reordered, self.show_layers),
             (layers.renamed, self.show_layers),
             (self._viewer.layers.selection.events.active, self._offer_conversion),
+            (self._viewer.layers.selection.events.changed, self._show_hint),
         )
 
     # From session and viewer -------------------------------------------------------------------
@@ -173,6 +174,8 @@ class AnnotateController:
         elif state.hint != START_HINT:
             tool_hint = self._conversion_hint if state.phase is Phase.NO_IMAGE else ""
         is_failure = state.phase is Phase.FAILED
+        if not is_failure and self._binding.is_selected_with_others:
+            of_review, tool_hint = "", SEVERAL_HINT
         severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
         self._messages.hint(of_review or tool_hint or state.hint, severity)
 

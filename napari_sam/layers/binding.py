@@ -131,6 +131,12 @@ class LayerBinding:
         is_ours = candidate is not None or any(layer is own for own in own_prompts)
         return is_ours or is_automatic_layer(layer)
 
+    @property
+    def is_selected_with_others(self) -> bool:
+        """Whether one of our layers is selected among others: napari gives keys to none then."""
+        selected = self._viewer.layers.selection
+        return len(selected) > 1 and any(self.is_ours(layer) for layer in selected)
+
     # The image and its planes ------------------------------------------------------------------
 
     def set_image(self, image: Image | None) -> None:

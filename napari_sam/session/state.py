@@ -121,6 +121,7 @@ class SessionState:
 
 NO_IMAGE_HINT: Final = "Open or drop an image."
 START_HINT: Final = "Choose a tool, then click on an object or drag around it."
+SEVERAL_HINT: Final = "Several layers are selected: choose a tool to continue."
 EARLY_HINT: Final = "Choose a tool and start clicking; masks appear once the image is embedded."
 
 

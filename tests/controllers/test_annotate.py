@@ -3,6 +3,7 @@
 import numpy as np
 from napari.layers import Image, Labels
 from napari.layers._source import layer_source
+from skimage import data
 
 
 def test_integers_opened_as_labels_are_converted(make_widget, tmp_path):
@@ -89,3 +90,18 @@ def test_another_image_is_opened_without_being_annotated_and_the_line_says_so(
     widget.wait_until_idle(120)
     assert widget.binding.plane.image.name == "counts"
     assert "annotat" not in line.text()
+
+
+def test_several_selected_layers_are_told_to_choose_a_tool(make_widget):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    widget.binding.prompts.start_points()
+    viewer.layers["SAM points"].add([(68, 104)])
+    widget.wait_until_idle(120)
+    hint, mask_hint = widget.controllers.annotate.hint, widget.session.state.hint
+    assert hint.text() == mask_hint
+    viewer.layers.selection.add(viewer.layers["coins"])
+    assert hint.text() == "Several layers are selected: choose a tool to continue."
+    widget.controllers.annotate.prompt_panel.points_requested.emit()
+    assert viewer.layers.selection == {viewer.layers["SAM points"]}
+    assert widget.binding.prompts.tool == "points"
+    assert hint.text() == mask_hint
