@@ -132,7 +132,15 @@ def open_(
         viewer.open_sample(DISTRIBUTION, sample)
     dock_widget(viewer, choice).fit_view_once_laid_out()
     viewer.show()
+    _keep_on_screen(viewer)
     napari.run()
+
+
+def _keep_on_screen(viewer: Viewer) -> None:
+    """Make the window no larger than its screen; napari's first one is as large as it likes."""
+    window = viewer.window._qt_window
+    room, frame = window.screen().availableGeometry().size(), window.frameGeometry().size()
+    window.resize(window.size().boundedTo(room - (frame - window.size())))
 
 
 for _command in (predict, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):

@@ -10,7 +10,9 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 from napari._app_model import get_app_model
+from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QApplication
 
 from napari_sam import __version__
 from napari_sam.catalogue.table import BUNDLED
@@ -118,6 +120,18 @@ def test_sample(opened):
     assert _run("--sample", "cell").exit_code == 0
     (viewer,) = opened
     assert _widget(viewer).binding.plane.image is viewer.layers["cell"]
+
+
+def test_the_first_window_is_no_wider_than_the_screen(opened, monkeypatch):
+    monkeypatch.setattr(get_settings().application, "first_time", True)
+    assert _run("--sample", "coins").exit_code == 0
+    (viewer,) = opened
+    window = viewer.window._qt_window
+    for _ in range(3):
+        QApplication.processEvents()
+    room = window.screen().availableGeometry()
+    assert window.width() <= room.width()
+    assert window.height() <= room.height()
 
 
 def test_without_files_the_widget_waits(opened):
