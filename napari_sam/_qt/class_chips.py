@@ -176,11 +176,11 @@ class ClassChips(QWidget):
                 self._scroll_to(chip)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll the row."""
-        delta = event.angleDelta()
+        """Scroll the row; past its ends, what is around it."""
+        delta, offset_px = event.angleDelta(), self._offset_px
         self._offset_px -= (delta.y() or delta.x()) * _WIDEST_PX // (2 * _NOTCH)
         self._place()
-        event.accept()
+        event.setAccepted(self._offset_px != offset_px)
 
     # What is asked for ---------------------------------------------------------------------------
 

@@ -94,3 +94,4 @@ def test_of_many_classes_the_first_and_the_current_one_are_there_and_in_sight(ch
         )
         QApplication.sendEvent(chips, event)
     assert chips.chips[0].x() == 0
+    assert not event.isAccepted()  # what is around the row scrolls on
