@@ -188,6 +188,7 @@ class ObjectTable(QWidget):
         """Request commands by keys while the table itself, not an editor in it, has the focus."""
         is_press = event.type() == QEvent.Type.KeyPress
         if watched is self.view and is_press and isinstance(event, QKeyEvent):
+            self.view.finish_click()
             if event.key() == Qt.Key.Key_F2 and not event.modifiers():
                 current = self.view.currentIndex()
                 if current.isValid():

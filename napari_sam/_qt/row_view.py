@@ -14,7 +14,8 @@ class RowView(QTableView):
     """Selects rows as file managers do.
 
     A press on one of several selected rows keeps all of them selected. A double click then edits
-    the cell for all of them; after a single click that row alone is selected.
+    the cell for all of them; after a single click, or once a key is pressed, that row alone is
+    selected.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,12 @@ class RowView(QTableView):
         if kind == QEvent.Type.MouseButtonRelease and not is_tick:
             self._click_timer.start(QApplication.doubleClickInterval())
         return _Flag.NoUpdate
+
+    def finish_click(self) -> None:
+        """Select the clicked row alone now, rather than wait for a double click."""
+        if self._click_timer.isActive():
+            self._click_timer.stop()
+            self._select_current()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Keep the selection, and edit."""

@@ -161,6 +161,20 @@ def test_keys_ask_for_commands(table, heard, qtbot):
     assert "(" not in table._delete.toolTip()
 
 
+def test_a_key_right_after_a_click_acts_on_the_clicked_row(table, qtbot):
+    table.set_keys({KeyBinding.from_str("M"): "next_object"})
+    neighbors = []
+    table.command_requested.connect(lambda _: neighbors.append(table.neighbor(1)))
+    view = table.view
+    place = view.visualRect(table.model.index(0, 1)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    view.selectAll()
+    qtbot.wait(QApplication.doubleClickInterval() + 50)  # the next click is one of its own
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.keyClick(view, Qt.Key.Key_M)
+    assert (table.selected, neighbors) == ([1], [2])
+
+
 def test_progress_and_marks(table):
     table.update_records({2: record(2, 20, reviewed=True)})
     assert table.model.progress == table._progress.text() == "1 of 3 reviewed"
