@@ -120,6 +120,7 @@ class AnnotateController:
             (self._session.accepted, self._messages.done),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.prompts.tool_changed, self._on_tool_changed),
+            (binding.brush.changed, self._show_hint),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
             (binding.candidates.hover_changed, self._status_bar.calm),
             (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
@@ -177,7 +178,25 @@ class AnnotateController:
         if not is_failure and self._binding.is_selected_with_others:
             of_review, tool_hint = "", SEVERAL_HINT
         severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
-        self._messages.hint(of_review or tool_hint or state.hint, severity)
+        of_brush = self._brush_hint
+        if of_brush:
+            severity = Severity.HINT
+        self._messages.hint(of_brush or of_review or tool_hint or state.hint, severity)
+
+    @property
+    def _brush_hint(self) -> str:
+        """What is painted on with the brush key, and how to go back; empty without the brush."""
+        label_id, labels = self._binding.brush.label_id, self._binding.target.labels
+        if label_id is None:
+            return ""
+        key = self._binding.shortcuts.texts["brush"]
+        if label_id == 0:
+            doing = "Erasing"
+        elif labels is not None and labels.registry.get(label_id) is not None:
+            doing = f"Painting on object {label_id}"
+        else:
+            doing = f"Painting new object {label_id}"
+        return f"{doing}: press {key} to return." if key else f"{doing}."
 
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that is added, as if it had been there from the beginning.

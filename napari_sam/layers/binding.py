@@ -10,6 +10,7 @@ from napari.utils.events import Event
 from psygnal import Signal
 
 from napari_sam.layers.automatic_layer import is_automatic_layer
+from napari_sam.layers.brush import Brush
 from napari_sam.layers.candidate_binding import CandidateBinding
 from napari_sam.layers.display import Display
 from napari_sam.layers.napari_workarounds import compile_shapes
@@ -44,7 +45,6 @@ class LayerBinding:
         workspace = Workspace(viewer, session, defer, defer_longer)
         self._layers = workspace.layers
         self._is_closed = False
-        self._tool_before_brush = ""
         self.shortcuts = workspace.shortcuts
         """The keys on our layers, which the user can choose."""
         self.plane = PlaneBinding(workspace, self._on_plane_changed)
@@ -55,6 +55,8 @@ class LayerBinding:
         """The accepted objects."""
         self.prompts = PromptBinding(workspace)
         """The prompt layers."""
+        self.brush = Brush(workspace, self.target, self.objects, self.prompts)
+        """napari's brush, for painting on accepted objects."""
         self.candidates = CandidateBinding(workspace, self.plane, self.prompts)
         """The candidate layers, and the preview under the cursor."""
         self.display = Display(self.target, self.candidates.candidate_layers)
@@ -85,7 +87,7 @@ class LayerBinding:
                 "hover": self.candidates.toggle_hover,
                 "reedit": objects.reedit_under_cursor,
                 "remove": objects.remove_under_cursor,
-                "brush": self._toggle_brush,
+                "brush": self.brush.toggle,
                 "outlines": self.display.toggle_outlined,
                 "undo": objects.undo,
                 "redo": objects.redo,
@@ -99,6 +101,7 @@ class LayerBinding:
         self._is_closed = True
         self._connections.close()
         self.plane.close()
+        self.brush.close()
         self.objects.close()
         self.display.close()
         self.target.close()
@@ -107,17 +110,6 @@ class LayerBinding:
         with self._layers.removed_together() if has_layers else nullcontext():
             self.prompts.close()
             self.candidates.close()
-
-    def _toggle_brush(self) -> None:
-        """Paint in the target, or go back to the tool that was in use before."""
-        if (
-            self.target.layer is None
-            or self._viewer.layers.selection.active is not self.target.layer
-        ):
-            self._tool_before_brush = self.prompts.tool
-            self.objects.attempt(self.objects.start_brush)
-        else:
-            self.prompts.start_tool(self._tool_before_brush)
 
     @property
     def is_idle(self) -> bool:

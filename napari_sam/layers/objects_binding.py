@@ -105,7 +105,7 @@ class ObjectsBinding:
         """Delete the accepted object under the cursor."""
         self.attempt(lambda: self._session.objects.remove([self._object_under_cursor()]))
 
-    def start_brush(self) -> None:
+    def start_brush(self) -> Labels:
         """Select napari's brush in the target, to paint on the object under the cursor."""
         layer, refusal = self._target.layer, self._session.request.refusal
         if refusal:
@@ -121,6 +121,7 @@ class ObjectsBinding:
         layer.visible = True  # or napari refuses the brush
         self._viewer.layers.selection.active = layer
         layer.mode = "paint"
+        return layer
 
     def _label_id_at(self, world: ArrayLike) -> int:
         """Return which accepted object is at a position, 0 for none."""

@@ -1,10 +1,13 @@
 """The brush paints on the object that is re-edited or chosen, or else begins a new one."""
 
+import numpy as np
 import pytest
 from app_model.types import KeyBinding
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from skimage import data
+
+from napari_sam.session import Overlap
 
 TIMEOUT_S = 60
 
@@ -23,6 +26,11 @@ def accept(viewer, widget, row, column):
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
+
+
+def free_pixel(layer):
+    """Return a pixel of no object."""
+    return tuple(np.argwhere(layer.data == 0)[0].tolist())
 
 
 def test_the_brush_follows_what_is_reedited_and_is_free_after_that(annotated):
@@ -72,12 +80,13 @@ def test_the_brush_key_paints_on_the_object_under_the_cursor_and_goes_back(annot
     binding.shortcuts.run("brush")
     assert viewer.layers.selection.active is layer
     assert (layer.mode, layer.selected_label) == ("paint", 1)
-    layer.paint((68, 130), layer.selected_label)
+    place = free_pixel(layer)
+    layer.paint(place, layer.selected_label)
     widget.wait_until_idle(TIMEOUT_S)
-    assert layer.data[68, 130] == 1
+    assert layer.data[place] == 1
     layer.keymap[KeyBinding.from_str("Q")](layer)
     assert binding.prompts.tool == "lasso"
-    viewer.cursor.position = (200, 200)
+    viewer.cursor.position = free_pixel(layer)
     binding.shortcuts.run("brush")
     assert layer.selected_label == 3
     binding.shortcuts.run("brush")
@@ -85,6 +94,48 @@ def test_the_brush_key_paints_on_the_object_under_the_cursor_and_goes_back(annot
     binding.shortcuts.run("brush")
     binding.shortcuts.run("brush")
     assert binding.prompts.tool == "points"
+
+
+def test_the_line_says_what_the_brush_paints_on_until_it_is_put_away(annotated):
+    layer, widget = annotated
+    viewer, binding = widget.binding._viewer, widget.binding
+    hint = widget.controllers.annotate.hint
+    viewer.cursor.position = (68, 104)
+    binding.shortcuts.run("brush")
+    assert hint.text() == "Painting on object 1: press Q to return."
+    layer.selected_label = 3
+    assert hint.text() == "Painting new object 3: press Q to return."
+    layer.paint(free_pixel(layer), 3)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert hint.text() == "Painting on object 3: press Q to return."
+    layer.selected_label = 0
+    assert hint.text() == "Erasing: press Q to return."
+    binding.shortcuts.run("brush")
+    assert hint.text() == "Click on an object."
+
+
+def test_overlaps_applies_to_the_brush_until_it_is_put_away(annotated):
+    layer, widget = annotated
+    viewer, binding, editing = widget.binding._viewer, widget.binding, widget.session.editing
+    neighbor = layer.data == 2
+    viewer.cursor.position = (68, 104)
+    binding.shortcuts.run("brush")
+    layer.brush_size = 10
+    layer.paint((60, 190), layer.selected_label)
+    np.testing.assert_array_equal(layer.data == 2, neighbor)
+    editing.set_overlap(Overlap.REPLACE)
+    layer.paint((60, 190), layer.selected_label)
+    assert layer.data[60, 190] == 1
+    editing.set_overlap(Overlap.KEEP)
+    assert layer.preserve_labels
+    binding.shortcuts.run("brush")
+    assert not layer.preserve_labels
+    layer.preserve_labels = True
+    editing.set_overlap(Overlap.REPLACE)
+    binding.shortcuts.run("brush")
+    assert not layer.preserve_labels
+    viewer.layers.selection.active = viewer.layers["coins"]
+    assert layer.preserve_labels
 
 
 def test_the_brush_key_tells_that_there_is_nothing_to_paint_on(make_widget):

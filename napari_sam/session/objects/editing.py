@@ -45,6 +45,8 @@ class Editing:
     """Sent when objects were edited."""
     restored = Signal(Edit, ObjectState)
     """Sent when an edit was undone or redone, with the object that is in progress again."""
+    overlap_changed = Signal()
+    """Sent when `overlap` was chosen."""
     target_needed = Signal()
     """Sent when an object has no target: a listener may set one."""
 
@@ -73,6 +75,7 @@ class Editing:
     def set_overlap(self, overlap: Overlap) -> None:
         """Choose what happens where a new object overlaps existing ones."""
         self.overlap = overlap
+        self.overlap_changed.emit()
 
     def set_target(self, target: LabelsPlane | None) -> None:
         """Choose where objects are written."""
