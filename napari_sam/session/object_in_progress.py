@@ -44,8 +44,8 @@ class ObjectInProgress:
         self._slice_index = 0
         self._is_accept_pending = False
         self._is_click_accepted = False  # one undo takes back the object and the click
-        # The object before the last edit of its prompts, with its masks.
-        self._before: tuple[ObjectState, tuple[Candidates, int] | None] | None = None
+        # The object before the last edit of its prompts, with its masks, and `_is_click_accepted`.
+        self._before: tuple[ObjectState, tuple[Candidates, int] | None, bool] | None = None
         self.preview = decoding.preview
         """The masks of prompts under the cursor, while the object has none."""
         self.accept_on_click = False
@@ -115,7 +115,7 @@ class ObjectInProgress:
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
         history.push_prompts(Edit(before, after, self._editing.plane_id))
         if history.last is not None and history.last.before is before:  # no part of a drag
-            self._before = before, decoding.shown
+            self._before = before, decoding.shown, self._is_click_accepted
         self._is_accept_pending = self._is_click_accepted = False
         decoding.set_state(after, is_dragged=history.in_gesture)
         is_dragged = history.in_gesture and not prompts.points_xy  # see `finish_drawing`
@@ -135,7 +135,7 @@ class ObjectInProgress:
         the object that is in progress begins the next one, and the shown mask of the former is
         accepted. If that is refused, the shape replaces what there was.
         """
-        (held, shown), self._before = self._before or (None, None), None
+        (held, shown, with_click), self._before = self._before or (None, None, False), None
         edit, prompts = self._editing.history.last, self.state.prompts
         if edit is None or held is None or edit.before is not held or edit.labels is not None:
             return
@@ -147,7 +147,7 @@ class ObjectInProgress:
             self._notifier.warn(remark)
             return
         if shown is not None and is_other_shape and prompts.is_apart_from(held.prompts):
-            self._begin_next(edit, held, shown)
+            self._begin_next(edit, held, shown, with_click=with_click)
         elif not held.prompts.is_empty:
             return
         prompts = self.state.prompts
@@ -163,14 +163,16 @@ class ObjectInProgress:
         self._decoding.resume(held, None if shown is None else shown[0])
         self.changed.emit()
 
-    def _begin_next(self, edit: Edit, held: ObjectState, shown: tuple[Candidates, int]) -> None:
+    def _begin_next(
+        self, edit: Edit, held: ObjectState, shown: tuple[Candidates, int], *, with_click: bool
+    ) -> None:
         """Accept an object that a shape was drawn apart from, and begin another with the shape."""
         history, usable = self._editing.history, self._decoding.usable(self.state.prompts)[0]
         if usable.box_xyxy is None:
             return  # a click without a drag
         history.replace_last(None)
         try:
-            self._write(held, shown)
+            self._write(held, shown, with_click=with_click)
         except TargetError as error:
             history.push(edit)
             self._notifier.warn(str(error))
@@ -290,9 +292,11 @@ class ObjectInProgress:
         if state.is_as_accepted and replaced is not None:
             self.clear()
             return None
-        return self._write(state, shown)
+        return self._write(state, shown, with_click=self._is_click_accepted)
 
-    def _write(self, state: ObjectState, shown: tuple[Candidates, int]) -> LabelsEdit | None:
+    def _write(
+        self, state: ObjectState, shown: tuple[Candidates, int], *, with_click: bool
+    ) -> LabelsEdit | None:
         editing = self._editing
         replaced = current_record(state, editing.require_target().labels.registry)
         (candidates, chosen), ranking = shown, shown[0].ranking
@@ -304,7 +308,7 @@ class ObjectInProgress:
             state=replace(state.with_choice(chosen, level=state.level), reedited=None),
         )
         new = NewObject(candidates.blocks(chosen), record, replaced)
-        edit = editing.accept(new, shown, state, with_click=self._is_click_accepted)
+        edit = editing.accept(new, shown, state, with_click=with_click)
         for message in () if edit is None else warnings_of_remains(edit):
             self._notifier.warn(message)
         return edit

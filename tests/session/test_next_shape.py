@@ -114,3 +114,25 @@ def test_boxes_are_accepted_at_once_when_they_are_finished(session, labels):
     session.undo()
     assert labels.max() == 1
     assert session.state.prompts.is_empty
+
+
+def test_one_undo_takes_back_a_box_whose_first_masks_the_next_box_accepts(session, labels):
+    session.object_in_progress.set_accept_on_click(True)
+    drawn = []
+
+    def draw_next(state):
+        if state.candidates is not None and not drawn:  # better masks are on their way
+            drawn.append(APART)
+            session.object_in_progress.set_gesture(True)
+            session.set_prompts(APART)
+            session.object_in_progress.set_gesture(False)
+            session.object_in_progress.finish_drawing(is_other_shape=True)
+
+    session.changed.connect(draw_next)
+    draw(session, COIN)
+    assert (drawn, labels.max()) == ([APART], 2)
+    for n_left in (1, 0):
+        session.undo()
+        session.wait_until_idle(TIMEOUT_S)
+        assert (labels.max(), session.state.prompts.is_empty) == (n_left, True)
+    assert not session.state.can_undo
