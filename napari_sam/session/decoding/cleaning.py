@@ -19,7 +19,9 @@ CLEAN_STRENGTH: Final = 0.5
 _SIGMA: Final = 0.7
 """Standard deviation of the smoothing in cells, at full strength."""
 _SMALL: Final = 0.05
-"""Share of a mask up to which a hole or an island is none, at full strength."""
+"""Share of a mask up to which a hole or an island is none, at full strength..."""
+_SMALL_CELLS: Final = 128
+"""...and how many cells at most: a hole in a large region may be another object."""
 _INSIDE: Final = np.float32(1e-3)
 """The least logit of a filled hole."""
 _MARGIN: Final = 5
@@ -98,7 +100,7 @@ def _without_specks(
 ) -> NDArray[np.float32]:
     """Fill small holes, and remove small islands and pieces that nobody clicked on."""
     mask = logits > 0
-    small = _SMALL * strength * np.count_nonzero(mask)
+    small = strength * min(_SMALL * np.count_nonzero(mask), _SMALL_CELLS)
     outside, _ = ndimage.label(~mask, np.ones((3, 3)))
     areas = np.bincount(outside.ravel())
     at_border = np.concatenate((outside[0], outside[-1], outside[:, 0], outside[:, -1]))

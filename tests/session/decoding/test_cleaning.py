@@ -65,6 +65,15 @@ def test_a_comb_becomes_smooth_and_no_border_moves_by_more_than_a_cell():
     assert not (ndimage.binary_erosion(mask, cross) & ~clean).any()
 
 
+def test_another_object_in_a_large_region_is_no_hole():
+    region = np.ones((256, 256), bool)
+    region[64:128, 64:128] &= ~disk((32, 32), 10)
+    region[128:192, 64:128] &= ~disk((32, 32), 2)
+    clean = cleaned(logits_of(region), [], 1) > 0
+    assert not clean[96, 96]
+    assert clean[160, 96]
+
+
 def test_smoothing_keeps_the_area():
     mask = disk(CLICK, 12)
     clean = cleaned(logits_of(mask), [CLICK], 1) > 0
