@@ -74,7 +74,7 @@ def test_a_shape_that_overlaps_and_one_that_is_moved_replace_it(
 ):
     session.set_prompts(COIN)
     session.wait_until_idle(TIMEOUT_S)
-    assert "Another box accepts it" in session.state.hint
+    assert "A box drawn apart accepts it" in session.state.hint
     draw(session, prompts, is_other_shape=is_other_shape)
     assert not labels.any()
     assert session.state.prompts == prompts
