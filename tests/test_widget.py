@@ -605,6 +605,8 @@ def test_undo_of_an_object_on_another_image_goes_there(make_widget, coins):
     assert widget.binding.plane.image is coins
     assert not viewer.layers["coins labels"].data.any()
     assert widget.session.state.candidates is not None
+    assert viewer.layers.selection.active.name == "SAM points"  # the keys go on working
+    assert "on 'coins'" in notification_manager.records[-1].message
 
 
 def test_after_the_chosen_image_was_deleted_another_is_annotated(make_widget, coins):

@@ -118,6 +118,7 @@ class AnnotateController:
             (self._session.automatic_review.changed, self._on_review_changed),
             (self._session.notifier.warned, self._messages.warn),
             (self._session.accepted, self._messages.done),
+            (self._session.editing.restored, self._messages.done),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.prompts.tool_changed, self._on_tool_changed),
             (binding.brush.changed, self._show_hint),

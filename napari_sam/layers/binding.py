@@ -187,7 +187,11 @@ class LayerBinding:
             if message:
                 self._session.notifier.warn(message)
             return
-        self.set_image(image)
+        if image is not self.plane.image:
+            self.set_image(image)
+            self.prompts.start_points()  # else no layer would be selected, and no key work
+            text = f"That step was on '{image.name}', which is annotated again now."
+            self._session.notifier.warn(text)
         self.plane.go_to(view)
 
     # Events ----------------------------------------------------------------------------------

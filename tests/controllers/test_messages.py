@@ -49,6 +49,11 @@ def test_the_next_success_takes_it_back(opened, monkeypatch):
     widget.session.notifier.warn("Covered by object 3.")
     widget.binding.objects.accept()
     assert line.severity is Severity.HINT
+    widget.session.objects.remove([1])
+    widget.session.notifier.warn("No more objects in this direction.")
+    widget.binding.objects.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert line.severity is Severity.HINT
 
 
 def test_a_warning_stays_until_the_user_goes_on(opened, qtbot, monkeypatch):
