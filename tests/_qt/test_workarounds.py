@@ -34,7 +34,7 @@ def test_a_column_is_as_wide_as_its_widest_panel(shown):
     assert column.minimumSizeHint().width() == least + 50
 
 
-def test_the_wheel_changes_no_value_in_a_column(shown):
+def test_the_wheel_changes_no_value_in_a_column(shown, qtbot):
     column, panel = PanelColumn(), QWidget()
     layout = QVBoxLayout(panel)
     combo, number, slider = QComboBox(), QSpinBox(), QLabeledDoubleSlider(Qt.Orientation.Horizontal)
@@ -52,7 +52,7 @@ def test_the_wheel_changes_no_value_in_a_column(shown):
     slider.setValue(5)
     areas.setValue((2, 8))
     combo.setCurrentIndex(1)
-    QApplication.processEvents()
+    qtbot.wait(100)  # for the layouts, one after the other
     for field in (combo, number, slider, slider._slider, slider._label, areas):
         middle = QPointF(field.rect().center())
         event = QWheelEvent(

@@ -272,7 +272,7 @@ def test_a_huge_object_that_cannot_be_written_is_said_and_kept(
     click(session, *LARGE)
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
-    assert "belong to other objects" in heard.warnings[-1]
+    assert "Covered by object 5" in heard.warnings[-1]
     assert session.state.candidates is not None
 
 
