@@ -138,10 +138,9 @@ def play(predictor, steps, closing):
 def main(closings):
     predictor = HeldPredictor()
     for number, closing in enumerate(closings):
-        for steps in ORDERS:
-            if number or steps is not ORDERS[0]:
-                Window.glance()
-            play(predictor, steps, closing)
+        if number:
+            Window.glance()
+        play(predictor, ORDERS[number % len(ORDERS)], closing)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,8 @@ SCRIPT = Path(__file__).with_name("closing_orders.py")
 @pytest.mark.parametrize(
     "closings",
     [
-        ("while embedding", "by its X"),
-        ("while decoding", "viewer.close"),
-        ("image deleted first", "dock first"),
+        ("while embedding", "by its X", "image deleted first", "viewer.close"),
+        ("while decoding", "dock first", "by its X", "viewer.close"),
     ],
     ids=" and ".join,
 )
