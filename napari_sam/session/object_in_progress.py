@@ -143,7 +143,10 @@ class ObjectInProgress:
             return
         remark = _remark_on_new_points(self._decoding, held.prompts, prompts)
         if remark:
-            self._take_back(held, shown)
+            self._editing.history.replace_last(None)
+            self._is_accept_pending = self._is_click_accepted = False
+            self._decoding.resume(held, None if shown is None else shown[0])
+            self.changed.emit()
             self._notifier.warn(remark)
             return
         if shown is not None and is_other_shape and prompts.is_apart_from(held.prompts):
@@ -155,13 +158,6 @@ class ObjectInProgress:
             self._is_accept_pending = self._is_click_accepted = True
             if not self._decoding.is_pending:
                 self._accept_pending()
-
-    def _take_back(self, held: ObjectState, shown: tuple[Candidates, int] | None) -> None:
-        """Return to the object before the last edit of its prompts, with the masks it had."""
-        self._editing.history.replace_last(None)
-        self._is_accept_pending = self._is_click_accepted = False
-        self._decoding.resume(held, None if shown is None else shown[0])
-        self.changed.emit()
 
     def _begin_next(
         self, edit: Edit, held: ObjectState, shown: tuple[Candidates, int], *, with_click: bool
