@@ -19,9 +19,10 @@ from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, masks_of
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.segment import whole_crop
+from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.tiles import Box, Tile, TilePyramid
+from napari_sam.session.image.tiles import Box
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.shifting import shifted
@@ -70,7 +71,8 @@ class Projection:
 
     def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
         pyramid = plane.pyramid(self._embedder.load().encoder.spec)
-        return self._embedder.embed(plane, tile_for(pyramid, crop.edges_xyxy))
+        box = Prompts(box_xyxy=crop.edges_xyxy)
+        return self._embedder.embed(plane, initial_tile(pyramid, box, pyramid.whole, None))
 
     def _decoded(self, expected: MaskCrop, embedded: EmbeddedTile) -> tuple[MaskCrop, float]:
         """Return the mask most like the expected one, and their overlap."""
@@ -89,13 +91,6 @@ class Projection:
         best = int(np.argmax(ious * np.clip(prediction.iou_predictions, 0.01, 1)))
         candidates = Candidates(prompts, tile, masks_of(embedded, prediction))
         return _touching(whole_crop(candidates, best), expected), float(ious[best])
-
-
-def tile_for(pyramid: TilePyramid, box: Box) -> Tile:
-    """Return the tile on which an object of this size is seen well."""
-    if pyramid.is_tiny(pyramid.whole, box):
-        return pyramid.around(box, pyramid.level_for(box))
-    return pyramid.whole
 
 
 def _grown(box: Box) -> Box:
