@@ -120,18 +120,7 @@ class Candidate:
     @cached_property
     def rough_bounds_xyxy(self) -> Box | None:
         """About `bounds_xyxy`, from the low-res logits alone."""
-        mask = self.logits > 0
-        if not mask.any():
-            return None
-        cell_px = self.tile.side / max(mask.shape)
-        (top, bottom), (left, right) = extent(mask, 0), extent(mask, 1)
-        x0, y0, x1, y1 = self.tile.box_xyxy
-        return (
-            x0 + left * cell_px,
-            y0 + top * cell_px,
-            min(x0 + right * cell_px, x1),
-            min(y0 + bottom * cell_px, y1),
-        )
+        return rough_bounds(self.logits, self.tile)
 
     @property
     def area_bound_px(self) -> float:
@@ -146,3 +135,19 @@ class Candidate:
         """
         for mask, top, left in self.prediction.mask_blocks(self.index, self.tile.size):
             yield MaskCrop(mask, top + self.tile.top, left + self.tile.left)
+
+
+def rough_bounds(logits: NDArray[np.float32], tile: Tile) -> Box | None:
+    """Return about the bounding box of a mask in the plane, given its low-res logits on a tile."""
+    mask = logits > 0
+    if not mask.any():
+        return None
+    cell_px = tile.side / max(mask.shape)
+    (top, bottom), (left, right) = extent(mask, 0), extent(mask, 1)
+    x0, y0, x1, y1 = tile.box_xyxy
+    return (
+        x0 + left * cell_px,
+        y0 + top * cell_px,
+        min(x0 + right * cell_px, x1),
+        min(y0 + bottom * cell_px, y1),
+    )

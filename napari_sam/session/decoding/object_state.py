@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine.masks import MaskCrop, extent
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import Capability, ModelSpec
+from napari_sam.session.decoding.candidate import rough_bounds
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.ranking import MaskBefore
@@ -102,15 +103,12 @@ class ObjectState:
         steps = [step for step in self.feedback if self.prompts.only_exclude_from(step.prompts)]
         if not steps:
             return None
-        step = max(reversed(steps), key=lambda step: step.prompts.size)
-        mask, cell_px = step.low_res_logits > 0, step.tile.side / step.low_res_logits.shape[-1]
-        if not step.prompts.has_foreground or not mask.any():
+        step = _latest(steps)
+        logits, box = step.low_res_logits, rough_bounds(step.low_res_logits, step.tile)
+        if not step.prompts.has_foreground or box is None:
             return None
-        (top, bottom), (left, right) = extent(mask, 0), extent(mask, 1)
-        x, y = step.tile.box_xyxy[:2]
-        edges = left * cell_px, top * cell_px, right * cell_px, bottom * cell_px
-        box = x + edges[0], y + edges[1], x + edges[2], y + edges[3]
-        return MaskBefore(int(np.count_nonzero(mask)) * cell_px**2, box)
+        cell_px = step.tile.side / logits.shape[-1]
+        return MaskBefore(int(np.count_nonzero(logits > 0)) * cell_px**2, box)
 
     @property
     def is_as_accepted(self) -> bool:
@@ -157,5 +155,9 @@ class ObjectState:
             if outline is not None or reedited is None or not reedited.from_region:
                 return None
             return logits_of_region(reedited.region, tile, spec.low_res_side)
-        # Of two equally large parts, the later one: max keeps the first of equals.
-        return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits
+        return _latest(usable).low_res_logits
+
+
+def _latest(steps: list[FeedbackStep]) -> FeedbackStep:
+    """Return the step with the most prompts; of equals the later one, as max keeps the first."""
+    return max(reversed(steps), key=lambda step: step.prompts.size)
