@@ -30,6 +30,16 @@ class MaskCrop(NamedTuple):
         height, width = self.mask.shape
         return self.left - 0.5, self.top - 0.5, self.left + width - 0.5, self.top + height - 0.5
 
+    def within(self, top: int, left: int, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """Return the mask in a window (h, w) of the image, of which `top`, `left` is the corner."""
+        window = np.zeros(shape, bool)
+        y, x = self.top - top, self.left - left
+        height, width = self.mask.shape
+        part = window[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+        rows, columns = max(0, -y), max(0, -x)
+        part[:] = self.mask[rows : rows + part.shape[0], columns : columns + part.shape[1]]
+        return window
+
 
 def tight_crop(mask: npt.NDArray[np.bool_], top: int = 0, left: int = 0) -> MaskCrop:
     """Cut a mask down to its bounding box.
@@ -50,6 +60,15 @@ def tight_crop(mask: npt.NDArray[np.bool_], top: int = 0, left: int = 0) -> Mask
         return MaskCrop(np.zeros((0, 0), bool), 0, 0)
     (y0, y1), (x0, x1) = extent(mask, 0), extent(mask, 1)
     return MaskCrop(np.array(mask[y0:y1, x0:x1]), top + y0, left + x0)
+
+
+def crop_in_image(
+    mask: npt.NDArray[np.bool_], top: int, left: int, shape: tuple[int, int]
+) -> MaskCrop:
+    """Cut a mask down to its bounding box, and off where an image (H, W) ends."""
+    y, x = max(0, -top), max(0, -left)
+    part = mask[y : max(y, shape[0] - top), x : max(x, shape[1] - left)]
+    return tight_crop(part, top + y, left + x)
 
 
 def extent(mask: npt.NDArray[np.bool_], axis: int) -> tuple[int, int]:

@@ -79,7 +79,7 @@ class Levels:
             count = round(area * (self.least / area) ** -level)
             cut_at = max(self.inside[min(count, area - 1)], np.float32(0))
         shifted = self.logits - np.float32(cut_at)
-        others = ~_pieces_with(shifted > 0, mask)
+        others = ~pieces_with(shifted > 0, mask)
         shifted[others] = np.minimum(-abs(shifted[others]), -_OUTSIDE)
         return cleaned(shifted, self.clicks, self.clean_strength, only_clicked=False)
 
@@ -91,9 +91,9 @@ def _lowest(logits: NDArray[np.float32], mask: NDArray[np.bool_], area: float) -
     logits_near, mask_near = logits[near], mask[near]
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        pieces = _pieces_with(logits_near > middle, mask_near)
+        pieces = pieces_with(logits_near > middle, mask_near)
         if np.count_nonzero(pieces) <= area and _reaches_border(pieces):
-            pieces = _pieces_with(logits > middle, mask)
+            pieces = pieces_with(logits > middle, mask)
         if np.count_nonzero(pieces) > area:
             low = middle
         else:
@@ -111,7 +111,7 @@ def _reaches_border(mask: NDArray[np.bool_]) -> bool:
     return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
 
 
-def _pieces_with(mask: NDArray[np.bool_], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def pieces_with(mask: NDArray[np.bool_], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the pieces of a mask that have any of these cells."""
     pieces, count = ndimage.label(mask)
     is_kept = np.zeros(count + 1, bool)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.masks import MaskCrop, crop_in_image
 
 
 def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int, int]) -> MaskCrop:
@@ -33,8 +33,7 @@ def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int
     ]
     mask = (1 - share) * distances[0] + share * distances[1] > 0
     top, left = np.rint((1 - share) * centers[0] + share * centers[1]).astype(int) - reach
-    y, x = max(0, -top), max(0, -left)
-    return tight_crop(mask[y : shape[0] - top, x : shape[1] - left], int(top + y), int(left + x))
+    return crop_in_image(mask, int(top), int(left), shape)
 
 
 def _centroid(crop: MaskCrop) -> NDArray[np.float64]:

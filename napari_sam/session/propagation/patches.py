@@ -57,13 +57,7 @@ class Patch:
 
     def mask(self, crop: MaskCrop) -> NDArray[np.bool_]:
         """Return a mask of the plane on the grid of the patch."""
-        full = np.zeros((self.window.height, self.window.width), bool)
-        top, left = crop.top - self.window.top, crop.left - self.window.left
-        height, width = crop.mask.shape
-        rows = slice(max(0, top), max(0, top + height))
-        columns = slice(max(0, left), max(0, left + width))
-        part = full[rows, columns]
-        y, x = max(0, -top), max(0, -left)
-        part[:] = crop.mask[y : y + part.shape[0], x : x + part.shape[1]]
-        step, (h, w) = self.window.step, self.gray.shape
+        window = self.window
+        full = crop.within(window.top, window.left, (window.height, window.width))
+        step, (h, w) = window.step, self.gray.shape
         return full[step // 2 :: step, step // 2 :: step][:h, :w]

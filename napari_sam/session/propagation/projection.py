@@ -17,6 +17,7 @@ from scipy import ndimage
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, masks_of
+from napari_sam.session.decoding.cut import pieces_with
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.decoding.tile_choice import initial_tile
@@ -112,14 +113,5 @@ def _iou(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 def _touching(crop: MaskCrop, expected: MaskCrop) -> MaskCrop:
     """Return the pieces of a mask that touch the expected one."""
-    if not crop.mask.size:
-        return crop
-    pieces, _ = ndimage.label(crop.mask)
-    top, left = expected.top - crop.top, expected.left - crop.left
-    height, width = expected.mask.shape
-    rows = slice(max(0, top), max(0, min(crop.mask.shape[0], top + height)))
-    columns = slice(max(0, left), max(0, min(crop.mask.shape[1], left + width)))
-    part = pieces[rows, columns]
-    y, x = max(0, -top), max(0, -left)
-    touched = np.unique(part[expected.mask[y : y + part.shape[0], x : x + part.shape[1]]])
-    return tight_crop(np.isin(pieces, touched[touched > 0]), crop.top, crop.left)
+    cells = expected.within(crop.top, crop.left, crop.mask.shape)
+    return tight_crop(pieces_with(crop.mask, cells), crop.top, crop.left)

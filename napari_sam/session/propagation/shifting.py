@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.masks import MaskCrop, crop_in_image
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.propagation.patches import Patch, Window
 
@@ -37,7 +37,8 @@ def shifted(crop: MaskCrop, plane: ImagePlane, next_plane: ImagePlane) -> MaskCr
     weights = _weights(patch.mask(crop), margin / inner.step)
     after = _smooth(_resampled(Patch.read(next_plane, wide), inner, patch, radius))
     dy, dx = _best_shift(_smooth(patch.gray), weights, after, radius)
-    return _moved(crop, dy * inner.step, dx * inner.step, plane.shape)
+    top, left = crop.top + dy * inner.step, crop.left + dx * inner.step
+    return crop_in_image(crop.mask, top, left, plane.shape)
 
 
 def _weights(mask: NDArray[np.bool_], reach: float) -> NDArray[np.float32]:
@@ -87,11 +88,3 @@ def _best_shift(
     likeness = likeness - _FAR_COST * (offsets[:, None] ** 2 + offsets**2) / radius**2
     row, column = np.unravel_index(np.argmax(likeness), likeness.shape)
     return int(offsets[row]), int(offsets[column])
-
-
-def _moved(crop: MaskCrop, dy: int, dx: int, shape: tuple[int, int]) -> MaskCrop:
-    """Return a mask elsewhere, as far as it is in the plane."""
-    top, left = crop.top + dy, crop.left + dx
-    y, x = max(0, -top), max(0, -left)
-    mask = crop.mask[y : max(y, shape[0] - top), x : max(x, shape[1] - left)]
-    return tight_crop(mask, top + y, left + x)
