@@ -13,11 +13,12 @@ from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import ArrayLabels, ArrayPlane, Labels, TargetError
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import propagate
-from napari_sam.session.propagation.slice_mask import Origin, SliceMask
+from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
 

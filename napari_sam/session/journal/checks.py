@@ -20,6 +20,7 @@ from napari_sam.session.classes.classes import classes_from_json
 from napari_sam.session.journal.entries import FARTHEST_PX, state_from_json
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.packed import Start
+from napari_sam.session.objects.slices import Origin
 
 MAX_LINE_BYTES: Final = 2**27
 """Longer lines are not read: the pixels of one object take some megabytes at the most."""
@@ -27,6 +28,7 @@ _LARGEST: Final = 2**48
 """No array has as many pixels."""
 _MAX_AXES: Final = 32
 _DIRECTIONS: Final = frozenset(Direction)
+_ORIGINS: Final = frozenset(Origin)
 
 
 class JournalError(ValueError):
@@ -137,11 +139,27 @@ def _check_record(content: dict[str, Any], shape: Start) -> None:
         raise JournalError("reviewed must be true or false")
     if content.get("state") is not None:
         check_state(content["state"])
+    whole(content.get("parent_id", 0), "parent_id")
+    if content.get("slices") is not None:
+        _check_slices(content["slices"], shape)
     for name in ("masks", "painted", "erased"):
         for mask in items(content.get(name, []), name):
             corner, extent, area_px, packed = items(mask, name, 4)
             if _n_true(packed, _check_box(corner, extent, shape)) != whole(area_px, "area_px"):
                 raise JournalError(f"the pixel count of '{name}' does not match its mask")
+
+
+def _check_slices(content: Any, shape: Start) -> None:
+    axis, entries = items(content, "slices", 2)
+    whole(axis, "the axis of slices", high=len(shape) - 1)
+    for entry in items(entries, "slices"):
+        index, origin, confidence, state = items(entry, "a slice", 4)
+        whole(index, "a slice", high=shape[axis] - 1)
+        if text(origin, "the origin of a slice") not in _ORIGINS:
+            raise JournalError(f"{shortened(origin)} is not a known origin of a slice")
+        number(confidence, "the confidence of a slice", largest=1)
+        if state is not None:
+            check_state(state)
 
 
 def check_state(content: Any) -> None:

@@ -18,7 +18,9 @@ The first line, the header, has `format` (1), `image` (an `ImageReference`) and 
   empty, a missing `slice_index`, the position of the prompts in a stack, or `level`, how much
   larger or smaller than published the mask is cut (-1 to 1), for 0; `masks` has
   `[start, shape, area_px, mask]` each, and so have `painted` and `erased`, the pixels that a brush
-  added to the object beyond its mask and erased of it;
+  added to the object beyond its mask and erased of it; `slices`, of an object that was carried
+  through a stack, is `[axis, [[slice_index, origin, confidence, state or null], ...]]`, and
+  `parent_id` the label_id of the object that divided into it;
 - `gone`: the label_ids whose records are gone;
 - `n_objects`: the number of objects afterwards;
 - `labels_name`: the name of the labels, only if it has changed.
@@ -56,6 +58,7 @@ from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels, masks_of
 from napari_sam.session.objects.packed import FASTEST, PackedMask, Start
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.storage.json_text import compact_json, says_something
@@ -154,6 +157,8 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
         "masks": _masks_to_json(record.masks),
         "painted": _masks_to_json(record.brushed.painted),
         "erased": _masks_to_json(record.brushed.erased),
+        "slices": None if record.slices is None else _slices_to_json(record.slices),
+        "parent_id": int(record.parent_id) or None,
     }
     return {name: value for name, value in content.items() if says_something(value)}
 
@@ -180,6 +185,8 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
         state=None if state is None else state_from_json(state),
         masks=masks,
         brushed=BrushEdits(painted, erased) if painted or erased else NOT_BRUSHED,
+        slices=None if get("slices") is None else slices_from_json(content["slices"]),
+        parent_id=get("parent_id", 0),
     )
 
 
@@ -193,6 +200,30 @@ def _masks_from_json(content: Iterable[list[Any]]) -> tuple[PackedMask, ...]:
     return tuple(
         PackedMask.from_packed(tuple(start), tuple(shape), area_px, a2b_base64(packed))
         for start, shape, area_px, packed in content
+    )
+
+
+def _slices_to_json(slices: ObjectSlices) -> list[Any]:
+    entries = [
+        [
+            int(entry.slice_index),
+            str(entry.origin),
+            float(entry.confidence),
+            None if entry.state is None else state_to_json(entry.state),
+        ]
+        for entry in slices
+    ]
+    return [int(slices.axis), entries]
+
+
+def slices_from_json(content: list[Any]) -> ObjectSlices:
+    """Return the slices of an object that `record_to_json` wrote."""
+    axis, entries = content
+    return ObjectSlices(axis).updated(
+        ObjectSlice(
+            index, Origin(origin), confidence, None if state is None else state_from_json(state)
+        )
+        for index, origin, confidence, state in entries
     )
 
 

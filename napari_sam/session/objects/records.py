@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.slices import ObjectSlices
 
 _MAX_FORMER: Final = 1000
 """Records of objects that are gone; the masks of one take a kilobyte."""
@@ -49,6 +50,10 @@ class ObjectRecord:
         exported and brush strokes be recognized; empty for an object from elsewhere.
     brushed : BrushEdits
         What a brush has added to it and erased of it.
+    slices : ObjectSlices, optional
+        What is known of each slice, if it was carried through a stack.
+    parent_id : int
+        The label_id of the object that divided into it and others; 0 for none.
     uid : int
         Distinguishes it from another object that gets its label_id later; the same for all records
         of an object, in this program.
@@ -66,6 +71,8 @@ class ObjectRecord:
     state: ObjectState | None = None
     masks: tuple[PackedMask, ...] = field(default=(), repr=False)
     brushed: BrushEdits = field(default=NOT_BRUSHED, repr=False)
+    slices: ObjectSlices | None = field(default=None, repr=False)
+    parent_id: int = 0
     uid: int = field(default_factory=count().__next__, repr=False)
 
     @property

@@ -24,10 +24,11 @@ from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box
+from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.shifting import shifted
-from napari_sam.session.propagation.slice_mask import Origin, SliceMask
+from napari_sam.session.propagation.slice_mask import SliceMask
 
 _GROWN: Final = 0.05
 """How much larger than the expected mask the box is on each side."""

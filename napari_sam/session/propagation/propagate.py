@@ -9,8 +9,9 @@ import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.objects.slices import Origin
 from napari_sam.session.propagation.interpolation import interpolated
-from napari_sam.session.propagation.slice_mask import Origin, Propagator, SliceMask
+from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 
 
 def propagate(

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
-
-
-class Origin(Enum):
-    """Where the mask of a slice comes from."""
-
-    ANNOTATED = "annotated"
-    INTERPOLATED = "interpolated"
-    PROPAGATED = "propagated"
+from napari_sam.session.objects.slices import Origin
 
 
 @dataclass(frozen=True)

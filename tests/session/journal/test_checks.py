@@ -37,6 +37,7 @@ from napari_sam.session.journal.session_file import (
 from napari_sam.session.objects.brush_edits import BrushEdits
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
+from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.prompts.shapes import Outline, Scribble
 
 SHAPE = 3, 20, 30
@@ -59,6 +60,10 @@ RECORD = ObjectRecord(
     brushed=BrushEdits(
         (PackedMask((1, 9, 9), SQUARE[:, :1]),), (PackedMask((1, 2, 3), SQUARE[:, :1, :1]),)
     ),
+    slices=ObjectSlices(
+        0, (ObjectSlice(1, state=STATE), ObjectSlice(2, Origin.PROPAGATED, confidence=0.6))
+    ),
+    parent_id=3,
 )
 REFERENCE = ImageReference("cells", None, SHAPE, "uint8", (2.0, 1.0, 1.0), ("z", "y", "x"), "f1")
 CLASSES = (ObjectClass("nucleus", "#ff8800"), ObjectClass("debris", "#000000"))

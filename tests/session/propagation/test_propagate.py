@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.session import ImagePlane, ModelChoice
+from napari_sam.session import ImagePlane, ModelChoice, Origin
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import depth_limit, propagate
-from napari_sam.session.propagation.slice_mask import Origin, SliceMask
+from napari_sam.session.propagation.slice_mask import SliceMask
 
 SHAPE, EMPTY = (120, 160), MaskCrop(np.zeros((0, 0), bool), 0, 0)
 PLANES = [ImagePlane(np.zeros(SHAPE, np.uint8))] * 12

@@ -1,0 +1,103 @@
+"""What is known of an object on each slice of a stack that it was carried through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from napari_sam.session.decoding.object_state import ObjectState
+
+
+class Origin(StrEnum):
+    """Where the mask of a slice comes from."""
+
+    ANNOTATED = "annotated"
+    """The user made it, or has corrected it."""
+    CLEARED = "cleared"
+    """The user has said that the object is not on the slice."""
+    INTERPOLATED = "interpolated"
+    """It lies between two annotated slices."""
+    PROPAGATED = "propagated"
+    """The model carried it on from a slice beside it."""
+    AUTOMATIC = "automatic"
+    """It is an automatic mask, linked to those of other slices."""
+
+
+@dataclass(frozen=True)
+class ObjectSlice:
+    """An object on one slice.
+
+    Parameters
+    ----------
+    slice_index : int
+        Which slice.
+    origin : Origin
+        Who made its mask.
+    confidence : float
+        How surely it is the object, 0 to 1; 1 for what the user made.
+    state : ObjectState, optional
+        The prompts of an annotated slice, if it has any.
+    """
+
+    slice_index: int
+    origin: Origin = Origin.ANNOTATED
+    confidence: float = 1.0
+    state: ObjectState | None = None
+
+    @property
+    def is_anchor(self) -> bool:
+        """Whether the user decided what is on the slice: nothing is recomputed there."""
+        return self.origin in (Origin.ANNOTATED, Origin.CLEARED)
+
+
+@dataclass(frozen=True)
+class ObjectSlices:
+    """The slices of an object along one axis of its labels.
+
+    Parameters
+    ----------
+    axis : int
+        The axis of the labels along which the slices follow each other.
+    slices : tuple of ObjectSlice
+        Those that are annotated, cleared or computed, in their order; no two of one index.
+    """
+
+    axis: int
+    slices: tuple[ObjectSlice, ...] = ()
+
+    def __iter__(self) -> Iterator[ObjectSlice]:
+        return iter(self.slices)
+
+    def get(self, slice_index: int) -> ObjectSlice | None:
+        """Return what is known of a slice; None if nothing is."""
+        return next((entry for entry in self.slices if entry.slice_index == slice_index), None)
+
+    def updated(self, entries: Iterable[ObjectSlice]) -> ObjectSlices:
+        """Return them with other entries for some slices."""
+        merged = {entry.slice_index: entry for entry in (*self.slices, *entries)}
+        return replace(self, slices=tuple(merged[index] for index in sorted(merged)))
+
+    def without(self, slice_indices: Iterable[int]) -> ObjectSlices:
+        """Return them without some slices."""
+        gone = frozenset(slice_indices)
+        kept = tuple(entry for entry in self.slices if entry.slice_index not in gone)
+        return replace(self, slices=kept)
+
+    @property
+    def with_object(self) -> tuple[ObjectSlice, ...]:
+        """The slices that the object is on."""
+        return tuple(entry for entry in self.slices if entry.origin is not Origin.CLEARED)
+
+    @property
+    def weakest(self) -> ObjectSlice | None:
+        """The computed slice of the least confidence; None without any."""
+        computed = [entry for entry in self.slices if not entry.is_anchor]
+        return min(computed, key=lambda entry: entry.confidence, default=None)
+
+    def span_around(self, slice_index: int) -> tuple[int | None, int | None]:
+        """Return the nearest anchors before and after a slice; None where there is none."""
+        anchors = [entry.slice_index for entry in self.slices if entry.is_anchor]
+        before = max((index for index in anchors if index < slice_index), default=None)
+        after = min((index for index in anchors if index > slice_index), default=None)
+        return before, after
