@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from napari_sam.session.decoding.object_state import ObjectState
+
+_WEAK: Final = 0.65
+"""Confidence below which a slice is worth a look; at 0.5 an object ends."""
 
 
 class Origin(StrEnum):
@@ -49,6 +53,11 @@ class ObjectSlice:
     def is_anchor(self) -> bool:
         """Whether the user decided what is on the slice: nothing is recomputed there."""
         return self.origin in (Origin.ANNOTATED, Origin.CLEARED)
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether it is computed, and so little sure that it is worth a look."""
+        return not self.is_anchor and self.confidence < _WEAK
 
 
 @dataclass(frozen=True)
