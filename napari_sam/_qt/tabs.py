@@ -12,6 +12,8 @@ from napari_sam._qt.workarounds import PanelColumn
 
 _LINE_PX: Final = 2
 _MARGIN_PX: Final = 8
+_LETTERS: Final = 3
+"""The space beside a title, in letters."""
 
 
 class Tab(QWidget):
@@ -21,12 +23,16 @@ class Tab(QWidget):
     """Whether it is the current one now."""
     title_changed = Signal(str)
     select_requested = Signal()
+    offered = Signal(bool)
+    """Whether it can be brought on top."""
 
     def __init__(self, page: QWidget, title: str, tooltip: str, *, scrolls: bool = True) -> None:
         super().__init__()
         self.title, self.tooltip = title, tooltip
         self.is_current = False
         """Whether it is on top of the others."""
+        self.is_offered = True
+        """Whether it has a title to be brought on top by."""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, _MARGIN_PX, 0, 0)
         if scrolls:
@@ -42,9 +48,15 @@ class Tab(QWidget):
             self.title = title
             self.title_changed.emit(title)
 
+    def offer(self, is_offered: bool) -> None:
+        """Show the title, or hide it with the page."""
+        if is_offered != self.is_offered:
+            self.is_offered = is_offered
+            self.offered.emit(is_offered)
+
     def select(self) -> None:
         """Come on top."""
-        if not self.is_current:
+        if self.is_offered and not self.is_current:
             self.select_requested.emit()
 
     def set_current(self, is_current: bool) -> None:
@@ -99,8 +111,10 @@ class DockTabs(QWidget):
             button.clicked.connect(lambda _, number=number: self.select(number))
             tab.title_changed.connect(button.setText)
             tab.select_requested.connect(lambda number=number: self.select(number))
+            tab.offered.connect(lambda is_offered, number=number: self._offer(number, is_offered))
+            button.setVisible(tab.is_offered)
             self._buttons.append(button)
-            titles.addWidget(button, 3 if number == 0 else 2)
+            titles.addWidget(button, len(tab.title) + _LETTERS)
             self.pages.addWidget(tab)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -115,3 +129,9 @@ class DockTabs(QWidget):
         for index, (button, tab) in enumerate(zip(self._buttons, self.tabs, strict=True)):
             button.setChecked(index == number)
             tab.set_current(index == number)
+
+    def _offer(self, number: int, is_offered: bool) -> None:
+        """Show the title of a tab or hide it; the first tab takes the place of a hidden page."""
+        self._buttons[number].setVisible(is_offered)
+        if not is_offered and self.tabs[number].is_current:
+            self.select(0)

@@ -24,3 +24,20 @@ def test_another_title_lays_out_nothing(shown):
     tab.set_title("Objects (123,456,789) and some more that does not fit")
     assert widget._buttons[0].text() == tab.title
     assert widget.sizeHint() == hint
+
+
+def test_a_tab_that_is_not_offered_has_no_title_and_leaves_its_place_to_the_first(shown, heard):
+    tabs = [Tab(QLabel(name), name, f"about {name}") for name in ("one", "two")]
+    tabs[1].offer(False)
+    widget = shown(DockTabs(*tabs))
+    tabs[1].select()
+    assert tabs[0].is_current
+    assert not widget._buttons[1].isVisible()
+    tabs[1].offer(True)
+    assert widget._buttons[1].isVisible()
+    tabs[1].select()
+    toggles = heard(tabs[1], "toggled")
+    tabs[1].offer(False)
+    assert tabs[0].is_current
+    assert widget.pages.currentWidget() is tabs[0]
+    assert toggles == [("toggled", False)]
