@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from napari_sam._qt.slice_columns import slice_text
 from napari_sam.session.objects.records import ObjectRecord
+
+_EXPONENTS: Final = {2: "²", 3: "³"}
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,8 @@ class PlaneAxes:
     sliced: tuple[int, ...] = ()
     pixel_area: float = 1.0  # area of a pixel along the shown axes, in square units
     unit: str = ""  # the unit of length; "" for pixels
+    # between slices along the last of `sliced`, in the same unit; None through time
+    slice_distance: float | None = 1.0
 
     def area_of(self, record: ObjectRecord) -> float | int:
         """Return an object's area in square units; in pixels, a whole number."""
@@ -23,6 +28,25 @@ class PlaneAxes:
     def slice_of(self, record: ObjectRecord) -> tuple[int, ...]:
         """Return the first slice in which an object has pixels."""
         return tuple(record.start[axis] for axis in self.sliced)
+
+    def slices_of(self, record: ObjectRecord) -> str:
+        """Return from which slice to which an object goes, along each axis."""
+        spans = [(record.start[axis], record.stop[axis] - 1) for axis in self.sliced]
+        return ", ".join(
+            str(first) if first == last else f"{first}-{last}" for first, last in spans
+        )
+
+    def volume_of(self, record: ObjectRecord) -> float | int | None:
+        """Return an object's volume in cubic units, or in voxels; None if it is flat."""
+        depths = [record.stop[axis] - record.start[axis] for axis in self.sliced]
+        if (
+            self.slice_distance is None
+            or not depths
+            or depths[-1] < 2
+            or max(depths[:-1], default=1) > 1
+        ):
+            return None
+        return self.area_of(record) * self.slice_distance if self.unit else record.area_px
 
 
 @dataclass(frozen=True)
@@ -34,14 +58,17 @@ class Column:
     value: Callable[[ObjectRecord, PlaneAxes], Any]
     is_number: bool = True
     field: str = ""  # the field of a record that is edited in it; "" if it cannot be edited
+    describe: Callable[[ObjectRecord, PlaneAxes], str] | None = None  # in other words than `value`
+    cell_tooltip: Callable[[ObjectRecord], str] | None = None
+    exponent: int = 0  # of the unit that is named in the title; 0 for none
 
     def text(self, record: ObjectRecord, axes: PlaneAxes) -> str:
         """Return the value as text."""
+        if self.describe is not None:
+            return self.describe(record, axes)
         value = self.value(record, axes)
         if value is None:
             return ""
-        if isinstance(value, tuple):
-            return ", ".join(map(str, value))
         return f"{value:.2f}" if isinstance(value, float) else str(value)
 
     def sort_key(self, record: ObjectRecord, axes: PlaneAxes) -> Any:
@@ -49,17 +76,46 @@ class Column:
         value = self.value(record, axes)
         return value.casefold() if isinstance(value, str) else -1.0 if value is None else value
 
+    def header(self, axes: PlaneAxes) -> str:
+        """Return the title with its unit."""
+        is_bare = not (self.exponent and axes.unit)
+        return self.title if is_bare else f"{self.title} ({axes.unit}{_EXPONENTS[self.exponent]})"
+
+
+def _weakest(record: ObjectRecord) -> str:
+    """Return in words on which slice an object is least sure."""
+    weakest = None if record.slices is None else record.slices.weakest
+    return "" if weakest is None else f"Weakest: slice {slice_text(weakest)}"
+
 
 COLUMNS: Final = (
     Column("id", "Label value of the object", lambda r, _: r.label_id),
     Column("class", "Class of the object", lambda r, _: r.class_name or "", False, "class_name"),
     Column("✓", "Whether you have reviewed the object", lambda r, _: r.reviewed, False),
-    Column("area", "Area in pixels, or in square units of the layer", lambda r, a: a.area_of(r)),
+    Column(
+        "area",
+        "Area in pixels, or in square units of the layer; of all slices together",
+        lambda r, a: a.area_of(r),
+        exponent=2,
+    ),
     Column("score", "How well the mask fits, as the model estimates", lambda r, _: r.score),
     Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
-    Column("slice", "First slice of the object", lambda r, axes: axes.slice_of(r)),
+    Column(
+        "slice",
+        "Slices of the object, from the first to the last",
+        lambda r, axes: axes.slice_of(r),
+        describe=lambda r, axes: axes.slices_of(r),
+        cell_tooltip=_weakest,
+    ),
+    Column(
+        "volume",
+        "Volume of an object on several slices, in voxels or in cubic units of the layer",
+        lambda r, axes: axes.volume_of(r),
+        exponent=3,
+    ),
     Column("note", "Your note on the object", lambda r, _: r.note, False, "note"),
 )
-CLASS, REVIEWED, AREA, NOTE = (
-    [column.title for column in COLUMNS].index(title) for title in ("class", "✓", "area", "note")
+CLASS, REVIEWED, AREA, VOLUME, NOTE = (
+    [column.title for column in COLUMNS].index(title)
+    for title in ("class", "✓", "area", "volume", "note")
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 from qtpy.QtGui import QColor
 
-from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, REVIEWED, PlaneAxes
+from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, REVIEWED, VOLUME, PlaneAxes
 from napari_sam.session.objects.records import ObjectRecord
 
 _ROOT: Final = QModelIndex()
@@ -72,7 +72,7 @@ class ObjectModel(QAbstractTableModel):
     def set_axes(self, axes: PlaneAxes) -> None:
         """Describe the records by other axes."""
         self._axes = axes
-        self.headerDataChanged.emit(Qt.Orientation.Horizontal, AREA, AREA)
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, AREA, VOLUME)
         self._filter()
 
     def set_text(self, text: str) -> None:
@@ -151,6 +151,11 @@ class ObjectModel(QAbstractTableModel):
         self.rows = {label_id: row for row, label_id in enumerate(shown)}
 
     @property
+    def has_slices(self) -> bool:
+        """Whether objects may be on several slices."""
+        return bool(self._axes.sliced)
+
+    @property
     def progress(self) -> str:
         """How many objects, shown or not, are reviewed, in words."""
         reviewed = sum(record.reviewed for record in self._records.values())
@@ -172,8 +177,7 @@ class ObjectModel(QAbstractTableModel):
             return None
         column = COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            unit = f" ({self._axes.unit}²)" if section == AREA and self._axes.unit else ""
-            return column.title + unit
+            return column.header(self._axes)
         return column.tooltip if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -190,6 +194,8 @@ class ObjectModel(QAbstractTableModel):
             return None if color is None else QColor(color)
         if role == Qt.ItemDataRole.TextAlignmentRole and column.is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.ToolTipRole and column.cell_tooltip is not None:
+            return column.cell_tooltip(record) or None
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             value = column.value(record, self._axes)
             return value if isinstance(value, int) else column.text(record, self._axes)

@@ -10,7 +10,7 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
-from napari_sam._qt.object_columns import NOTE, PlaneAxes
+from napari_sam._qt.object_columns import NOTE, VOLUME, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
 from napari_sam.session.objects.records import ObjectRecord
@@ -43,6 +43,9 @@ class ObjectTable(QWidget):
         self.view.installEventFilter(self)
         # When a model is reset, Qt drops the selection without a signal.
         self.model.modelAboutToBeReset.connect(self.view.clearSelection)
+        for signal in (self.model.modelReset, self.model.headerDataChanged):
+            signal.connect(self._show_columns)
+        self._show_columns()
         self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         fill(self, self._build_top(), self.view, self._build_buttons())
@@ -157,6 +160,9 @@ class ObjectTable(QWidget):
             self._is_stepping = False
             self.view.scrollTo(index)
         self.go_requested.emit(label_id)
+
+    def _show_columns(self) -> None:
+        self.view.setColumnHidden(VOLUME, not self.model.has_slices)
 
     def _index_of(self, label_id: int) -> QModelIndex:
         number = self.model.rows.get(label_id)

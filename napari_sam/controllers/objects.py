@@ -165,7 +165,9 @@ class ObjectTableController:
             view = view.for_labels(len(target.shape))
             if view.shape_nd == target.shape:
                 sliced, row_axis, column_axis = view.axes_of_planes, view.row_axis, view.column_axis
-        return PlaneAxes(tuple(sliced), *target.pixel_area(row_axis, column_axis))
+        pixel_area, unit = target.pixel_area(row_axis, column_axis)
+        distance = target.slice_distance(sliced[-1], unit) if sliced else None
+        return PlaneAxes(tuple(sliced), pixel_area, unit, distance)
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         self._changed |= label_ids

@@ -35,6 +35,8 @@ _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
 """The largest texture that every graphics card draws; napari reads all of it at each change."""
 _COARSEST_PX: Final = 1024
+_TIMES: Final = ("t", "time", "frame")
+"""Names of axes that are no lengths."""
 FILL_OPACITY: Final = 0.5
 """Of objects that are drawn filled: the image stays visible below them."""
 OBJECT_COLORS: Final = ("#00c8ff", "#ff4fc3", "#2962ff", "#ffb3e6", "#00b39b", "#c04fff", "#b3ecff")
@@ -194,6 +196,17 @@ class TargetLayer:
             return 1.0, ""
         height = pint.Quantity(self.layer.scale[row_axis], row_unit).to(unit).magnitude
         return float(height * self.layer.scale[column_axis]), f"{unit:~P}"
+
+    def slice_distance(self, axis: int, unit: str) -> float | None:
+        """Return the distance of slices along an axis in a unit of length; None through time."""
+        axis_unit = self.layer.units[axis]
+        is_in_pixels = f"{axis_unit:~P}" in ("px", "pixel")
+        if not unit:
+            is_time = self.layer.axis_labels[axis].casefold() in _TIMES
+            return 1.0 if is_in_pixels and not is_time else None
+        if is_in_pixels or not axis_unit.is_compatible_with(unit):
+            return None
+        return float(pint.Quantity(self.layer.scale[axis], axis_unit).to(unit).magnitude)
 
     def label_id_at(self, world: ArrayLike) -> int:
         """Return the label at a position in world coordinates; 0 outside the layer."""

@@ -3,10 +3,11 @@ from app_model.types import KeyBinding
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_sam._qt.object_columns import PlaneAxes
+from napari_sam._qt.object_columns import NOTE, VOLUME, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 
 REQUESTS = "go", "reedit", "remove", "merge", "change", "command"
 
@@ -51,6 +52,31 @@ def test_values_of_the_columns(table):
     header = table.model.headerData(3, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
     assert header == "area (um²)"
     assert cells(table.model, 6) == ["", "", ""]
+
+
+def test_an_object_of_several_slices_has_a_range_and_a_volume(table):
+    slices = ObjectSlices(
+        0, (ObjectSlice(3), ObjectSlice(4, Origin.PROPAGATED, 0.58), ObjectSlice(5))
+    )
+    deep = ObjectRecord(7, (3, 0, 0), (6, 4, 4), 40, slices=slices)
+    plain = ObjectRecord(8, (3, 0, 0), (5, 4, 4), 24)
+    table.set_records((record(1), deep, plain), PlaneAxes((0,), 0.5, "um", 2.0))
+    assert cells(table.model, 6) == ["1", "3-5", "3-4"]
+    assert cells(table.model, VOLUME) == ["", "40.00", "24.00"]
+    header = table.model.headerData(VOLUME, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
+    assert header == "volume (um³)"
+    tooltips = [table.model.index(row, 6).data(Qt.ItemDataRole.ToolTipRole) for row in range(3)]
+    assert tooltips == [None, "Weakest: slice 4 · propagated · 0.58", None]
+    table.model.set_text("3-5")
+    assert ids(table) == [7]
+    table.model.set_text("")
+    table.model.set_axes(PlaneAxes((0,)))
+    assert cells(table.model, VOLUME) == ["", 40, 24]
+    table.model.set_axes(PlaneAxes((0,), slice_distance=None))
+    assert cells(table.model, VOLUME) == ["", "", ""]
+    assert not table.view.isColumnHidden(VOLUME)
+    table.model.set_axes(PlaneAxes())
+    assert table.view.isColumnHidden(VOLUME)
 
 
 def test_sorting_and_filtering_follow_changes(table):
@@ -126,7 +152,7 @@ def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
     model = table.model
     select(table, 1, 3)
     edit, check = Qt.ItemDataRole.EditRole, Qt.ItemDataRole.CheckStateRole
-    assert model.setData(model.index(0, 7), " look ", edit)
+    assert model.setData(model.index(0, NOTE), " look ", edit)
     assert model.setData(model.index(1, 2), Qt.CheckState.Checked, check)
     assert model.setData(model.index(1, 1), " ", edit)
     assert not model.setData(model.index(0, 0), 9, edit)
@@ -135,7 +161,7 @@ def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
         ("change_requested", [2], "reviewed", True),
         ("change_requested", [2], "class_name", None),
     ]
-    assert cells(model, 7) == ["", "", "worn edge"]  # shown once it is made
+    assert cells(model, NOTE) == ["", "", "worn edge"]  # shown once it is made
 
 
 def test_steps_go_through_the_rows_as_they_are_shown(table, heard):

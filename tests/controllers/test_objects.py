@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit, QStyleOptionViewItem
 from skimage import data
 
 from napari_sam._qt.colors import Severity
+from napari_sam._qt.object_columns import NOTE, VOLUME
 
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228), (190, 100)]
@@ -155,7 +156,8 @@ def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
     viewer.dims.order = (0, 1, 2)
     widget.wait_until_idle(TIMEOUT_S)
     assert cells(table, 3) == ["1000.00", "30.00"]
-    assert cells(table, 6) == ["20", "5"]
+    assert cells(table, 6) == ["20-29", "5-7"]
+    assert cells(table, VOLUME) == ["1000.00", "30.00"]
     assert table.selected == [9]
 
 
@@ -230,7 +232,7 @@ def test_many_rows_at_once(opened):
 def test_cells_are_edited(opened):
     _, widget, table = opened
     model = table.view.model()
-    assert model.setData(model.index(1, 7), " look again ", Qt.ItemDataRole.EditRole)
+    assert model.setData(model.index(1, NOTE), " look again ", Qt.ItemDataRole.EditRole)
     checked = Qt.CheckState.Checked
     assert model.setData(model.index(1, 2), checked, Qt.ItemDataRole.CheckStateRole)
     record = widget.binding.target.labels.registry.get(2)
@@ -261,12 +263,12 @@ def edit(table, text):
 def test_a_double_click_edits_a_cell_of_all_chosen_rows(opened, qtbot):
     _, _, table = opened
     control = Qt.KeyboardModifier.ControlModifier
-    press_cell(table, 0, 7)
-    press_cell(table, 2, 7, control)
+    press_cell(table, 0, NOTE)
+    press_cell(table, 2, NOTE, control)
     assert table.selected == [1, 3]
-    press_cell(table, 2, 7, double=True)
+    press_cell(table, 2, NOTE, double=True)
     edit(table, "again")
-    assert cells(table, 7) == ["again", "", "again"]
+    assert cells(table, NOTE) == ["again", "", "again"]
     assert table.selected == [1, 3]
     press_cell(table, 0, 1, double=True)
     edit(table, "coin")
@@ -277,7 +279,7 @@ def test_a_double_click_edits_a_cell_of_all_chosen_rows(opened, qtbot):
     qtbot.waitUntil(lambda: table.selected == [1])
     press_cell(table, 1, 7, double=True)
     edit(table, "alone")
-    assert cells(table, 7) == ["again", "alone", "again"]
+    assert cells(table, NOTE) == ["again", "alone", "again"]
 
 
 def test_a_key_edits_the_note_of_all_chosen_rows(opened):
@@ -286,7 +288,7 @@ def test_a_key_edits_the_note_of_all_chosen_rows(opened):
     press_cell(table, 2, 0, Qt.KeyboardModifier.ControlModifier)
     QTest.keyClick(table.view, Qt.Key.Key_F2)
     edit(table, "worn")
-    assert cells(table, 7) == ["", "worn", "worn"]
+    assert cells(table, NOTE) == ["", "worn", "worn"]
 
 
 def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
