@@ -277,7 +277,7 @@ def test_a_double_click_edits_a_cell_of_all_chosen_rows(opened, qtbot):
     press_cell(table, 0, 4)
     assert table.selected == [1, 3]
     qtbot.waitUntil(lambda: table.selected == [1])
-    press_cell(table, 1, 7, double=True)
+    press_cell(table, 1, NOTE, double=True)
     edit(table, "alone")
     assert cells(table, NOTE) == ["again", "alone", "again"]
 
