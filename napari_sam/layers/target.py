@@ -331,10 +331,19 @@ class TargetPlane:
         return flat.T if self._view.is_transposed else flat
 
     def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
-        """Return the rows and columns of a box that lies in the plane; else None."""
+        """Return the rows and columns of a box that reaches into the plane; else None."""
         spans, view = [slice(*span) for span in zip(start, stop, strict=True)], self._view
         rows, columns = spans[view.row_axis], spans[view.column_axis]
-        return (rows, columns) if spans == view.region_at(rows, columns) else None
+        planes = view.region_at(rows, columns)
+        pairs = zip(spans, planes, strict=True)
+        is_met = all(span.start <= plane.start and plane.stop <= span.stop for span, plane in pairs)
+        return (rows, columns) if is_met else None
+
+    @property
+    def slice_axis(self) -> int | None:
+        """The axis of the layer along which the slider next to the plane moves."""
+        axes = self._view.axes_of_planes
+        return axes[-1] if axes else None
 
 
 def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16) -> Labels:

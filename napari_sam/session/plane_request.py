@@ -9,6 +9,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class PlaneRequest:
         The planes that will probably be shown next, the likeliest first.
     target : LabelsPlane, optional
         Where accepted objects are written.
+    stack : Stack, optional
+        The planes at all positions of the slider next to the plane, with the target's; None
+        without a slider or a target.
     prompts : Prompts, optional
         The prompts found on the plane. They start an object, or replace those of the object that
         is parked there. None: whatever the session has for the plane.
@@ -48,6 +52,7 @@ class PlaneRequest:
     slice_index: int = 0
     neighbors: tuple[ImagePlane, ...] = ()
     target: LabelsPlane | None = None
+    stack: Stack | None = None
     prompts: Prompts | None = None
     refusal: str = ""
 

@@ -33,6 +33,7 @@ from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prefetch.prefetcher import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.propagation.stack_editing import StackEditing
 from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
 
 
@@ -112,6 +113,11 @@ class AnnotationSession:
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
         """The accepted objects: removes, merges, notes, adds, re-edits."""
+        self.stack = StackEditing(
+            *(embedding, decoding, editing, self.object_in_progress, self.brush_history),
+            background,
+        )
+        """Objects through the slices of a stack."""
         self.prefetch = Prefetcher(embedding, decoding, background)
         """Embeds the likely next slices, and all slices on request."""
         self.automatic = AutomaticMaskGenerator(embedding, background)
@@ -255,6 +261,7 @@ class AnnotationSession:
             # Those of a parked object may have changed meanwhile: by a script, in another slice.
             if request.prompts is not None and (is_other or request.prompts != before.prompts):
                 self.set_prompts(request.prompts)
+        self.stack.show(request)
 
     def _go_to_plane(self, request: PlaneRequest) -> None:
         plane, embedding = request.plane, self.embedding
@@ -276,6 +283,7 @@ class AnnotationSession:
         self.prefetch.leave_model()
         self.automatic.leave_model()
         self.batch_prompts.abort("Another model was chosen")
+        self.stack.abort("Another model was chosen")
 
     def _on_model_loaded(self) -> None:
         if tile := self._plan_tiles():
@@ -314,6 +322,7 @@ class AnnotationSession:
             If objects are still being written.
         """
         self.brush_history.catch_up()
+        self.stack.leave_step(self.editing.history.last)
         self.editing.undo()
 
     def redo(self) -> None:

@@ -50,7 +50,9 @@ def similarity_limits(existing: ExistingObjects, image: NDArray[np.uint8]) -> Si
         box = target.to_plane(record.start, record.stop)
         if box is not None:
             crop = MaskCrop(target.read(*box) == record.label_id, box[0].start, box[1].start)
-            areas.append(record.area_px)
+            if not crop.mask.any():
+                continue
+            areas.append(np.count_nonzero(crop.mask))
             means.append(mean_inside(gray, target.shape, crop))
     limits = SimilarityLimits()
     if areas and existing.match_size:

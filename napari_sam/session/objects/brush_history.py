@@ -83,6 +83,8 @@ class BrushHistory:
 
     changed = Signal()
     """A stroke can be undone or redone that could not be before."""
+    noted = Signal(Edit)
+    """A stroke is a step of the history now."""
     moved = Signal(object, tuple, bool)
     """The session has undone (True) or redone strokes in some labels, which the viewer's own undo
     must not do again."""
@@ -114,6 +116,7 @@ class BrushHistory:
         for labels, stroke_ids in waiting:
             edit = Edit(state, state, self._editing.plane_id, labels, stroke_ids=stroke_ids)
             self._editing.history.push(edit)
+            self.noted.emit(edit)
         self.changed.emit()
 
     def follow(self, labels: Labels, stroke_ids: StrokeIds, *, is_undone: bool) -> None:

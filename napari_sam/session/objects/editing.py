@@ -8,11 +8,13 @@ from weakref import WeakSet
 
 from psygnal import Signal
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.background import Background
 from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.edits import Direction, LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit, History
@@ -25,7 +27,14 @@ from napari_sam.session.objects.planning import (
     plan_object,
     plan_records,
 )
-from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.objects.slice_planning import (
+    SliceEdit,
+    is_beyond,
+    slice_index_of,
+    write_slices,
+)
+from napari_sam.session.objects.slices import ObjectSlice
 from napari_sam.storage.pacing import paced
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
@@ -150,10 +159,34 @@ class Editing:
         registry = target.labels.registry
 
         def work() -> LabelsEdit:
+            if new.replaced is not None and is_beyond(new.replaced, target):
+                return _write_on_slice(target, new.record, whole_crop(*shown), overlap, registry)
             return plan_object(target, new, overlap, registry).write()
 
         is_large = candidates.masks[chosen].area_bound_px > MAX_AREA_AT_ONCE_PX
         return self._run_edit(edit, work, push, is_large=is_large)
+
+    def write_slices(
+        self, record: ObjectRecord, edits: Sequence[SliceEdit], extended: Edit | None
+    ) -> Edit | None:
+        """Write an object on some slices, as a part of the step that is extended if that is last.
+
+        Returns
+        -------
+        Edit or None
+            The step that it belongs to now.
+        """
+        labels, overlap = edits[0].plane.labels, self.overlap
+        registry = labels.registry
+
+        def push(edit: Edit) -> None:
+            self.history.extend_last(extended, edit)
+
+        def work() -> LabelsEdit:
+            return write_slices(labels, registry, record, edits, overlap)
+
+        self._run_edit(self._edit(), work, push)
+        return self.history.last
 
     def edit(
         self, plan: Callable[[Labels], LabelsEdit], records: Sequence[ObjectRecord] = ()
@@ -360,6 +393,19 @@ class Editing:
             )
         except TargetError as error:
             self._notifier.warn(str(error))
+
+
+def _write_on_slice(
+    plane: LabelsPlane,
+    record: ObjectRecord,
+    crop: MaskCrop,
+    overlap: Overlap,
+    registry: ObjectRegistry,
+) -> LabelsEdit:
+    """Write an object on the slice that the user made it on; it stays as it is on others."""
+    index = slice_index_of(plane)
+    edit = SliceEdit(index, plane, crop, ObjectSlice(index, state=record.state))
+    return write_slices(plane.labels, registry, record, [edit], overlap)
 
 
 def _class_names(records: Iterable[ObjectRecord | None]) -> Iterator[str | None]:

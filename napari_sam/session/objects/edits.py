@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.overlaps import reconcile
 from napari_sam.session.objects.packed import Block, Mask, PackedMask
-from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.records import ObjectRecord, RecordChange, net_changes
 from napari_sam.storage.pacing import paced
 
 
@@ -136,6 +136,15 @@ class LabelsEdit:
     def n_made(self) -> int:
         """Number of new objects."""
         return sum(change.before is None for change in self.changes)
+
+    def followed_by(self, other: LabelsEdit) -> LabelsEdit:
+        """Return this edit and another one of the same labels as one."""
+        return replace(
+            self,
+            strokes=(*self.strokes, *other.strokes),
+            changes=net_changes((*self.changes, *other.changes)),
+            is_exact=self.is_exact and other.is_exact,
+        )
 
     def effects(self, *, is_undone: bool) -> tuple[RecordChange, ...]:
         """Return the changes of the records when it is written or undone, in their order."""

@@ -122,6 +122,15 @@ class History:
         """Replace the last edit, or remove it."""
         self._done[-1:] = [] if edit is None else [edit]
 
+    def extend_last(self, edit: Edit | None, further: Edit) -> None:
+        """Make an edit of objects a part of the last one, if that is the given one; else add it."""
+        if edit is None or edit is not self.last or edit.labels is None or further.labels is None:
+            self.push(further)
+        else:
+            labels = edit.labels.followed_by(further.labels)
+            self._done = _within_bounds([*self._done[:-1], replace(edit, labels=labels)])
+            self._undone.clear()
+
     def replace(self, edit: Edit, replacement: Edit) -> None:
         """Replace an edit, wherever it is, if it is still there."""
         for edits in (self._done, self._undone):

@@ -77,8 +77,12 @@ class LabelsPlane(Protocol):
     def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return an array with the labels' axes, one pixel thin across the plane, as (h, w)."""
 
+    @property
+    def slice_axis(self) -> int | None:
+        """The axis of the labels along which the planes of the stack follow; None without one."""
+
     def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
-        """Return the rows and columns of a box, or None if it does not lie in the plane."""
+        """Return the rows and columns of a box, or None if it does not reach into the plane."""
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region of the plane."""
@@ -161,7 +165,7 @@ class ArrayPlane:
         if array.ndim != 2 or array.dtype.kind not in "iu":
             msg = f"Labels must be a 2-D integer array, not {array.dtype} of shape {array.shape}."
             raise TargetError(msg)
-        self.labels = ArrayLabels(array)
+        self.labels, self.slice_axis = ArrayLabels(array), None
         self.shape: tuple[int, int] = (len(array), array.shape[1])
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:

@@ -5,13 +5,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState, ReeditedObject
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slice_index_of
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.storage.pacing import paced
 from napari_sam.storage.text import is_encodable
@@ -119,20 +120,22 @@ def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord
 
 def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     """Return the state in which an accepted object is re-edited."""
-    box = plane.to_plane(record.start, record.stop)
-    if box is None:
-        raise TargetError(
-            f"Object {record.label_id} is not on this slice alone, so it cannot be re-edited here."
-        )
-    rows, columns = box
-    pixels = MaskCrop(plane.read(rows, columns) == record.label_id, rows.start, columns.start)
-    if not pixels.mask.any():
-        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
-    has_prompts = record.state is not None and bool(record.masks)
+    pixels, state = crop_of(record, plane), record.state
+    if not pixels.mask.size:
+        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit here.")
+    if record.slices is not None:
+        entry = record.slices.get(slice_index_of(plane))
+        state = None if entry is None else entry.state
+    accepted = state if record.masks else None
     reedited = ReeditedObject(
-        record.label_id, record.uid, record.state, pixels, from_region=not has_prompts
+        record.label_id, record.uid, state, pixels, from_region=accepted is None
     )
-    if record.state is not None and has_prompts:
-        return replace(record.state, reedited=reedited)
-    box_xyxy = tight_crop(*pixels).edges_xyxy
-    return ObjectState(Prompts(box_xyxy=box_xyxy), reedited=reedited)
+    if accepted is not None:
+        return replace(accepted, reedited=reedited)
+    return ObjectState(Prompts(box_xyxy=pixels.edges_xyxy), reedited=reedited)
+
+
+def annotate(record: ObjectRecord) -> ObjectState:
+    """Return the state in which an object is annotated on a slice that it is not on yet."""
+    reedited = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
+    return ObjectState(reedited=reedited)

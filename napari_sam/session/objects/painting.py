@@ -24,6 +24,7 @@ from napari_sam.session.objects.measuring import (
 from napari_sam.session.objects.packed import Mask, PackedMask, Start, subtract_mask
 from napari_sam.session.objects.pixel_sets import PixelSet
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices
 
 _MAX_MEASURED_PX: Final = 2**21
 """An object in a larger box is not measured again if its gain of pixels is known."""
@@ -136,7 +137,26 @@ def _with_strokes(change: RecordChange, strokes: _Strokes) -> RecordChange:
     before, after = change.before, change.after
     if before is None or after is None:
         return change
-    return RecordChange(before, replace(after, brushed=_updated_by_strokes(before, strokes)))
+    brushed, slices = _updated_by_strokes(before, strokes), _annotated_by_strokes(after, strokes)
+    return RecordChange(before, replace(after, brushed=brushed, slices=slices))
+
+
+def _annotated_by_strokes(record: ObjectRecord, strokes: _Strokes) -> ObjectSlices | None:
+    """Return the slices of an object, with those annotated on which a brush has changed it."""
+    slices = record.slices
+    for stroke, labels in strokes if slices is not None else ():
+        assert slices is not None
+        own = stroke.mask & (
+            (labels == record.label_id) | _covered(record.masks, stroke.start, stroke.shape)
+        )
+        others = tuple(axis for axis in range(own.ndim) if axis != slices.axis)
+        indices = np.flatnonzero(own.any(axis=others)) + stroke.start[slices.axis]
+        entries = [slices.get(index) or ObjectSlice(index) for index in indices.tolist()]
+        slices = slices.updated(
+            ObjectSlice(entry.slice_index, state=entry.state if entry.is_anchor else None)
+            for entry in entries
+        )
+    return slices
 
 
 def _measured_incrementally(

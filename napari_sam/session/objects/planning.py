@@ -25,7 +25,13 @@ from napari_sam.session.objects.packed import (
     region_of,
     subtract_mask,
 )
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.objects.records import (
+    ObjectRecord,
+    ObjectRegistry,
+    RecordChange,
+    net_changes,
+)
+from napari_sam.session.objects.slices import merged_slices
 from napari_sam.storage.pacing import paced
 
 LEAST_SHARE: Final = 0.05
@@ -33,7 +39,7 @@ LEAST_SHARE: Final = 0.05
 pixels: what an accepted object leaves of another mask of it is not an object."""
 
 
-class _RefusedError(TargetError):
+class RefusedError(TargetError):
     """Too little of an object may be written."""
 
 
@@ -96,14 +102,14 @@ def _plan_masks(
     get_record: GetRecord,
     least_share: float = LEAST_SHARE,
 ) -> LabelsEdit:
-    """Plan to write an object; raise _RefusedError if too little of it may be written."""
+    """Plan to write an object; raise RefusedError if too little of it may be written."""
     asked, accepted, blocks = [], [], []
     extent: dict[int, ObjectRecord] = {}
     for mask, start in masks:
         asked.append(PackedMask(start, mask))
         pixels = labels.read(region_of(start, mask.shape))
         is_free = (pixels == 0) | (pixels == record.label_id)
-        written = _allowed(mask, is_free, overlap, pixels)
+        written = allowed(mask, is_free, overlap, pixels)
         if written.any():
             accepted.append(asked[-1])
             blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
@@ -112,10 +118,10 @@ def _plan_masks(
     asked_px = sum(mask.area_px for mask in asked)
     if not blocks or stroke.area_px < least_share * asked_px:
         if asked_px == 0:
-            raise _RefusedError("This mask is empty: choose another mask or add a click.")
+            raise RefusedError("This mask is empty: choose another mask or add a click.")
         met = [np.unique(labels.read(mask.region)[mask.mask]) for mask in asked]
         others = _named(np.concatenate(met), but=record.label_id)
-        raise _RefusedError(
+        raise RefusedError(
             f"Covered by {others}: choose another mask, or set overlaps to '{Overlap.REPLACE}'."
         )
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
@@ -147,7 +153,7 @@ def add_objects(
     try:
         for record in paced(_with_label_ids(labels, records, registry)):
             masks = ((mask.mask, mask.start) for mask in record.masks)
-            with suppress(_RefusedError):
+            with suppress(RefusedError):
                 edit = _plan_masks(labels, record, masks, overlap, get_record, least_share)
                 edits.append(edit.write())
                 changed.update((change.label_id, change.after) for change in edit.changes)
@@ -159,7 +165,7 @@ def add_objects(
         raise TargetError(
             f"Nothing added: other objects cover all of it. Set overlaps to '{Overlap.REPLACE}'."
         )
-    changes = _net(change for edit in edits for change in edit.changes)
+    changes = net_changes(change for edit in edits for change in edit.changes)
     label_id = min(change.label_id for change in changes if change.before is None)
     strokes = tuple(stroke for edit in edits for stroke in edit.strokes)
     is_exact = all(edit.is_exact for edit in edits)
@@ -178,18 +184,6 @@ def _with_label_ids(
     return [replace(record, label_id=first + n) for n, record in enumerate(records)]
 
 
-def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
-    """Return one change for each object, in the order of the last ones.
-
-    Objects that are new, but wholly covered by a later one, are left out.
-    """
-    net: dict[int, RecordChange] = {}
-    for change in changes:
-        first = net.pop(change.label_id, change)
-        net[change.label_id] = RecordChange(first.before, change.after)
-    return tuple(change for change in net.values() if change.before or change.after)
-
-
 def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
     """Yield a warning for each other object of which the edit leaves next to nothing visible."""
     for change in edit.changes:
@@ -203,12 +197,13 @@ def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
             )
 
 
-def _allowed(mask: Mask, is_free: Mask, overlap: Overlap, pixels: NDArray[np.integer]) -> Mask:
+def allowed(mask: Mask, is_free: Mask, overlap: Overlap, pixels: NDArray[np.integer]) -> Mask:
+    """Return which pixels of a mask may be written over those that are there."""
     if overlap is Overlap.REPLACE:
         return mask
     free: Mask = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
-        raise _RefusedError(
+        raise RefusedError(
             f"Overlaps {_named(pixels[mask & ~is_free])}: correct the mask, or change how overlaps "
             "are handled."
         )
@@ -242,6 +237,7 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
         score=None,
         stability=None,
         state=None,
+        slices=merged_slices(record.slices for record in records),
         masks=tuple(mask for masks_of_record in masks for mask in masks_of_record),
         brushed=merged_strokes(
             [record.brushed for record in records],

@@ -127,6 +127,18 @@ def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None
     return effect
 
 
+def net_changes(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
+    """Return one change for each object, in the order of the last ones.
+
+    Objects that are new, but wholly covered by a later one, are left out.
+    """
+    net: dict[int, RecordChange] = {}
+    for change in changes:
+        first = net.pop(change.label_id, change)
+        net[change.label_id] = RecordChange(first.before, change.after)
+    return tuple(change for change in net.values() if change.before or change.after)
+
+
 class ObjectRegistry:
     """The records of all objects in some labels, by label_id."""
 

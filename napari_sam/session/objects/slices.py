@@ -99,6 +99,11 @@ class ObjectSlices:
         return tuple(entry for entry in self.slices if entry.origin is not Origin.CLEARED)
 
     @property
+    def cleared(self) -> tuple[int, ...]:
+        """The slices that the user has said it is not on."""
+        return tuple(e.slice_index for e in self.slices if e.origin is Origin.CLEARED)
+
+    @property
     def weakest(self) -> ObjectSlice | None:
         """The computed slice of the least confidence; None without any."""
         computed = [entry for entry in self.slices if not entry.is_anchor]
@@ -110,3 +115,17 @@ class ObjectSlices:
         before = max((index for index in anchors if index < slice_index), default=None)
         after = min((index for index in anchors if index > slice_index), default=None)
         return before, after
+
+
+def merged_slices(slices: Iterable[ObjectSlices | None]) -> ObjectSlices | None:
+    """Return the slices of objects that become one; the first to know a slice has the say.
+
+    None if one of them is not known by its slices, or they follow another axis.
+    """
+    known = list(slices)
+    first = known[0] if known else None
+    for other in known[1:]:
+        if first is None or other is None or other.axis != first.axis:
+            return None
+        first = other.updated(first)
+    return first

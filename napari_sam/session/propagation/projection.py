@@ -7,7 +7,7 @@ strength it copies the mask even where the object has ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -45,10 +45,14 @@ class Projection:
     ----------
     embedder : Embedder
         Embeds slices as they are reached, or finds their embeddings.
+    report : callable
+        Called with the share of a slice that is embedded, 0 to 1; what it raises ends it.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+    def __init__(
+        self, embedder: Embedder, report: Callable[[float], None] = lambda share: None
+    ) -> None:
+        self._embedder, self._report = embedder, report
 
     def outward(
         self, planes: Sequence[ImagePlane], start: SliceMask, slices: Sequence[int]
@@ -74,7 +78,9 @@ class Projection:
     def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
         pyramid = plane.pyramid(self._embedder.load().encoder.spec)
         box = Prompts(box_xyxy=crop.edges_xyxy)
-        return self._embedder.embed(plane, initial_tile(pyramid, box, pyramid.whole, None))
+        tile = initial_tile(pyramid, box, pyramid.whole, None)
+        embedded = self._embedder.find(plane, tile)
+        return self._embedder.embed(plane, tile, self._report) if embedded is None else embedded
 
     def _decoded(self, expected: MaskCrop, embedded: EmbeddedTile) -> tuple[MaskCrop, float]:
         """Return the mask most like the expected one, and their overlap."""

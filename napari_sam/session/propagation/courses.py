@@ -1,0 +1,160 @@
+"""Where objects are carried to, given the slices that are known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slices_of
+from napari_sam.session.objects.slices import ObjectSlices, Origin
+from napari_sam.session.propagation.propagate import depth_limit
+from napari_sam.session.stack import Stack
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Where an object is carried to.
+
+    Parameters
+    ----------
+    label_id, uid : int
+        The object.
+    annotated : mapping of int to MaskCrop
+        What it starts from, by slice; an empty mask where it is not.
+    first, last : int
+        The slices that it is carried to at the most, both included.
+    computed : frozenset of int
+        The slices that it is on by an earlier run: where it no longer comes, it is erased.
+    is_forced : bool
+        Whether it does not end before.
+    """
+
+    label_id: int
+    uid: int
+    annotated: Mapping[int, MaskCrop]
+    first: int
+    last: int
+    computed: frozenset[int] = frozenset()
+    is_forced: bool = False
+
+    @property
+    def n_slices(self) -> int:
+        """The most slices that it may come to."""
+        n_annotated = sum(self.first <= index <= self.last for index in self.annotated)
+        return max(0, self.last - self.first + 1 - n_annotated)
+
+
+def axis_of(stack: Stack) -> int:
+    """Return the axis of the labels along which the slices follow."""
+    return stack.labels_plane(0).slice_axis or 0
+
+
+def course_through(
+    record: ObjectRecord, stack: Stack, first: int, last: int, *, is_deeper: bool = False
+) -> Course:
+    """Return the course of an object through a range, no deeper than is likely.
+
+    `is_deeper` allows as many slices again.
+
+    Raises
+    ------
+    TargetError
+        If the object is on none of the slices.
+    """
+    known = slices_of(record, axis_of(stack))
+    annotated = _annotated(record, stack, known)
+    low, high = _ends(record, annotated)
+    largest = max(annotated.values(), key=lambda crop: int(np.count_nonzero(crop.mask)))
+    limit = depth_limit(largest, 1, stack.slice_distance_px)
+    if is_deeper:
+        indices = [entry.slice_index for entry in known.with_object]
+        low, high = min(low, *indices), max(high, *indices)
+    first, last = max(first, low - limit), min(last, high + limit)
+    return _course(record, known, annotated, first, last)
+
+
+def course_after(record: ObjectRecord, stack: Stack, corrected: Iterable[int]) -> Course | None:
+    """Return the course that brings computed slices up to date after others were corrected.
+
+    It reaches to the nearest annotated or cleared slices. None if nothing beside was computed.
+    """
+    known = slices_of(record, axis_of(stack))
+    computed = [entry.slice_index for entry in known if not entry.is_anchor]
+    stale: set[int] = set()
+    ends: list[int] = []
+    for index in corrected:
+        before, after = known.span_around(index)
+        low = -1 if before is None else before
+        high = len(stack) if after is None else after
+        below = {n for n in computed if low < n < index}
+        above = {n for n in computed if index < n < high}
+        stale |= below | above
+        ends += [low + 1] if below else []
+        ends += [high - 1] if above else []
+    if not stale:
+        return None
+    annotated = _annotated(record, stack, known)
+    reach = [*ends, *corrected]
+    course = course_through(record, stack, min(reach), max(reach)) if annotated else None
+    return course and _course(record, known, annotated, course.first, course.last)
+
+
+def course_beyond(
+    record: ObjectRecord, stack: Stack, start: int, first: int, last: int, *, is_forced: bool
+) -> Course:
+    """Return the course from the mask on one slice on, whoever made that.
+
+    Raises
+    ------
+    TargetError
+        If the object is not on that slice.
+    """
+    crop = crop_of(record, stack.labels_plane(start))
+    if not crop.mask.size:
+        raise TargetError(
+            f"Object {record.label_id} is not on this slice: go to one that it is on."
+        )
+    return Course(record.label_id, record.uid, {start: crop}, first, last, is_forced=is_forced)
+
+
+def _course(
+    record: ObjectRecord,
+    known: ObjectSlices,
+    annotated: Mapping[int, MaskCrop],
+    first: int,
+    last: int,
+) -> Course:
+    computed = frozenset(
+        entry.slice_index
+        for entry in known
+        if first <= entry.slice_index <= last
+        and entry.origin in (Origin.INTERPOLATED, Origin.PROPAGATED)
+    )
+    return Course(record.label_id, record.uid, annotated, first, last, computed)
+
+
+def _annotated(record: ObjectRecord, stack: Stack, known: ObjectSlices) -> dict[int, MaskCrop]:
+    """Return the masks to start from: those of the user, and automatic ones."""
+    masks = {}
+    for entry in known:
+        if entry.origin is Origin.CLEARED:
+            masks[entry.slice_index] = NOWHERE
+        elif entry.origin in (Origin.ANNOTATED, Origin.AUTOMATIC):
+            plane = stack.labels_plane(entry.slice_index)
+            masks[entry.slice_index] = crop_of(record, plane)
+    return masks
+
+
+def _ends(record: ObjectRecord, annotated: Mapping[int, MaskCrop]) -> tuple[int, int]:
+    """Return the outermost slices with a mask."""
+    indices = [index for index, crop in annotated.items() if crop.mask.size]
+    if not indices:
+        raise TargetError(
+            f"Object {record.label_id} has no annotated slice: make one with a click first."
+        )
+    return min(indices), max(indices)

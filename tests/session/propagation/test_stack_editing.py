@@ -1,0 +1,212 @@
+"""Objects carried through a stack by real weights, corrected, cut, cleared and undone."""
+
+import numpy as np
+import pytest
+
+from napari_sam.session import AnnotationSession, Origin, Prompts, TargetError
+from napari_sam.session.embedding.store import EmbeddingStore
+
+from .volume import Volume, moving_discs
+
+IMAGE = moving_discs()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = EmbeddingStore(tmp_path_factory.mktemp("embeddings"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def volume():
+    return Volume(IMAGE)
+
+
+@pytest.fixture
+def session(volume, store):
+    session = AnnotationSession(store=store)
+    session.show(volume.request(4))
+    yield session
+    session.close()
+
+
+def click(session, x, y, label=1):
+    session.set_prompts(Prompts(((x, y),), (label,)))
+    session.wait_until_idle(60)
+
+
+def carry(session, *args, **options):
+    session.stack.propagate(*args, **options)
+    session.wait_until_idle(120)
+
+
+def slices_with(volume, label_id):
+    return np.flatnonzero((volume.labels.array == label_id).any(axis=(1, 2))).tolist()
+
+
+def origins(session):
+    return {entry.slice_index: entry.origin for entry in session.stack.state.slices}
+
+
+def check_record(volume, label_id):
+    """Check that the record says what is in the labels."""
+    record = volume.labels.registry.get(label_id)
+    places = np.argwhere(volume.labels.array == label_id)
+    assert record.area_px == len(places)
+    assert record.start == tuple(places.min(axis=0))
+    assert record.stop == tuple(places.max(axis=0) + 1)
+
+
+def test_an_object_in_progress_is_accepted_and_carried_on_in_one_step(session, volume):
+    click(session, 30, 34)
+    carry(session)
+    assert 1 in volume.labels.array[4]
+    found = slices_with(volume, 1)
+    assert found == list(range(found[0], found[-1] + 1))
+    assert found[0] <= 2
+    assert 6 <= found[-1] <= 8
+    known = origins(session)
+    assert [n for n, origin in known.items() if origin is Origin.ANNOTATED] == [4]
+    assert len(volume.labels.registry) == 1
+    check_record(volume, 1)
+    carried = volume.labels.array.copy()
+    session.undo()
+    assert slices_with(volume, 1) == [4]
+    assert origins(session) == {4: Origin.ANNOTATED}
+    session.redo()
+    np.testing.assert_array_equal(volume.labels.array, carried)
+    assert origins(session) == known
+    check_record(volume, 1)
+
+
+def test_a_corrected_slice_is_an_anchor_and_only_what_is_beside_it_changes(session, volume):
+    click(session, 30, 34)
+    carry(session)
+    before = volume.labels.array.copy()
+    session.show(volume.request(6))
+    session.objects.reedit(1)
+    session.set_prompts(Prompts(((30, 36),), (1,), (20, 26, 40, 46)))
+    session.wait_until_idle(60)
+    session.accept()
+    session.wait_until_idle(60)
+    known = origins(session)
+    assert known[4] is known[6] is Origin.ANNOTATED
+    assert known[5] is Origin.INTERPOLATED
+    np.testing.assert_array_equal(volume.labels.array[:5], before[:5])
+    check_record(volume, 1)
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+    check_record(volume, 1)
+
+
+def test_a_cleared_slice_ends_the_object_and_stays_clear(session, volume):
+    click(session, 30, 34)
+    carry(session)
+    before = volume.labels.array.copy()
+    session.show(volume.request(6))
+    session.stack.clear_slice()
+    session.wait_until_idle(60)
+    assert origins(session)[6] is Origin.CLEARED
+    assert max(slices_with(volume, 1)) == 5
+    carry(session, [1])
+    assert max(slices_with(volume, 1)) == 5
+    check_record(volume, 1)
+    session.undo()
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+
+
+def test_the_range_of_an_object_is_cut_and_extended(session, volume):
+    click(session, 30, 34)
+    carry(session, first=4, last=6)
+    assert slices_with(volume, 1) == [4, 5, 6]
+    before = volume.labels.array.copy()
+    session.stack.set_range(4, 5)
+    session.wait_until_idle(60)
+    assert slices_with(volume, 1) == [4, 5]
+    session.stack.set_range(3, 6)
+    session.wait_until_idle(60)
+    assert slices_with(volume, 1) == [3, 4, 5, 6]
+    check_record(volume, 1)
+    session.undo()
+    assert slices_with(volume, 1) == [4, 5]
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+    with pytest.raises(TargetError, match="Nothing would be left"):
+        session.stack.set_range(0, 2)
+
+
+def test_several_objects_are_carried_at_once_and_undone_at_once(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    click(session, 70, 66)
+    session.accept()
+    before = volume.labels.array.copy()
+    carry(session, [1, 2])
+    assert len(slices_with(volume, 1)) > 2 < len(slices_with(volume, 2))
+    for label_id in (1, 2):
+        check_record(volume, label_id)
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+
+
+def test_an_object_is_continued_slice_by_slice(session, volume):
+    wanted = []
+    session.stack.slice_wanted.connect(wanted.append)
+    click(session, 30, 34)
+    session.stack.continue_in_next()
+    session.wait_until_idle(60)
+    assert wanted == [5]
+    assert slices_with(volume, 1) == [4, 5]
+    session.show(volume.request(5))
+    session.stack.continue_in_next()
+    session.wait_until_idle(60)
+    assert wanted == [5, 6]
+    assert slices_with(volume, 1) == [4, 5, 6]
+    session.show(volume.request(4))
+    session.stack.continue_in_next()
+    session.wait_until_idle(60)
+    assert wanted == [5, 6, 5]
+    session.show(volume.request(8))
+    with pytest.raises(TargetError, match="last slice"):
+        session.stack.continue_in_next()
+
+
+def test_an_object_is_annotated_on_a_slice_that_it_is_not_on(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    session.show(volume.request(2))
+    session.stack.annotate_here()
+    click(session, 30, 32)
+    session.accept()
+    session.wait_until_idle(60)
+    assert slices_with(volume, 1) == [2, 4]
+    assert set(origins(session).values()) == {Origin.ANNOTATED}
+    carry(session)
+    assert origins(session)[3] is Origin.INTERPOLATED
+    check_record(volume, 1)
+
+
+def test_a_stopped_run_keeps_what_there_is(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    session.stack.propagate([1])
+    session.stack.stop()
+    session.wait_until_idle(60)
+    assert session.stack.state.run is None
+    check_record(volume, 1)
+
+
+def test_undo_during_a_run_takes_back_what_is_written_and_ends_it(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    before = volume.labels.array.copy()
+    session.stack.propagate([1])
+    while len(slices_with(volume, 1)) < 3:
+        session.background.dispatcher.run_pending(1)
+    session.undo()
+    session.wait_until_idle(60)
+    assert session.stack.state.run is None
+    np.testing.assert_array_equal(volume.labels.array, before)
+    check_record(volume, 1)
