@@ -1,6 +1,6 @@
 """The appearance of each image layer to the model: its values and channels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +11,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.layers.plane_view import PlaneView, levels
+from napari_sam.layers.plane_view import PlaneView, axis_name, levels
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.image.intensity import Appearance, ChannelAxis, ImageRange, Intensities
 
@@ -85,22 +85,28 @@ class ImageAppearances:
 
     def image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
         """Describe a plane for the session, without reading its pixels."""
+        return self.planes(image, view)(view)
+
+    def planes(self, image: Image, view: PlaneView) -> Callable[[PlaneView], ImagePlane]:
+        """Return what describes all planes along the sliders, on any thread, as they look now."""
         appearance = self.of(image)
         channels = () if view.channel_axis is None else appearance.channels
         if view.channel_axis is not None and not channels:
             msg = f"Choose a channel of '{image.name}' under 'Image appearance for SAM'."
             raise ImageError(msg)
-        finest, *coarser = (_Region(view, level, image.ndim, channels) for level in levels(image))
-        name, colors = image.name, appearance.colors
-        plane = ImagePlane(
-            finest, image.rgb, name=name, coarser=tuple(coarser), channels=channels, colors=colors
-        )
+        looks: dict[str, Any] = {"is_rgb": image.rgb, "name": image.name, "channels": channels}
         if appearance.intensities is not Intensities.AS_SHOWN:
-            return replace(plane, image_range=self._range(image, appearance))
-        if image.rgb:
-            return plane
-        limits, gamma = self._applied.get(image, _as_shown(image))
-        return replace(plane, contrast_limits=limits, gamma=gamma)
+            looks["image_range"] = self._range(image, appearance)
+        elif not image.rgb:
+            limits, gamma = self._applied.get(image, _as_shown(image))
+            looks |= {"contrast_limits": limits, "gamma": gamma}
+        arrays, ndim, colors = levels(image), image.ndim, appearance.colors
+
+        def plane_at(view: PlaneView) -> ImagePlane:
+            finest, *coarser = (_Region(view, array, ndim, channels) for array in arrays)
+            return ImagePlane(finest, coarser=tuple(coarser), colors=colors, **looks)
+
+        return plane_at
 
     def _range(self, image: Image, appearance: Appearance) -> ImageRange:
         """Return the range of all planes of an image; it is kept as long as the data."""
@@ -116,7 +122,7 @@ class ImageAppearances:
         displayed = {axis - dims.ndim + image.ndim for axis in dims.displayed}
         displayed -= {len(shape) - 1, self.of(image).channel_axis}
         return tuple(
-            ChannelAxis(axis, count, _name(image, axis))
+            ChannelAxis(axis, count, axis_name(image, axis))
             for axis, count in enumerate(shape)
             if ChannelAxis.can_have(count) and axis not in displayed
         )
@@ -129,12 +135,6 @@ def _shape(image: Image) -> tuple[int, ...]:
 def _as_shown(image: Image) -> tuple[tuple[float, float], float]:
     low, high = image.contrast_limits
     return (float(low), float(high)), float(image.gamma)
-
-
-def _name(image: Image, axis: int) -> str:
-    name = str(image.axis_labels[axis])
-    # napari's default name.
-    return "" if name in (str(axis - image.ndim), f"axis {axis - image.ndim}") else name
 
 
 class _Region:

@@ -141,6 +141,7 @@ class LayerBinding:
         is_prompting = self._is_prompting
         self._session.prefetch.cancel("Another image was chosen")
         self._session.batch_prompts.abort("Another image was chosen")
+        self._session.stack.abort("Another image was chosen")
         self.plane.follow(image)
         self.target.restore(None)
         self.candidates.candidate_layers.remove()

@@ -8,6 +8,7 @@ from napari.layers import Image
 
 from napari_sam.layers.appearance import ImageAppearances
 from napari_sam.layers.fingerprints import Fingerprint, plane_fingerprint
+from napari_sam.layers.image_stack import ImageStack
 from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.session.image.image_plane import ImagePlane
@@ -41,6 +42,17 @@ class PlaneSource:
         plane = self.appearances.image_plane(image, view)
         return replace(plane, embeddings=self.imported_embeddings.of(image, view))
 
+    def stack(self, image: Image, view: PlaneView) -> ImageStack | None:
+        """Return the planes at all positions of the slider next to a plane; None without one."""
+        if not view.axes_of_planes:
+            return None
+        plane_at = self.appearances.planes(image, view)
+
+        def embedded_plane_at(view: PlaneView) -> ImagePlane:
+            return replace(plane_at(view), embeddings=self.imported_embeddings.of(image, view))
+
+        return ImageStack(image, view, embedded_plane_at)
+
     def fingerprint(self, image: Image, view: PlaneView) -> Fingerprint:
         """Return the fingerprint of a plane that is shown."""
         return plane_fingerprint(image, self.appearances.image_plane(image, view))
@@ -61,6 +73,7 @@ class PlaneSource:
             key=(self._identities.setdefault(image, object()), view.unsized),
             version=(self._versions.get(image, 0), digest),
             view=visible,
+            stack=self.stack(image, view),
             slice_index=view.slice_index,
             neighbors=tuple(self.image_plane(image, near) for near in view.following(previous)),
         )

@@ -214,6 +214,12 @@ def levels(layer: Layer) -> list[Any]:
     return list(layer.data) if layer.multiscale else [layer.data]
 
 
+def axis_name(layer: Layer, axis: int) -> str:
+    """Return the name of an axis of a layer; empty for napari's default name."""
+    name = str(layer.axis_labels[axis])
+    return "" if name in (str(axis - layer.ndim), f"axis {axis - layer.ndim}") else name
+
+
 def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -> PlaneView:
     """Return the plane of `layer` that a viewer with these `dims` shows."""
     name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)

@@ -339,6 +339,12 @@ class TargetPlane:
         is_met = all(span.start <= plane.start and plane.stop <= span.stop for span, plane in pairs)
         return (rows, columns) if is_met else None
 
+    def at_slice(self, slice_index: int) -> "TargetPlane":
+        """Return the plane at another position of the slider next to it."""
+        axis = self.slice_axis
+        view = self._view if axis is None else self._view.at(axis, slice_index)
+        return TargetPlane(self._target, view)
+
     @property
     def slice_axis(self) -> int | None:
         """The axis of the layer along which the slider next to the plane moves."""

@@ -1,4 +1,4 @@
-"""A stack of image planes with the labels that belong to them."""
+"""A stack of image planes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Final, Protocol, overload
 
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.objects.labels import LabelsPlane
 
 _MAX_KEPT: Final = 64
 
@@ -20,17 +19,14 @@ class Stack(Protocol):
         """The name of the axis along which the slices follow; empty if unknown."""
 
     @property
-    def slice_distance_px(self) -> float:
-        """Distance of two slices, in pixels of the planes."""
+    def slice_distance_px(self) -> float | None:
+        """Distance of two slices, in pixels of the planes; None through time."""
 
     def __len__(self) -> int:
         """Return the number of slices."""
 
     def image_plane(self, slice_index: int) -> ImagePlane:
         """Return the image on a slice, without reading it; may be called on any thread."""
-
-    def labels_plane(self, slice_index: int) -> LabelsPlane:
-        """Return the labels on a slice."""
 
 
 class LazyPlanes(Sequence[ImagePlane]):

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from weakref import WeakSet
 
 from psygnal import Signal
 
-from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.background import Background
 from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates
@@ -27,14 +27,8 @@ from napari_sam.session.objects.planning import (
     plan_object,
     plan_records,
 )
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
-from napari_sam.session.objects.slice_planning import (
-    SliceEdit,
-    is_beyond,
-    slice_index_of,
-    write_slices,
-)
-from napari_sam.session.objects.slices import ObjectSlice
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.slice_planning import is_beyond, plan_on_plane
 from napari_sam.storage.pacing import paced
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
@@ -160,42 +154,30 @@ class Editing:
 
         def work() -> LabelsEdit:
             if new.replaced is not None and is_beyond(new.replaced, target):
-                return _write_on_slice(target, new.record, whole_crop(*shown), overlap, registry)
+                crop = whole_crop(*shown)
+                return plan_on_plane(target, new.record, crop, overlap, registry).write()
             return plan_object(target, new, overlap, registry).write()
 
         is_large = candidates.masks[chosen].area_bound_px > MAX_AREA_AT_ONCE_PX
         return self._run_edit(edit, work, push, is_large=is_large)
 
-    def write_slices(
-        self, record: ObjectRecord, edits: Sequence[SliceEdit], extended: Edit | None
-    ) -> Edit | None:
-        """Write an object on some slices, as a part of the step that is extended if that is last.
-
-        Returns
-        -------
-        Edit or None
-            The step that it belongs to now.
-        """
-        labels, overlap = edits[0].plane.labels, self.overlap
-        registry = labels.registry
-
-        def push(edit: Edit) -> None:
-            self.history.extend_last(extended, edit)
-
-        def work() -> LabelsEdit:
-            return write_slices(labels, registry, record, edits, overlap)
-
-        self._run_edit(self._edit(), work, push)
-        return self.history.last
-
     def edit(
-        self, plan: Callable[[Labels], LabelsEdit], records: Sequence[ObjectRecord] = ()
+        self,
+        plan: Callable[[Labels], LabelsEdit],
+        records: Sequence[ObjectRecord] = (),
+        into: Labels | None = None,
+        extended: Edit | None = None,
     ) -> None:
-        """Edit objects of the target; `records` are those whose pixels the plan changes."""
-        labels = self.check_free().labels
+        """Edit objects of the target; `records` are those whose pixels the plan changes.
+
+        Of other labels, if they are given. The step that is extended, if that is the last one, is
+        undone together with the edit.
+        """
+        self._check_idle()
+        labels = self.check_free().labels if into is None else into
         area_px = sum(record.area_px for record in records)
         is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
-        push = self.history.push
+        push = partial(self.history.extend_last, extended)
         self._run_edit(self._edit(), lambda: plan(labels).write(), push, is_large=is_large)
 
     def change_records(
@@ -393,19 +375,6 @@ class Editing:
             )
         except TargetError as error:
             self._notifier.warn(str(error))
-
-
-def _write_on_slice(
-    plane: LabelsPlane,
-    record: ObjectRecord,
-    crop: MaskCrop,
-    overlap: Overlap,
-    registry: ObjectRegistry,
-) -> LabelsEdit:
-    """Write an object on the slice that the user made it on; it stays as it is on others."""
-    index = slice_index_of(plane)
-    edit = SliceEdit(index, plane, crop, ObjectSlice(index, state=record.state))
-    return write_slices(plane.labels, registry, record, [edit], overlap)
 
 
 def _class_names(records: Iterable[ObjectRecord | None]) -> Iterator[str | None]:

@@ -81,6 +81,9 @@ class LabelsPlane(Protocol):
     def slice_axis(self) -> int | None:
         """The axis of the labels along which the planes of the stack follow; None without one."""
 
+    def at_slice(self, slice_index: int) -> "LabelsPlane":
+        """Return the plane of the same labels at another position along `slice_axis`."""
+
     def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
         """Return the rows and columns of a box, or None if it does not reach into the plane."""
 
@@ -171,6 +174,10 @@ class ArrayPlane:
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region."""
         return self.labels.read((rows, columns))
+
+    def at_slice(self, slice_index: int) -> "ArrayPlane":
+        """Return itself: there are no slices."""
+        return self
 
     def to_nd(self, mask: Mask, top: int, left: int) -> tuple[Mask, Start]:
         """Return the mask as it is."""

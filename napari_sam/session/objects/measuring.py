@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.session.objects.labels import Labels, masks_of, parts
-from napari_sam.session.objects.packed import Mask, Start, region_of
+from napari_sam.session.objects.packed import Mask, Region, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 _FAR: Final = np.iinfo(np.int64).max
@@ -75,8 +75,15 @@ def measure(labels: Labels, boxes: Mapping[int, Bounds]) -> dict[int, ObjectReco
     return objects
 
 
+class Readable(Protocol):
+    """Labels, or what they will be."""
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return a copy of a region."""
+
+
 def tight_bounds(
-    labels: Labels, label_id: int, bounds: Bounds, touched: Sequence[tuple[bool, bool]]
+    labels: Readable, label_id: int, bounds: Bounds, touched: Sequence[tuple[bool, bool]]
 ) -> Bounds | None:
     """Return the bounding box of an object within a larger box.
 
@@ -94,7 +101,7 @@ def tight_bounds(
 
 
 def _n_empty(
-    labels: Labels,
+    labels: Readable,
     label_id: int,
     low: Sequence[int],
     high: Sequence[int],

@@ -73,6 +73,18 @@ class ObjectEditing:
         target = self._editing.check_free()
         self._continue_with(reedit(target, self._record(label_id)))
 
+    def annotate(self, label_id: int) -> None:
+        """Begin an object on the shown slice of a stack, where it is not yet; can be undone.
+
+        It becomes an annotated slice of the object once it is accepted.
+        """
+        target, record = self._editing.check_free(), self._record(label_id)
+        if crop_of(record, target).mask.size:
+            self._continue_with(reedit(target, record))
+            return
+        none = ReeditedObject(label_id, record.uid, None, NOWHERE, from_region=False)
+        self._continue_with(ObjectState(reedited=none))
+
     @property
     def reedited_label_id(self) -> int | None:
         """The accepted object that is being re-edited; None if there is none."""
@@ -133,9 +145,3 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     if accepted is not None:
         return replace(accepted, reedited=reedited)
     return ObjectState(Prompts(box_xyxy=pixels.edges_xyxy), reedited=reedited)
-
-
-def annotate(record: ObjectRecord) -> ObjectState:
-    """Return the state in which an object is annotated on a slice that it is not on yet."""
-    reedited = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
-    return ObjectState(reedited=reedited)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
@@ -19,6 +20,7 @@ from napari_sam.session.objects.packed import (
     Mask,
     PackedLabels,
     PackedMask,
+    Region,
     Start,
     region_of,
 )
@@ -87,16 +89,16 @@ def slices_of(record: ObjectRecord, axis: int) -> ObjectSlices:
     return record.slices
 
 
-def write_slices(
+def plan_slices(
     labels: Labels,
     registry: ObjectRegistry,
     record: ObjectRecord,
     edits: Sequence[SliceEdit],
     overlap: Overlap,
 ) -> LabelsEdit:
-    """Write an object on some slices, without its records yet; may run on any thread.
+    """Plan to write an object on some slices; it stays as it is on all others.
 
-    What a brush did to it there stays.
+    What a brush did to it there stays, too.
 
     Parameters
     ----------
@@ -126,13 +128,11 @@ def write_slices(
     gone = [edit.slice_index for edit in edits if edit.entry is None]
     edit_masks = (*_masks_elsewhere(labels, before, edits), *masks)
     lost = pixels_lost(labels, written, registry.get, to=record.label_id)
-    strokes = Stroke(0, tuple(left_over)), Stroke(record.label_id, tuple(written))
-    changes = (*lost, RecordChange(before, before))
-    plan = LabelsEdit(labels, tuple(s for s in strokes if s.blocks), changes, record.label_id)
+    both = Stroke(0, tuple(left_over)), Stroke(record.label_id, tuple(written))
+    strokes = tuple(stroke for stroke in both if stroke.blocks)
     area_px = before.area_px - sum(block.mask.area_px for block in left_over)
     area_px += sum(_n_new(block, record.label_id) for block in written)
-    done = plan.write()
-    bounds = _bounds(labels, before, left_over, written) if area_px > 0 else None
+    bounds = _bounds(_Planned(labels, strokes), before, strokes) if area_px > 0 else None
     after = bounds and replace(
         record,
         start=bounds[0],
@@ -142,7 +142,20 @@ def write_slices(
         brushed=_brushed_after(before, edits),
         slices=known.without(gone).updated(entries),
     )
-    return replace(done, changes=(*lost, RecordChange(before, after)))
+    return LabelsEdit(labels, strokes, (*lost, RecordChange(before, after)), record.label_id)
+
+
+def plan_on_plane(
+    plane: LabelsPlane,
+    record: ObjectRecord,
+    crop: MaskCrop,
+    overlap: Overlap,
+    registry: ObjectRegistry,
+) -> LabelsEdit:
+    """Plan to write an object on the slice that the user made it on."""
+    index = slice_index_of(plane)
+    edit = SliceEdit(index, plane, crop, ObjectSlice(index, state=record.state))
+    return plan_slices(plane.labels, registry, record, [edit], overlap)
 
 
 def _planned(
@@ -255,14 +268,35 @@ def _n_new(block: Block, label_id: int) -> int:
     return int(np.count_nonzero(block.mask.mask & (block.before.labels != label_id)))
 
 
-def _bounds(
-    labels: Labels, record: ObjectRecord, lost: Sequence[Block], written: Sequence[Block]
-) -> Bounds | None:
-    """Return the box of an object that has been written, given that before."""
-    starts = [record.start, *(block.mask.start for block in written)]
-    stops = [record.stop, *(_stop(block.mask) for block in written)]
-    start, stop = tuple(map(min, *starts, record.start)), tuple(map(max, *stops, record.stop))
-    masks = [block.mask for block in (*lost, *written)]
+class _Planned:
+    """Labels as they will be once strokes are written."""
+
+    def __init__(self, labels: Labels, strokes: Sequence[Stroke]) -> None:
+        self._labels, self._strokes = labels, strokes
+
+    def read(self, region: Region) -> NDArray[Any]:
+        """Return a copy of a region."""
+        pixels = self._labels.read(region)
+        first = [span.start for span in region]
+        for stroke in self._strokes:
+            for block in stroke.blocks:
+                low = np.maximum(first, block.mask.start)
+                high = np.minimum(np.add(first, pixels.shape), _stop(block.mask))
+                if (low < high).all():
+                    here, there = (
+                        tuple(map(slice, low - corner, high - corner))
+                        for corner in (np.array(first), np.array(block.mask.start))
+                    )
+                    np.copyto(pixels[here], stroke.value, where=block.mask.mask[there])
+        return pixels
+
+
+def _bounds(planned: _Planned, record: ObjectRecord, strokes: Sequence[Stroke]) -> Bounds | None:
+    """Return the box of an object after strokes, given that before."""
+    masks = [block.mask for stroke in strokes for block in stroke.blocks]
+    added = [block.mask for stroke in strokes if stroke.value for block in stroke.blocks]
+    start = tuple(map(min, record.start, *(mask.start for mask in added), record.start))
+    stop = tuple(map(max, record.stop, *(_stop(mask) for mask in added), record.stop))
     touched = [
         (
             any(mask.start[axis] <= start[axis] for mask in masks),
@@ -270,7 +304,7 @@ def _bounds(
         )
         for axis in range(len(start))
     ]
-    return tight_bounds(labels, record.label_id, (start, stop), touched)
+    return tight_bounds(planned, record.label_id, (start, stop), touched)
 
 
 def _stop(mask: PackedMask) -> Start:

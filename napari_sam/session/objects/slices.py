@@ -109,6 +109,16 @@ class ObjectSlices:
         computed = [entry for entry in self.slices if not entry.is_anchor]
         return min(computed, key=lambda entry: entry.confidence, default=None)
 
+    def next_weak(self, slice_index: int, step: int = 1) -> int | None:
+        """Return the next weak slice, around the end, or the weakest; None if none is computed."""
+        if self.weakest is None:
+            return None
+        weak = [entry.slice_index for entry in self if entry.is_weak]
+        weak = weak or [self.weakest.slice_index]
+        if step < 0:
+            return max((index for index in weak if index < slice_index), default=weak[-1])
+        return min((index for index in weak if index > slice_index), default=weak[0])
+
     def span_around(self, slice_index: int) -> tuple[int | None, int | None]:
         """Return the nearest anchors before and after a slice; None where there is none."""
         anchors = [entry.slice_index for entry in self.slices if entry.is_anchor]

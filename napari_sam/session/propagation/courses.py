@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slices_of
 from napari_sam.session.objects.slices import ObjectSlices, Origin
@@ -49,13 +49,14 @@ class Course:
         return max(0, self.last - self.first + 1 - n_annotated)
 
 
-def axis_of(stack: Stack) -> int:
-    """Return the axis of the labels along which the slices follow."""
-    return stack.labels_plane(0).slice_axis or 0
-
-
 def course_through(
-    record: ObjectRecord, stack: Stack, first: int, last: int, *, is_deeper: bool = False
+    record: ObjectRecord,
+    target: LabelsPlane,
+    stack: Stack,
+    first: int,
+    last: int,
+    *,
+    is_deeper: bool = False,
 ) -> Course:
     """Return the course of an object through a range, no deeper than is likely.
 
@@ -66,11 +67,12 @@ def course_through(
     TargetError
         If the object is on none of the slices.
     """
-    known = slices_of(record, axis_of(stack))
-    annotated = _annotated(record, stack, known)
+    known = slices_of(record, target.slice_axis or 0)
+    annotated = _annotated(record, target, known)
     low, high = _ends(record, annotated)
     largest = max(annotated.values(), key=lambda crop: int(np.count_nonzero(crop.mask)))
-    limit = depth_limit(largest, 1, stack.slice_distance_px)
+    distance_px = stack.slice_distance_px
+    limit = len(stack) if distance_px is None else depth_limit(largest, 1, distance_px)
     if is_deeper:
         indices = [entry.slice_index for entry in known.with_object]
         low, high = min(low, *indices), max(high, *indices)
@@ -78,12 +80,14 @@ def course_through(
     return _course(record, known, annotated, first, last)
 
 
-def course_after(record: ObjectRecord, stack: Stack, corrected: Iterable[int]) -> Course | None:
+def course_after(
+    record: ObjectRecord, target: LabelsPlane, stack: Stack, corrected: Iterable[int]
+) -> Course | None:
     """Return the course that brings computed slices up to date after others were corrected.
 
     It reaches to the nearest annotated or cleared slices. None if nothing beside was computed.
     """
-    known = slices_of(record, axis_of(stack))
+    known = slices_of(record, target.slice_axis or 0)
     computed = [entry.slice_index for entry in known if not entry.is_anchor]
     stale: set[int] = set()
     ends: list[int] = []
@@ -98,14 +102,14 @@ def course_after(record: ObjectRecord, stack: Stack, corrected: Iterable[int]) -
         ends += [high - 1] if above else []
     if not stale:
         return None
-    annotated = _annotated(record, stack, known)
+    annotated = _annotated(record, target, known)
     reach = [*ends, *corrected]
-    course = course_through(record, stack, min(reach), max(reach)) if annotated else None
+    course = course_through(record, target, stack, min(reach), max(reach)) if annotated else None
     return course and _course(record, known, annotated, course.first, course.last)
 
 
 def course_beyond(
-    record: ObjectRecord, stack: Stack, start: int, first: int, last: int, *, is_forced: bool
+    record: ObjectRecord, target: LabelsPlane, start: int, first: int, last: int, *, is_forced: bool
 ) -> Course:
     """Return the course from the mask on one slice on, whoever made that.
 
@@ -114,7 +118,7 @@ def course_beyond(
     TargetError
         If the object is not on that slice.
     """
-    crop = crop_of(record, stack.labels_plane(start))
+    crop = crop_of(record, target.at_slice(start))
     if not crop.mask.size:
         raise TargetError(
             f"Object {record.label_id} is not on this slice: go to one that it is on."
@@ -138,14 +142,16 @@ def _course(
     return Course(record.label_id, record.uid, annotated, first, last, computed)
 
 
-def _annotated(record: ObjectRecord, stack: Stack, known: ObjectSlices) -> dict[int, MaskCrop]:
+def _annotated(
+    record: ObjectRecord, target: LabelsPlane, known: ObjectSlices
+) -> dict[int, MaskCrop]:
     """Return the masks to start from: those of the user, and automatic ones."""
     masks = {}
     for entry in known:
         if entry.origin is Origin.CLEARED:
             masks[entry.slice_index] = NOWHERE
         elif entry.origin in (Origin.ANNOTATED, Origin.AUTOMATIC):
-            plane = stack.labels_plane(entry.slice_index)
+            plane = target.at_slice(entry.slice_index)
             masks[entry.slice_index] = crop_of(record, plane)
     return masks
 

@@ -16,15 +16,19 @@ from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.brush_history import BrushHistory
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.object_editing import annotate
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord
-from napari_sam.session.objects.slice_planning import NOWHERE, SliceEdit, crop_of, slices_of
+from napari_sam.session.objects.slice_planning import (
+    NOWHERE,
+    SliceEdit,
+    crop_of,
+    plan_slices,
+    slices_of,
+)
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.propagation.courses import (
     Course,
-    axis_of,
     course_after,
     course_beyond,
     course_through,
@@ -32,8 +36,6 @@ from napari_sam.session.propagation.courses import (
 from napari_sam.session.propagation.stack_run import Run, StackPropagation, StackRun
 from napari_sam.session.stack import Stack
 
-_WEAK: Final = 0.65
-"""Confidence below which a slice is worth a look; at 0.5 an object ends."""
 _NO_STACK: Final = "The image has no slices to carry objects through."
 
 
@@ -118,19 +120,20 @@ class StackEditing:
     @property
     def state(self) -> StackState:
         """What a view shows."""
-        stack, record = self._stack, self._record
+        stack, target, record = self._stack, self._editing.target, self._record
         n_slices, name = (1, "") if stack is None else (len(stack), stack.axis_name)
         slices = None
-        if record is not None and stack is not None:
+        if record is not None and target is not None and target.slice_axis is not None:
             with suppress(TargetError):  # carried along another axis
-                slices = slices_of(record, axis_of(stack))
+                slices = slices_of(record, target.slice_axis)
         label_id = None if record is None else record.label_id
         run, question = self.propagation.state, self._question
         return StackState(n_slices, self._slice_index, name, label_id, slices, run, question)
 
     def show(self, request: PlaneRequest) -> None:
         """Follow which slice of which stack is shown."""
-        self._stack, self._slice_index = request.stack, request.slice_index
+        if request.plane is not None or self.propagation.state is None:  # else 3-D shows the run
+            self._stack, self._slice_index = request.stack, request.slice_index
         self.changed.emit()
 
     def choose(self, label_id: int | None) -> None:
@@ -158,7 +161,7 @@ class StackEditing:
         TargetError
             If there is no stack, no object, or no mask to accept.
         """
-        end = len(self._require()) - 1
+        end = len(self._require()[0]) - 1
         first, last = (0 if first is None else first), (end if last is None else last)
         if label_ids:
             self._start(_Goal(tuple(label_ids), first, last))
@@ -174,7 +177,7 @@ class StackEditing:
             As for `propagate`, and if the object is not on the shown slice.
         """
         index = self._slice_index + step
-        if not 0 <= index < len(self._require()):
+        if not 0 <= index < len(self._require()[0]):
             raise TargetError("This is the last slice in this direction.")
         self._with_object(lambda label_id: self._continue(label_id, index))
 
@@ -207,11 +210,6 @@ class StackEditing:
 
     # Corrections -------------------------------------------------------------------------------
 
-    def annotate_here(self) -> None:
-        """Make the chosen object on the shown slice, which it is not on yet, from new prompts."""
-        record = self._require_record()
-        self._object.continue_with(annotate(record))
-
     def clear_slice(self) -> None:
         """Take the chosen object off the shown slice: it is not there."""
         index = self._slice_index
@@ -228,8 +226,8 @@ class StackEditing:
         TargetError
             If there is no chosen object, or nothing would be left of it.
         """
-        stack, record = self._require(), self._require_record()
-        known = slices_of(record, axis_of(stack))
+        (stack, target), record = self._require(), self._require_record()
+        known = slices_of(record, target.slice_axis or 0)
         indices = [entry.slice_index for entry in known.with_object]
         low, high = indices[0], indices[-1]
         if not first <= last or first > high or last < low:
@@ -241,41 +239,33 @@ class StackEditing:
         step = self._take_off(record, {**cut, **beyond, **anchors})
         sides = ((low, first, low - 1), (high, high + 1, last))
         courses = [
-            course_beyond(self._require_record(), stack, *side, is_forced=True)
+            course_beyond(self._require_record(), target, *side, is_forced=True)
             for side in sides
             if side[1] <= side[2]
         ]
         if courses:
-            self.propagation.start(stack, courses, self._embedding.embedder, step)
-
-    def next_weak(self, step: int = 1) -> int | None:
-        """Return the next computed slice of little confidence, around the end; None without."""
-        slices = self.state.slices
-        if slices is None or slices.weakest is None:
-            return None
-        weak = [e.slice_index for e in slices if not e.is_anchor and e.confidence < _WEAK]
-        weak = weak or [slices.weakest.slice_index]
-        if step < 0:
-            return max((i for i in weak if i < self._slice_index), default=weak[-1])
-        return min((i for i in weak if i > self._slice_index), default=weak[0])
+            self.propagation.start(stack, target, courses, self._embedding.embedder, step)
 
     def _take_off(
         self, record: ObjectRecord, entries: Mapping[int, ObjectSlice | None]
     ) -> Edit | None:
         """Erase an object on some slices, of which this is known then; return the step."""
-        stack = self._require()
+        _, target = self._require()
         edits = [
-            SliceEdit(index, stack.labels_plane(index), NOWHERE, entry)
+            SliceEdit(index, target.at_slice(index), NOWHERE, entry)
             for index, entry in sorted(entries.items())
         ]
         if not edits:
             return None
-        self._editing.check_free()
+        overlap = self._editing.overlap
         self._is_own_edit = True
         try:
-            return self._editing.write_slices(record, edits, None)
+            self._editing.edit(
+                lambda labels: plan_slices(labels, labels.registry, record, edits, overlap)
+            )
         finally:
             self._is_own_edit = False
+        return self._editing.history.last
 
     def _correct(self, edit: Edit) -> None:
         """Bring computed slices up to date after the user has changed others."""
@@ -297,20 +287,19 @@ class StackEditing:
     def _update_around(
         self, record: ObjectRecord, corrected: Sequence[int], step: Edit | None
     ) -> None:
-        stack = self._stack
-        if stack is not None and record.slices is not None:
+        stack, target = self._stack, self._editing.target
+        if stack is not None and target is not None and record.slices is not None:
             with suppress(TargetError):  # carried along another axis
-                course = course_after(record, stack, corrected)
+                course = course_after(record, target, stack, corrected)
                 if course is not None:
-                    self.propagation.start(stack, [course], self._embedding.embedder, step)
+                    self.propagation.start(stack, target, [course], self._embedding.embedder, step)
 
     # Objects -----------------------------------------------------------------------------------
 
-    def _require(self) -> Stack:
+    def _require(self) -> tuple[Stack, LabelsPlane]:
         if self._stack is None:
             raise TargetError(self._editing.refusal or _NO_STACK)
-        self._editing.require_target()
-        return self._stack
+        return self._stack, self._editing.require_target()
 
     @property
     def _record(self) -> ObjectRecord | None:
@@ -346,26 +335,26 @@ class StackEditing:
             action(self._require_record().label_id)
 
     def _start(self, goal: _Goal, *, is_deeper: bool = False) -> None:
-        stack = self._require()
-        registry = stack.labels_plane(0).labels.registry
+        stack, target = self._require()
+        registry = target.labels.registry
         records = [record for n in goal.label_ids if (record := registry.get(n)) is not None]
         if not records:
             raise TargetError("There is no such object: choose another one.")
         ends = goal.first, goal.last
-        courses = [course_through(r, stack, *ends, is_deeper=is_deeper) for r in records]
+        courses = [course_through(r, target, stack, *ends, is_deeper=is_deeper) for r in records]
         self._goal, self._question = goal, ""
         self._label_id = records[0].label_id if len(records) == 1 else self._label_id
-        self.propagation.start(stack, courses, self._embedding.embedder)
+        self.propagation.start(stack, target, courses, self._embedding.embedder)
 
     def _continue(self, label_id: int, index: int) -> None:
-        self._label_id, stack = label_id, self._require()
-        record = self._require_record()
-        if crop_of(record, stack.labels_plane(index)).mask.size:
+        self._label_id = label_id
+        (stack, target), record = self._require(), self._require_record()
+        if crop_of(record, target.at_slice(index)).mask.size:
             self.slice_wanted.emit(index)
             return
-        course = course_beyond(record, stack, self._slice_index, index, index, is_forced=True)
+        course = course_beyond(record, target, self._slice_index, index, index, is_forced=True)
         self._wanted = index
-        self.propagation.start(stack, [course], self._embedding.embedder)
+        self.propagation.start(stack, target, [course], self._embedding.embedder)
 
     def _on_edited(self, edit: Edit) -> None:
         if edit.labels is not None and edit.after is not edit.before:  # an object was accepted

@@ -14,9 +14,10 @@ from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.slice_planning import NOWHERE, SliceEdit
+from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
+from napari_sam.session.objects.slice_planning import NOWHERE, SliceEdit, plan_slices
 from napari_sam.session.objects.slices import ObjectSlice
 from napari_sam.session.propagation.courses import Course
 from napari_sam.session.propagation.projection import Projection
@@ -45,6 +46,7 @@ class Run:
     """Objects that are carried through a stack together."""
 
     stack: Stack
+    target: LabelsPlane
     courses: tuple[Course, ...]
     step: Edit | None  # what it is undone with, once that is written
     waiting: dict[Course, list[SliceMask]] = field(default_factory=dict)  # not written yet
@@ -122,6 +124,7 @@ class StackPropagation:
     def start(
         self,
         stack: Stack,
+        target: LabelsPlane,
         courses: Sequence[Course],
         embedder: Embedder,
         extended: Edit | None = None,
@@ -131,7 +134,7 @@ class StackPropagation:
         An object that is carried on already takes the new course.
         """
         self._left |= {course.label_id for course in courses}
-        self._next.append((Run(stack, tuple(courses), extended), embedder))
+        self._next.append((Run(stack, target, tuple(courses), extended), embedder))
         self._start_next()
         self.changed.emit()
 
@@ -220,8 +223,7 @@ class StackPropagation:
             self.changed.emit()
 
     def _write(self, run: Run, course: Course, masks: Sequence[SliceMask]) -> None:
-        stack = run.stack
-        labels = stack.labels_plane(course.first).labels
+        target, labels = run.target, run.target.labels
         if labels.is_gone:
             raise TargetError("The labels layer was deleted: the object was carried no further.")
         record = labels.registry.get(course.label_id)
@@ -233,7 +235,7 @@ class StackPropagation:
         edits = [
             SliceEdit(
                 index := mask.slice_index,
-                stack.labels_plane(index),
+                target.at_slice(index),
                 mask.crop,
                 None if mask.is_empty else ObjectSlice(index, mask.origin, mask.confidence),
             )
@@ -242,10 +244,15 @@ class StackPropagation:
         if run.is_over and run.is_complete:
             stale = course.computed - run.reached.get(course, set())
             edits += [
-                SliceEdit(index, stack.labels_plane(index), NOWHERE, None)
-                for index in sorted(stale)
+                SliceEdit(index, target.at_slice(index), NOWHERE, None) for index in sorted(stale)
             ]
         # What the user made meanwhile stays.
         edits = [edit for edit in edits if edit.slice_index not in anchors]
         if edits:
-            run.step = self._editing.write_slices(record, edits, run.step)
+            overlap = self._editing.overlap
+
+            def plan(_: Labels) -> LabelsEdit:
+                return plan_slices(labels, labels.registry, record, edits, overlap)
+
+            self._editing.edit(plan, into=labels, extended=run.step)
+            run.step = self._editing.history.last

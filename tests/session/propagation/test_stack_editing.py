@@ -4,18 +4,10 @@ import numpy as np
 import pytest
 
 from napari_sam.session import AnnotationSession, Origin, Prompts, TargetError
-from napari_sam.session.embedding.store import EmbeddingStore
 
 from .volume import Volume, moving_discs
 
 IMAGE = moving_discs()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    store = EmbeddingStore(tmp_path_factory.mktemp("embeddings"))
-    yield store
-    store.close()
 
 
 @pytest.fixture
@@ -24,8 +16,8 @@ def volume():
 
 
 @pytest.fixture
-def session(volume, store):
-    session = AnnotationSession(store=store)
+def session(volume, remembering_predictor):
+    session = AnnotationSession(lambda *_: remembering_predictor)
     session.show(volume.request(4))
     yield session
     session.close()
@@ -177,7 +169,7 @@ def test_an_object_is_annotated_on_a_slice_that_it_is_not_on(session, volume):
     click(session, 30, 34)
     session.accept()
     session.show(volume.request(2))
-    session.stack.annotate_here()
+    session.objects.annotate(1)
     click(session, 30, 32)
     session.accept()
     session.wait_until_idle(60)

@@ -30,6 +30,9 @@ class VolumePlane:
     def to_2d(self, array):
         return array[0]
 
+    def at_slice(self, slice_index):
+        return VolumePlane(self.labels, slice_index)
+
     def to_plane(self, start, stop):
         if not start[0] <= self.index < stop[0]:
             return None
@@ -51,13 +54,10 @@ class Volume:
     def image_plane(self, slice_index):
         return ImagePlane(self.image[slice_index])
 
-    def labels_plane(self, slice_index):
-        return VolumePlane(self.labels, slice_index)
-
     def request(self, slice_index):
         """Show a slice."""
         plane = self.image_plane(slice_index)
-        target = self.labels_plane(slice_index)
+        target = VolumePlane(self.labels, slice_index)
         return PlaneRequest(
             plane, key=slice_index, slice_index=slice_index, target=target, stack=self
         )

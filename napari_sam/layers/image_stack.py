@@ -1,0 +1,37 @@
+"""The planes of an image layer along the slider next to the one that is shown."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from napari.layers import Image
+
+from napari_sam.layers.plane_view import PlaneView, axis_name
+from napari_sam.session.image.image_plane import ImagePlane
+
+_TIME: Final = ("t", "time", "frame", "frames")
+
+
+class ImageStack:
+    """The planes of an image as a `Stack`: as they look now, whatever the viewer shows later."""
+
+    def __init__(
+        self, image: Image, view: PlaneView, plane_at: Callable[[PlaneView], ImagePlane]
+    ) -> None:
+        self._view, self._plane_at = view, plane_at
+        self._axis = axis = view.axes_of_planes[-1]
+        self.axis_name = axis_name(image, axis)
+        """The name of its axis; empty if unknown."""
+        sides = [abs(float(image.scale[n])) for n in (view.row_axis, view.column_axis)]
+        is_time = self.axis_name.lower() in _TIME or image.units[axis].is_compatible_with("second")
+        distance_px = abs(float(image.scale[axis])) / float(np.sqrt(np.prod(sides)))
+        self.slice_distance_px = None if is_time else distance_px
+        """Distance of two slices, in pixels of the planes; None through time."""
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return self._view.stack_size
+
+    def image_plane(self, slice_index: int) -> ImagePlane:
+        """Return the image on a slice, without reading it; may be called on any thread."""
+        return self._plane_at(self._view.at(self._axis, slice_index))
