@@ -79,7 +79,7 @@ class SamWidget(QWidget):
 
     def _claim_height(self) -> None:
         if not self._is_closed:
-            claim_height(self)
+            claim_height(self, self.controllers.dock.widget().minimumSizeHint().height())
 
     # Scripts and tests -----------------------------------------------------------------------
 

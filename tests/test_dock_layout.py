@@ -9,6 +9,7 @@ from skimage import data
 
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, TargetError
 from napari_sam.session.objects.planning import NewObject, plan_object
+from napari_sam.widget import SamWidget
 
 SMALL = data.coins()[40:110, 40:140]
 SQUARE = NewObject([(np.ones((60, 60), bool), 0, 0)], ObjectRecord(0, (), (), 0))
@@ -140,3 +141,16 @@ def test_at_the_left_it_is_as_wide_as_it_needs(open_window):
     for _ in range(3):
         QApplication.processEvents()
     assert dock.widget().minimumSizeHint().width() <= dock.viewport().width()
+
+
+def test_restored_at_the_left_of_a_low_window_it_is_as_high_as_at_the_right(make_widget, qtbot):
+    viewer, first = make_widget(Image(SMALL, name="coins"), wait=False, show=True)
+    viewer.window.remove_dock_widget(first)
+    viewer.window._qt_window.resize(1100, 700)
+    widget = SamWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="SAM live", area="left")
+    dock = widget.controllers.dock
+    qtbot.waitUntil(lambda: dock.isVisible() and dock.verticalScrollBar().maximum() == 0)
+    assert widget.controllers.objects.table.view.height() >= 80
+    assert viewer.window._qt_viewer.dockLayerList.isVisible()
+    widget.close()

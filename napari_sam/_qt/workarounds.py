@@ -37,6 +37,8 @@ _SCROLL_BAR_MARGIN_PX: Final = 4
 """What napari's themes put around a scroll bar, beyond its size hint."""
 _STATUS_BAR_MS: Final = 250
 """How often the status bar is repainted at least while previews are on."""
+_CANVAS_PX: Final = 200
+"""The least width of the canvas that a column of docks is added beside."""
 
 
 class WheelGuard(QObject):
@@ -179,17 +181,39 @@ def focus_canvas(window: QWidget) -> None:
             canvas.setFocus(Qt.FocusReason.MouseFocusReason)
 
 
-def claim_height(widget: QWidget) -> None:
-    """Give a docked widget the height that it asks for, as far as its neighbors can spare it.
+def claim_height(widget: QWidget, least_px: int) -> None:
+    """Give a docked widget the height that it asks for, or a column of its own.
 
-    Reason: Qt gives a dock that is added below others the least height it can have.
+    Reason: Qt gives a dock that is added below others the least height it can have, and at the left
+    napari's controls and list of layers need most of the height.
     Remove it when napari shares out the height of a column of docks.
     """
     dock, window = widget.parentWidget(), widget.window()
-    if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow) and not dock.isFloating():
-        wanted = widget.sizeHint().height()
-        if dock.height() < wanted:
-            window.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
+    if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow):
+        return
+    if dock.isFloating():
+        return
+    wanted = widget.sizeHint().height()
+    if dock.height() < wanted:
+        window.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
+    # What one column more leaves of the canvas: the column stays as wide without this dock.
+    remaining = window.centralWidget().width() - widget.minimumSizeHint().width()
+    if widget.height() < least_px and _shares_column(dock, window) and remaining >= _CANVAS_PX:
+        window.addDockWidget(window.dockWidgetArea(dock), dock, Qt.Orientation.Horizontal)
+
+
+def _shares_column(dock: QDockWidget, window: QMainWindow) -> bool:
+    """Whether other docks are shown above or below a dock."""
+    area, left, right = window.dockWidgetArea(dock), dock.geometry().left(), dock.geometry().right()
+    return any(
+        other is not dock
+        and not other.isFloating()
+        and other.isVisible()
+        and window.dockWidgetArea(other) == area
+        and other.geometry().left() <= right
+        and left <= other.geometry().right()
+        for other in window.findChildren(QDockWidget)
+    )
 
 
 def pause_spinners(window: QWidget) -> None:

@@ -1,10 +1,12 @@
 from types import SimpleNamespace
 
+import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QMovie, QWheelEvent
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
+    QDockWidget,
     QLabel,
     QMainWindow,
     QSpinBox,
@@ -16,6 +18,7 @@ from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 from napari_sam._qt.workarounds import (
     CalmStatusBar,
     PanelColumn,
+    claim_height,
     pause_spinners,
 )
 from napari_sam.session.state import SessionState
@@ -87,6 +90,29 @@ def test_the_status_bar_is_repainted_with_previews(shown, qtbot):
     bar.repaint()
     QApplication.processEvents()
     assert bar.updatesEnabled()
+
+
+@pytest.mark.parametrize(("width", "is_beside"), [(1100, True), (700, False)])
+def test_a_dock_that_is_too_low_gets_a_column_of_its_own_where_there_is_room(
+    shown, width, is_beside
+):
+    window, canvas, parts = QMainWindow(), QWidget(), []
+    canvas.setMinimumWidth(100)
+    window.setCentralWidget(canvas)
+    for height in (300, 180, 60):
+        part, content, dock = QWidget(), QWidget(), QDockWidget(window)
+        content.setMinimumSize(320, height)
+        QVBoxLayout(part).addWidget(content)
+        dock.setWidget(part)
+        window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+        parts.append(part)
+    shown(window, width, 700)
+    *above, widget = parts
+    claim_height(widget, 500)
+    QApplication.processEvents()
+    assert (widget.height() >= 500) == is_beside
+    assert all(part.height() >= part.minimumSizeHint().height() for part in above)
+    assert canvas.width() >= 200
 
 
 def test_spinners_are_paused(qtbot):
