@@ -274,14 +274,33 @@ def test_a_box_is_accepted_at_once_when_its_drag_has_ended(job):
     assert widget.session.state.prompts.is_empty
 
 
-def test_a_click_without_a_drag_is_no_box(job):
-    _, widget, mouse = job
+def test_a_click_without_a_drag_leaves_no_box(job):
+    viewer, widget, mouse = job
     widget.binding.prompts.start_shape("rectangle")
     mouse.click((60, 100))
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.prompts.box_xyxy is not None
-    assert widget.session.state.candidates is None
-    assert widget.session.state.hint.startswith("The shape is too small")
+    assert widget.session.state.prompts.is_empty
+    assert not widget.session.state.can_undo
+    assert not len(viewer.layers["SAM boxes"].data)
+    assert widget.controllers.annotate.hint.text().startswith("The shape is too small")
+
+
+@pytest.mark.parametrize("tool", ["rectangle", "ellipse", "line"])
+def test_a_shape_outside_the_image_leaves_the_object_as_it_was(job, tool):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_shape("rectangle")
+    mouse.drag((40, 78), (60, 100), (95, 132))
+    widget.wait_until_idle(TIMEOUT_S)
+    first = widget.session.state
+    widget.binding.prompts.start_shape(tool)
+    mouse.drag((-60, 30), (-50, 50), (-30, 80))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts == first.prompts
+    assert widget.session.state.candidates is first.candidates
+    assert len(viewer.layers["SAM boxes"].data) == 1
+    assert "the image: draw it" in widget.controllers.annotate.hint.text()
+    widget.session.undo()
+    assert widget.session.state.prompts.is_empty
 
 
 def test_resizing_the_box_decodes_again(job):

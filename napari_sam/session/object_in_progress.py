@@ -131,9 +131,10 @@ class ObjectInProgress:
     def finish_drawing(self, *, is_other_shape: bool) -> None:
         """Finish a click or shape, once the viewer has; `is_other_shape`: rather than change one.
 
-        A click outside the image is taken back, and is no step to undo. A shape drawn apart from
-        the object that is in progress begins the next one, and the shown mask of the former is
-        accepted. If that is refused, the shape replaces what there was.
+        A click or shape outside the image is taken back, and is no step to undo; so is a shape that
+        is too small. A shape drawn apart from the object that is in progress begins the next one,
+        and the shown mask of the former is accepted. If that is refused, the shape replaces what
+        there was.
         """
         (held, shown, with_click), self._before = self._before or (None, None, False), None
         edit, prompts = self._editing.history.last, self.state.prompts
@@ -141,7 +142,7 @@ class ObjectInProgress:
             return
         if edit.after.prompts != prompts:
             return
-        remark = _remark_on_new_points(self._decoding, held.prompts, prompts)
+        remark = _remark_on_added(self._decoding, held.prompts, prompts)
         if remark:
             self._editing.history.replace_last(None)
             self._is_accept_pending = self._is_click_accepted = False
@@ -353,8 +354,17 @@ class ObjectInProgress:
             self._accept_pending()  # the better masks will not come
 
 
-def _remark_on_new_points(decoding: Decoding, before: Prompts, after: Prompts) -> str:
-    """Return why points that were added cannot be used; empty if they can."""
-    added = tuple((Counter(after.points_xy) - Counter(before.points_xy)).elements())
-    _, remarks = decoding.usable(Prompts(added, (FOREGROUND,) * len(added)))
+def _remark_on_added(decoding: Decoding, before: Prompts, after: Prompts) -> str:
+    """Return why nothing of what was added or changed can be used; empty if some of it can."""
+    points_xy = tuple((Counter(after.points_xy) - Counter(before.points_xy)).elements())
+    scribbles = tuple((Counter(after.scribbles) - Counter(before.scribbles)).elements())
+    area = after.box_xyxy, after.outline
+    if area == (before.box_xyxy, before.outline):
+        area = None, None
+    added = Prompts(points_xy, (FOREGROUND,) * len(points_xy), *area, scribbles)
+    usable, remarks = decoding.usable(added)
+    if added.is_empty or not usable.is_empty:
+        return ""
+    if scribbles:
+        return "The line lies outside the image: draw it on the image."
     return " ".join(remarks)

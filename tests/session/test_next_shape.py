@@ -44,6 +44,19 @@ def test_a_click_outside_the_image_is_taken_back(session, labels, first):
     assert session.state.can_undo is not first.is_empty  # no step of its own
 
 
+@pytest.mark.parametrize("first", [Prompts(), COIN, CLICK])
+def test_a_shape_outside_the_image_is_taken_back(session, labels, listen, first):
+    session.set_prompts(first)
+    session.wait_until_idle(TIMEOUT_S)
+    candidates, heard = session.state.candidates, listen(session)
+    draw(session, Prompts(first.points_xy, first.point_labels, (-60, -60, -20, -10)))
+    assert session.state.prompts == first
+    assert session.state.candidates is candidates
+    assert not labels.any()
+    assert heard.warnings == ["The shape has no area inside the image: draw it around an object."]
+    assert session.state.can_undo is not first.is_empty
+
+
 @pytest.mark.parametrize("first", [COIN, CLICK])
 def test_a_shape_apart_accepts_the_mask_before(session, labels, first):
     session.set_prompts(first)

@@ -208,7 +208,7 @@ class Prompts:
             box = clipped_box(box, shape)
             if not (box[0] < box[2] and box[1] < box[3]):
                 box = None
-                remarks.append("The box has no area inside the image: drag it around the object.")
+                remarks.append("The shape has no area inside the image: draw it around an object.")
         usable = replace(
             self,
             points_xy=tuple(compress(self.points_xy, inside)),

@@ -139,7 +139,7 @@ def test_within_leaves_out_a_box_without_area_in_the_image(box):
     usable, remarks = Prompts((A,), (1,), box).within(SHAPE)
     assert usable == Prompts((A,), (1,))
     assert len(remarks) == 1
-    assert remarks[0].startswith("The box has no area")
+    assert remarks[0].startswith("The shape has no area")
 
 
 def test_within_keeps_a_box_of_any_area():
