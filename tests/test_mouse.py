@@ -108,6 +108,27 @@ def test_right_click_and_shift_click_are_background(job, options):
     assert widget.session.state.prompts.point_labels == (1,)
 
 
+@pytest.mark.parametrize("tool", ["rectangle", "lasso", "polygon", "ellipse"])
+def test_a_right_click_with_a_tool_for_areas_is_background(job, tool):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_shape("rectangle")
+    mouse.drag((40, 78), (60, 100), (95, 132))
+    widget.wait_until_idle(TIMEOUT_S)
+    box = widget.session.state.prompts.box_xyxy
+    widget.binding.prompts.start_shape(tool)
+    mouse.click((45, 82), button=Qt.MouseButton.RightButton)
+    widget.wait_until_idle(TIMEOUT_S)
+    prompts = widget.session.state.prompts
+    assert (prompts.point_labels, prompts.box_xyxy) == ((0,), box)
+    assert np.allclose(prompts.points_xy, [(82, 45)], atol=1.5)
+    assert len(viewer.layers["SAM boxes"].data) == 1
+    assert widget.binding.prompts.tool == tool
+    assert widget.binding.prompts.image_prompts.polarity == 1
+    assert not widget.binding.prompts.image_prompts.has_open_shape
+    widget.session.undo()
+    assert widget.session.state.prompts.points_xy == ()
+
+
 def test_the_wheel_with_shift_grows_and_shrinks_the_mask_alone(job):
     viewer, widget, mouse = job
     shift = Qt.KeyboardModifier.ShiftModifier

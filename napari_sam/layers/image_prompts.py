@@ -8,13 +8,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
+from numpy.typing import ArrayLike
 
 from napari_sam.layers.plane_view import PlaneView, placement, set_transform
 from napari_sam.layers.prompt_layers import LayerT, PointPrompts, PromptLayer, new_points_layer
 from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
 from napari_sam.layers.viewer_layers import mark_for, was_made_for
 from napari_sam.layers.workspace import Workspace
-from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
 
 class PromptSlot(Generic[LayerT]):
@@ -24,7 +25,7 @@ class PromptSlot(Generic[LayerT]):
         self,
         new_layer: Callable[[Image, PlaneView], LayerT],
         prompt_type: Callable[..., PromptLayer[LayerT, Any]],
-        callbacks: tuple[Callable[[], None], Callable[[bool], None]],
+        callbacks: tuple[Callable[..., None], ...],
     ) -> None:
         self.new_layer, self._prompt_type, self._callbacks = new_layer, prompt_type, callbacks
         self.own: WeakKeyDictionary[Image, LayerT] = WeakKeyDictionary()
@@ -79,7 +80,9 @@ class ImagePrompts:
         """The plane of the image whose prompts are read and written."""
         callbacks = on_changed, on_gesture
         self.points: PromptSlot[Points] = PromptSlot(new_points_layer, PointPrompts, callbacks)
-        self.boxes: PromptSlot[Shapes] = PromptSlot(new_shapes_layer, ShapePrompts, callbacks)
+        self.boxes: PromptSlot[Shapes] = PromptSlot(
+            new_shapes_layer, ShapePrompts, (*callbacks, self._add_background)
+        )
         self._channel_axes: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
         self.polarity = FOREGROUND
         """The point label of the next click: 1 foreground, 0 background."""
@@ -172,6 +175,13 @@ class ImagePrompts:
             slot.use(self._image)
             self.set_polarity(self.polarity)
         return slot.prompts
+
+    def _add_background(self, world: ArrayLike) -> None:
+        """Add a background point where the right button was pressed, whatever is drawn."""
+        points = self.make(self.points)
+        if points is not None and points.is_own:
+            points.set_polarity(BACKGROUND)  # until the end of the gesture
+            points.layer.add(points.layer.world_to_data(world))
 
     def forget(self, layer: Layer) -> bool:
         """Handle a layer's deletion; return whether it held prompts of the current image."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from itertools import count
 from threading import Thread
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from napari.components import LayerList, ViewerModel
@@ -14,6 +14,10 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
+RIGHT_BUTTON: Final = 2
+"""The right mouse button, as vispy numbers it."""
+AREA_MODES: Final = {"add_rectangle", "add_ellipse", "add_polygon", "add_polygon_lasso"}
+"""The modes of a Shapes layer that draw around an object."""
 _STROKE_IDS: Final = count(1)
 
 
@@ -198,6 +202,29 @@ class PromptPoints(Points):
         if not self.visible:
             self.set_view_slice()
         super().refresh(event, **options)
+
+
+def _except_right(draw: Callable[[Shapes, Any], Any]) -> Callable[[Shapes, Any], Any]:
+    """Return what a mouse button does on a layer, but not for the right one."""
+    return lambda layer, event: None if event.button == RIGHT_BUTTON else draw(layer, event)
+
+
+class PromptShapes(Shapes):
+    """A Shapes layer in which the right mouse button draws no area.
+
+    Reason: napari draws with any button, and has no way to take a press away from a layer's tool.
+    It saves a layer as the type that its class is called after.
+    Remove it when tools of a layer use the left button only.
+    """
+
+    _drag_modes: ClassVar = {
+        mode: _except_right(draw) if str(mode) in AREA_MODES else draw
+        for mode, draw in Shapes._drag_modes.items()
+    }
+
+    @property
+    def _type_string(self) -> str:
+        return "shapes"
 
 
 def cyclic_colormap(colors: Iterable[str], alpha: float = 1) -> CyclicLabelColormap:

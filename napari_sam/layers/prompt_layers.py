@@ -13,7 +13,7 @@ from napari.layers import Image, Layer, Points, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
-from napari_sam.layers.napari_workarounds import PromptPoints
+from napari_sam.layers.napari_workarounds import RIGHT_BUTTON, PromptPoints
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
@@ -27,8 +27,6 @@ _POINT_PX: Final = 20
 """The size of a point on the screen."""
 _BORDER: Final = 0.12
 """The width of a point's border, as a share of its size."""
-_RIGHT_BUTTON: Final = 2
-"""The right mouse button, as vispy numbers it."""
 
 LayerT = TypeVar("LayerT", Points, Shapes)
 MemoryT = TypeVar("MemoryT")
@@ -101,13 +99,17 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
             self._on_changed()
 
     def _on_mouse_drag(self, _: Layer, event: Event) -> Generator[None, None, None]:
-        if self.is_own and (event.button == _RIGHT_BUTTON or "Shift" in event.modifiers):
+        if self.is_own and (event.button == RIGHT_BUTTON or "Shift" in event.modifiers):
             self.set_polarity(BACKGROUND)  # until the end of the gesture
         self._on_gesture(True)
+        self._on_press(event)
         yield
         while event.type == "mouse_move":
             yield
         self._on_gesture(False)
+
+    def _on_press(self, event: Event) -> None:
+        """Handle the begin of a gesture."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:

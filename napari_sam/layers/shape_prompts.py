@@ -11,7 +11,13 @@ from napari.layers import Image, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
-from napari_sam.layers.napari_workarounds import drop_features_of_no_shape, unfinished_shape
+from napari_sam.layers.napari_workarounds import (
+    AREA_MODES,
+    RIGHT_BUTTON,
+    PromptShapes,
+    drop_features_of_no_shape,
+    unfinished_shape,
+)
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.layers.prompt_layers import PromptLayer, in_image, label_of_each, polarity_options
 from napari_sam.session.image.tiles import Box
@@ -60,8 +66,16 @@ class _PlaneMemory:
 class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
     """A Shapes layer as one box or outline, and any number of scribbles."""
 
-    def __init__(self, layer: Shapes, is_own: bool, *callbacks: Callable[..., None]) -> None:
-        super().__init__(layer, is_own, *callbacks)
+    def __init__(
+        self,
+        layer: Shapes,
+        is_own: bool,
+        on_changed: Callable[[], None],
+        on_gesture: Callable[[bool], None],
+        on_right_click: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        super().__init__(layer, is_own, on_changed, on_gesture)
+        self._on_right_click = on_right_click  # with the position in the world
         self._unfinished = unfinished_shape(layer)  # also where drawing began before
         if is_own:
             layer.events.scale_factor.connect(self._on_zoomed)
@@ -78,6 +92,11 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         with self.writing():
             width = _EDGE_PX * layer.scale_factor / abs(layer.scale[-1])
             layer.edge_width = layer.current_edge_width = width
+
+    def _on_press(self, event: Event) -> None:
+        is_area = self.layer.mode in AREA_MODES
+        if self.is_own and is_area and event.button == RIGHT_BUTTON and not self.is_open:
+            self._on_right_click(event.position)
 
     @property
     def is_open(self) -> bool:
@@ -219,7 +238,7 @@ def with_area(prompts: Prompts, area: Area | None) -> Prompts:
 
 def new_shapes_layer(image: Image, view: PlaneView) -> Shapes:
     """Make our layer for boxes and other shapes, with the transform of the image."""
-    return Shapes(
+    return PromptShapes(
         ndim=image.ndim,
         name="SAM boxes",
         face_color="transparent",
