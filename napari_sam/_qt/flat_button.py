@@ -16,6 +16,8 @@ _RADIUS_PX: Final = 4
 _MARGIN_PX: Final = 8
 _KEY_SIZE: Final = 0.78
 """Size of a key's letter, in that of the font."""
+_MOST_LETTERS: Final = 2
+"""Longer names of keys are only in tooltips."""
 _SHADES: Final = {"disabled": 0.04, "rest": 0.1, "hover": 0.18, "down": 0.28}
 _FAINT: Final = 0.35
 """Opacity of the text of a button that is disabled."""
@@ -157,13 +159,15 @@ class FlatButton(QAbstractButton):
             return
         icon = QRectF(0, 0, _ICON_PX, _ICON_PX)
         icon.moveCenter(box.center())
-        if self._key and len(self._key) == 1:
-            icon.translate(-4, -1)
+        key = self._key.replace("Shift+", "⇧")
+        is_key_shown = 0 < len(key) <= _MOST_LETTERS
+        if is_key_shown:
+            icon.translate(-2 - 2 * len(key), -1)
         paint_icon(painter, self._icon, icon, color)
-        if self._key and len(self._key) == 1:
+        if is_key_shown:
             font = self.font()
             font.setPointSizeF(max(6.0, font.pointSizeF() * _KEY_SIZE))
             painter.setFont(font)
             corner = box.adjusted(0, 0, -4, -1)
             flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
-            painter.drawText(corner, flags, self._key)
+            painter.drawText(corner, flags, key)

@@ -146,6 +146,20 @@ def _more(drawing: _Drawing) -> None:
     drawing.spot((5.5, 12), (12, 12), (18.5, 12), radius=1.9)
 
 
+def _left(drawing: _Drawing) -> None:
+    drawing.line((14.5, 6), (8.5, 12), (14.5, 18))
+
+
+def _all_left(drawing: _Drawing) -> None:
+    drawing.line((18, 6), (12, 12), (18, 18))
+    drawing.line((11, 6), (5, 12), (11, 18))
+
+
+def _all_right(drawing: _Drawing) -> None:
+    drawing.line((6, 6), (12, 12), (6, 18))
+    drawing.line((13, 6), (19, 12), (13, 18))
+
+
 _ICONS: Final[dict[str, Callable[[_Drawing], None]]] = {
     "points": _points,
     "rectangle": _rectangle,
@@ -161,4 +175,7 @@ _ICONS: Final[dict[str, Callable[[_Drawing], None]]] = {
     "undo": _undo,
     "redo": _redo,
     "more": _more,
+    "left": _left,
+    "all_left": _all_left,
+    "all_right": _all_right,
 }

@@ -18,6 +18,7 @@ from napari_sam.controllers.options import OptionsController
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
+from napari_sam.controllers.stack import StackController
 from napari_sam.controllers.thumbnails import ThumbnailController
 
 
@@ -31,6 +32,7 @@ class Controllers:
         self.options = OptionsController(context, annotate.options_panel)
         self.objects = objects = ObjectTableController(context)
         self.classes = ClassesController(context, objects, annotate.options_panel.coloring)
+        self.stack = stack = StackController(context, objects)
         self.automatic = automatic = AutomaticController(context)
         annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
         self.batch_prompts = batch_prompts = BatchPromptsController(context)
@@ -41,7 +43,9 @@ class Controllers:
         self.session_file = SessionFileController(context, journal)
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
-        texts = [part.texts for part in (*panels, automatic.panel.results, objects.table)]
+        texts = [
+            part.texts for part in (*panels, automatic.panel.results, objects.table, stack.panel)
+        ]
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
@@ -50,7 +54,7 @@ class Controllers:
             "Options",
             "Where objects are written, prompts are read, and how masks and objects look",
         )
-        self.tabs = DockTabs(objects.tab, automatic.tab, batch_prompts.tab, options)
+        self.tabs = DockTabs(objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options)
         self.windows = (
             ToolWindow(model_panel, context.widget),
             ToolWindow(annotate.appearance_panel, context.widget),
@@ -88,7 +92,7 @@ class Controllers:
         """Close all controllers."""
         shown = self.annotate, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models
-        objects = self.classes, self.batch_prompts, self.objects
+        objects = self.classes, self.batch_prompts, self.stack, self.objects
         files = self.restore, self.journal
         for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):
             part.close()

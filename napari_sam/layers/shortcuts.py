@@ -62,6 +62,7 @@ _TOOL_KEYS: Final = (
 _OBJECTS: Final = "Objects"
 _AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
 _REVIEW: Final = "Review (also in the object table)"
+_STACK: Final = "Stack (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
 
 
@@ -96,6 +97,17 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyM, "next_object", "Go to the next object", _ALL, _REVIEW),
     Shortcut(_SHIFT | KeyCode.KeyM, "previous_object", "Go to the previous object", _ALL, _REVIEW),
     Shortcut(KeyCode.KeyY, "reviewed", "Mark as reviewed and go on, or unmark", _ALL, _REVIEW),
+    Shortcut(KeyCode.KeyJ, "continue_next", "Continue in the next slice", _ALL, _STACK),
+    Shortcut(
+        _SHIFT | KeyCode.KeyJ, "continue_previous", "Continue in the previous slice", group=_STACK
+    ),
+    Shortcut(_SHIFT | KeyCode.KeyS, "propagate", "Propagate both ways", _ALL, _STACK),
+    Shortcut(_SHIFT | KeyCode.KeyF, "propagate_forward", "Propagate forward", _ALL, _STACK),
+    Shortcut(_SHIFT | KeyCode.KeyB, "propagate_backward", "Propagate backward", _ALL, _STACK),
+    # In Shapes layers it ends a shape that is being drawn.
+    Shortcut(KeyCode.Escape, "stop_propagating", "Stop propagating", (Points, Labels), _STACK),
+    Shortcut(_SHIFT | KeyCode.KeyH, "clear_slice", "Not on this slice", _ALL, _STACK),
+    Shortcut(_SHIFT | KeyCode.KeyN, "next_weak", "Go to the next weak slice", _ALL, _STACK),
     *(
         Shortcut(_DIGITS[number], class_command(number), f"Class {number}", _ALL, _CLASSES)
         for number in range(1, MAX_NUMBERED + 1)
@@ -210,7 +222,10 @@ class ShortcutMap:
             binding: shortcut.command
             for shortcut in SHORTCUTS
             if (binding := self.bindings[shortcut.command]) is not None
-            and (shortcut.group in (_REVIEW, _CLASSES) or shortcut.command in ("undo", "redo"))
+            and (
+                shortcut.group in (_REVIEW, _STACK, _CLASSES)
+                or shortcut.command in ("undo", "redo")
+            )
             and shortcut.command in self.commands
         }
 

@@ -188,18 +188,18 @@ def test_more_points_than_one_object_may_have_lead_to_batch_prompts(make_widget)
 
 def test_a_selected_layer_of_shapes_is_the_source_unless_there_is_one(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer())
-    tabs, many = widget.controllers.tabs, widget.controllers.batch_prompts
+    objects, many = widget.controllers.objects, widget.controllers.batch_prompts
     viewer.layers.selection.active = viewer.layers["coins"]
-    tabs.select(2)
+    many.tab.select()
     assert many.panel.combo.layer is None
-    tabs.select(0)
+    objects.tab.select()
     viewer.layers.selection.active = viewer.layers["detector"]
-    tabs.select(2)
+    many.tab.select()
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel.combo.layer is viewer.layers["detector"]
     assert many.panel.start.text() == "Segment 4 objects"
     other = viewer.add_shapes([[(1, 1), (9, 9)]], name="other")
-    tabs.select(0)
+    objects.tab.select()
     viewer.layers.selection.active = other
-    tabs.select(2)
+    many.tab.select()
     assert many.panel.combo.layer is viewer.layers["detector"]

@@ -164,7 +164,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     table = objects.table
     widget.session.notifier.warned.connect(said.append)
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
-    widget.controllers.tabs.select(3)
+    widget.controllers.batch_prompts.tab.select()
     press(viewer, "M")
     assert objects.tab.is_current
     assert table.selected == [3]

@@ -1,0 +1,244 @@
+"""The panel for objects of several slices: their slices, and what carries them on."""
+
+from functools import partial
+from typing import Final
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QLabel, QLayout, QMenu, QSpinBox, QStackedWidget, QWidget
+
+from napari_sam._qt.building import ShortcutTexts, button, fill, progress_bar, row
+from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam._qt.slice_strip import SliceStrip
+from napari_sam.session.propagation.stack_editing import StackState
+
+BACKWARD, BOTH_WAYS, FORWARD = -1, 0, 1
+_DIRECTIONS: Final = (
+    (BACKWARD, "propagate_backward", "Carry the object on toward the first slice"),
+    (BOTH_WAYS, "propagate", "Carry the object through the stack, both ways"),
+    (FORWARD, "propagate_forward", "Carry the object on toward the last slice"),
+)
+_NO_OBJECT: Final = "Segment an object, or select one in the table"
+_IDLE, _BUSY, _ASKING = range(3)
+_NARROW: Final = "min-width: 34px; max-width: 34px; padding: 1px 4px;"
+_ICON_PX: Final = 37
+
+
+class StackPanel(QWidget):
+    """Shows the slices of an object, and requests that objects be carried on or corrected.
+
+    Everything keeps its place, whatever is going on.
+    """
+
+    propagate_requested = Signal(int)
+    """The direction: `BACKWARD`, `BOTH_WAYS` or `FORWARD`."""
+    all_requested = Signal(int)
+    """The direction in which to carry on all objects of the shown slice."""
+    continue_requested = Signal(int)
+    """The step to the slice, 1 or -1."""
+    clear_requested = Signal()
+    weak_requested = Signal()
+    stop_requested = Signal()
+    go_on_requested = Signal()
+    dismiss_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts = ShortcutTexts()
+        self._state, self._is_new, self._n_selected = StackState(), False, 0
+        self.strip = SliceStrip()
+        parts = self._build_status(), self.strip, self._build_propagate(), self._build_steps()
+        fill(self, *parts)
+        self._show()
+
+    def _build_status(self) -> QStackedWidget:
+        """Make what describes the object, follows a run, or asks, all in one place."""
+        self._about, self._next_step = PaintedLabel(), PaintedLabel(opacity=0.7)
+        self._progress = progress_bar("You can go on working meanwhile")
+        self._stop = button("Stop", "Stop, and keep the slices so far (Esc)")
+        self._stop.clicked.connect(self.stop_requested)
+        self._question = PaintedLabel(lines=2)
+        go_on = button("Continue", "Carry the object on, as far again", self.go_on_requested.emit)
+        dismiss = button("Stop here", "Leave the object as it is", self.dismiss_requested.emit)
+        self._pages = QStackedWidget()
+        idle, busy, asking = QWidget(), QWidget(), QWidget()
+        fill(idle, self._about, self._next_step)
+        idle.layout().setSpacing(0)
+        fill(busy, row(self._progress, self._stop, stretch=self._progress))
+        fill(asking, row(self._question, go_on, dismiss, stretch=self._question))
+        for page in (idle, busy, asking):
+            self._pages.addWidget(page)
+        self._pages.setFixedHeight(self._question.sizeHint().height())
+        return self._pages
+
+    def _build_propagate(self) -> QLayout:
+        buttons = (
+            FlatButton(icon="all_left"),
+            FlatButton("Propagate"),
+            FlatButton(icon="all_right"),
+        )
+        for widget, (direction, command, _) in zip(buttons, _DIRECTIONS, strict=True):
+            widget.clicked.connect(partial(self.propagate_requested.emit, direction))
+            self.texts.add_key(widget.set_key, command)
+        self._directions = buttons
+        buttons[0].setFixedWidth(_ICON_PX)
+        buttons[2].setFixedWidth(_ICON_PX)
+        self._first, self._last = QSpinBox(), QSpinBox()
+        for box, end in ((self._first, "first"), (self._last, "last")):
+            box.setToolTip(f"The {end} slice to propagate to")
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            box.setStyleSheet(_NARROW)  # napari's style makes it twice as wide
+            box.setMaximum(0)
+        self._first.valueChanged.connect(self._last.setMinimum)
+        self._last.valueChanged.connect(self._first.setMaximum)
+        self._all = FlatButton(icon="more", tooltip="Propagate all objects on this slice")
+        self._all.set_menu(self._build_menu())
+        ends = self._first, QLabel("to"), self._last
+        return row(*buttons, *ends, self._all, stretch=buttons[1])
+
+    def _build_menu(self) -> QMenu:
+        menu = QMenu(self)
+        for direction, text in (
+            (BOTH_WAYS, "both ways"),
+            (FORWARD, "forward"),
+            (BACKWARD, "backward"),
+        ):
+            action = menu.addAction(f"Propagate all objects on this slice {text}")
+            action.triggered.connect(partial(self._on_all, direction))
+        return menu
+
+    def _on_all(self, direction: int) -> None:
+        self.all_requested.emit(direction)
+
+    def _build_steps(self) -> QLayout:
+        self._back = FlatButton(icon="left")
+        self._next = FlatButton("Continue →")
+        self._clear = button("Not here", "", self.clear_requested.emit)
+        self._weak = button("Next weak", "", self.weak_requested.emit)
+        self._back.clicked.connect(partial(self.continue_requested.emit, -1))
+        self._next.clicked.connect(partial(self.continue_requested.emit, 1))
+        self.texts.add_key(self._back.set_key, "continue_previous")
+        self._back.setFixedWidth(_ICON_PX)
+        return row(self._back, self._next, self._clear, self._weak)
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def show_state(self, state: StackState, *, is_new: bool, n_selected: int) -> None:
+        """Show a stack and what the buttons act on.
+
+        That is an object in progress that is new, several selected objects, or the chosen object.
+        """
+        if (is_new, n_selected) == (self._is_new, self._n_selected) and state is self._state:
+            return
+        if state.n_slices != self._state.n_slices:
+            self._limit_range(self._state.n_slices - 1, state.n_slices - 1)
+        self._state, self._is_new, self._n_selected = state, is_new, n_selected
+        self._show()
+
+    @property
+    def limits(self) -> tuple[int | None, int | None]:
+        """The first and the last slice to propagate to; None for the ends of the stack."""
+        first, last = self._first.value(), self._last.value()
+        return first or None, None if last == self._state.n_slices - 1 else last
+
+    def _limit_range(self, former_end: int, end: int) -> None:
+        first, last = self._first.value(), self._last.value()
+        with QSignalBlocker(self._first), QSignalBlocker(self._last):
+            self._last.setRange(0, end)
+            self._last.setValue(end if last == former_end else last)
+            self._first.setRange(0, self._last.value())
+            self._first.setValue(first)
+            self._last.setMinimum(self._first.value())
+
+    def _show(self) -> None:
+        state = self._state
+        has_slices = not self._is_new and self._n_selected < 2
+        self.strip.show_stack(state.n_slices, state.slice_index)
+        self.strip.show_slices(state.slices if has_slices else None)
+        self._about.set_text(self._subject)
+        self._next_step.set_text(self._hint)
+        self._question.set_text(state.question)
+        self._pages.setCurrentIndex(_ASKING if state.question else _IDLE)
+        if state.run is not None:
+            run = state.run
+            self._pages.setCurrentIndex(_BUSY)
+            of_objects = f" · {run.n_objects} objects" if run.n_objects > 1 else ""
+            self._progress.setRange(0, max(1, run.total))
+            self._progress.setValue(run.done)
+            slices = f"{run.done} of at most {run.total} slices{of_objects}"
+            self._progress.setFormat("Stopping…" if run.is_stopping else slices)
+            self._stop.setEnabled(not run.is_stopping)
+        self._enable()
+
+    @property
+    def _subject(self) -> str:
+        """Return in words what the buttons act on."""
+        state = self._state
+        if self._n_selected > 1:
+            return f"{self._n_selected} selected objects"
+        if self._is_new:
+            return f"New object · slice {state.slice_index}"
+        if state.label_id is None:
+            return "No object chosen"
+        text, extent = f"Object {state.label_id}", self.strip.object_range
+        if state.slices is None or extent is None:
+            return text
+        first, last = extent
+        text += f" · slice {first}" if first == last else f" · slices {first}-{last}"
+        weakest = state.slices.weakest
+        if weakest is None:
+            return text
+        return f"{text} · weakest {weakest.slice_index} ({weakest.confidence:.2f})"
+
+    @property
+    def _hint(self) -> str:
+        state, extent = self._state, self.strip.object_range
+        if self._n_selected > 1:
+            return "Propagate carries all of them on."
+        if self._is_new:
+            return "Propagate or Continue accepts the mask first."
+        if state.label_id is None:
+            return f"{_NO_OBJECT}."
+        if state.slices is None or extent is None:
+            return "Roll the axes (Ctrl+E) to see its slices."
+        if extent[0] == extent[1]:
+            return "Propagate it, or continue slice by slice."
+        n_weak = sum(entry.is_weak for entry in state.slices)
+        if n_weak:
+            slices = "1 weak slice" if n_weak == 1 else f"{n_weak} weak slices"
+            return f"{slices}: correct one, and its neighbors follow."
+        return "Correct any slice; drag the ends to cut or extend."
+
+    def _enable(self) -> None:
+        """Enable the buttons that have something to do; the tooltips of others say why not."""
+        state, n_slices = self._state, self._state.n_slices
+        subject = "" if self._is_new or self._n_selected > 1 or state.label_id else _NO_OBJECT
+        single = "Select a single object" if self._n_selected > 1 else subject
+        for widget, (_, command, tooltip) in zip(self._directions, _DIRECTIONS, strict=True):
+            self._explain(widget, subject, tooltip, command)
+        for widget, index, end, command in (
+            (self._back, state.slice_index - 1, "first", "continue_previous"),
+            (self._next, state.slice_index + 1, "last", "continue_next"),
+        ):
+            reason = single if 0 <= index < n_slices else f"This is the {end} slice"
+            tooltip = f"Carry the object on to slice {index}, and show that slice"
+            self._explain(widget, reason, tooltip, command)
+        if self._is_new:
+            single = "Accept the new object first"
+        tooltip = "The object is not on this slice: take it off, and correct those next to it"
+        self._explain(self._clear, single, tooltip, "clear_slice")
+        weakest = None if state.slices is None else state.slices.weakest
+        reason = single or ("" if weakest else "No slice of this object is computed yet")
+        self._explain(self._weak, reason, "Go to the next weak slice", "next_weak")
+
+    def _explain(self, widget: FlatButton, reason: str, tooltip: str, command: str) -> None:
+        widget.setEnabled(not reason)
+        self.texts.add(widget.setToolTip, reason or tooltip, "" if reason else command)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Stop a run by Escape."""
+        if event.key() == Qt.Key.Key_Escape and self._state.run is not None:
+            self.stop_requested.emit()
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,169 @@
+"""Connects the panel for objects of several slices with the session, the table and the view."""
+
+from functools import partial
+
+from napari_sam._qt.stack_panel import BACKWARD, BOTH_WAYS, FORWARD, StackPanel
+from napari_sam._qt.tabs import Tab
+from napari_sam.controllers.context import WidgetContext
+from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.session.connections import Connections
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.slices import Origin
+from napari_sam.session.state import SessionState
+
+
+class StackController:
+    """Shows the slices of the object that was chosen last, and carries objects on."""
+
+    def __init__(self, context: WidgetContext, objects: ObjectTableController) -> None:
+        self._binding, self._session = context.binding, context.session
+        self._stack, self._table = context.session.stack, objects.table
+        self.panel = StackPanel()
+        tooltip = "The slices of an object: carry it on through the stack, and correct it"
+        self.tab = Tab(self.panel, "Stack", tooltip)
+        self.tab.offer(False)
+        self._in_progress: tuple[bool, int | None] = (False, None)
+        panel, stack = self.panel, self._stack
+        attempt = self._binding.objects.attempt
+        self._connections = Connections(
+            (stack.changed, self._show),
+            (stack.slice_wanted, self._go_to_slice),
+            (context.session.changed, self._on_session_changed),
+            (self._table.view.selectionModel().selectionChanged, self._on_selection_changed),
+            (self.tab.toggled, self._on_toggled),
+            (panel.propagate_requested, self.propagate),
+            (panel.all_requested, self.propagate_all),
+            (panel.continue_requested, self.continue_in_next),
+            (panel.clear_requested, partial(attempt, stack.clear_slice)),
+            (panel.weak_requested, self.go_to_weak),
+            (panel.stop_requested, stack.stop),
+            (panel.go_on_requested, partial(attempt, stack.go_on)),
+            (panel.dismiss_requested, stack.dismiss),
+            (panel.strip.slice_requested, self._go_to_slice),
+            (panel.strip.range_requested, partial(attempt, stack.set_range)),
+        )
+        self._binding.shortcuts.register(
+            {
+                "continue_next": partial(self.continue_in_next, 1),
+                "continue_previous": partial(self.continue_in_next, -1),
+                "propagate": partial(self.propagate, BOTH_WAYS),
+                "propagate_forward": partial(self.propagate, FORWARD),
+                "propagate_backward": partial(self.propagate, BACKWARD),
+                "stop_propagating": stack.stop,
+                "clear_slice": partial(attempt, stack.clear_slice),
+                "next_weak": self.go_to_weak,
+            }
+        )
+        self._show()
+
+    def close(self) -> None:
+        """Disconnect from the session and the table."""
+        self._connections.close()
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def _on_toggled(self, is_shown: bool) -> None:
+        if is_shown:
+            self._show()
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        """Show what the buttons act on: an object in progress, or the chosen one."""
+        in_progress = state.has_object_in_progress, state.reedited_label_id
+        if in_progress != self._in_progress:
+            self._in_progress = in_progress
+            if state.reedited_label_id is not None:
+                self._stack.choose(state.reedited_label_id)
+            self._show()
+
+    def _on_selection_changed(self) -> None:
+        selected = self._table.selected
+        if len(selected) == 1:
+            self._stack.choose(selected[0])
+        self._show()
+
+    def _show(self) -> None:
+        state = self._stack.state
+        self.tab.offer(state.n_slices > 1)
+        if self.tab.is_current:
+            n_selected = len(self._table.selected)
+            self.panel.show_state(state, is_new=self._is_new, n_selected=n_selected)
+
+    @property
+    def _is_new(self) -> bool:
+        """Whether the object in progress is not in the target yet."""
+        is_in_progress, reedited_label_id = self._in_progress
+        return is_in_progress and reedited_label_id is None
+
+    # What is asked for -------------------------------------------------------------------------
+
+    def propagate(self, direction: int) -> None:
+        """Carry on the selected objects if there are several, else one of them."""
+        selected = self._table.selected
+        several = selected if len(selected) > 1 else ()
+        self._binding.objects.attempt(self._propagate, direction, several)
+
+    def propagate_all(self, direction: int) -> None:
+        """Carry on all objects of the shown slice."""
+        self._binding.objects.attempt(lambda: self._propagate(direction, self._on_slice()))
+
+    def _propagate(self, direction: int, label_ids: list[int]) -> None:
+        first, last = self.panel.limits
+        start, end = self._annotated(label_ids)
+        if direction == FORWARD:
+            first = max(first or 0, start)
+        if direction == BACKWARD:
+            last = end if last is None else min(last, end)
+        if first is not None and last is not None and first > last:
+            raise TargetError(
+                "None of the slices to propagate to lies in this direction: change their range in "
+                "the Stack tab."
+            )
+        self._stack.propagate(tuple(label_ids), first, last)
+
+    def _annotated(self, label_ids: list[int]) -> tuple[int, int]:
+        """Return between which slices an object is annotated; else the shown slice, twice."""
+        state = self._stack.state
+        annotated: list[int] = []
+        if not label_ids and not self._is_new and state.slices is not None:
+            entries = [entry for entry in state.slices if entry.origin is Origin.ANNOTATED]
+            annotated = [entry.slice_index for entry in entries]
+        annotated = annotated or [state.slice_index]
+        return annotated[0], annotated[-1]
+
+    def _on_slice(self) -> list[int]:
+        """Return the objects of the shown slice, as far as their boxes tell."""
+        target, view = self._binding.target.labels, self._binding.plane.view
+        label_ids: list[int] = []
+        if target is not None and view is not None:
+            view = view.for_labels(len(target.shape))
+            index, axes = view.index, view.axes_of_planes
+            label_ids = [
+                record.label_id
+                for record in target.registry
+                if all(record.start[n] <= index[n] < record.stop[n] for n in axes)
+            ]
+        if not label_ids:
+            raise TargetError("There is no object on this slice yet: accept one first.")
+        return label_ids
+
+    def continue_in_next(self, step: int) -> None:
+        """Carry the object on to the slice beside the shown one, and show that."""
+        self._binding.objects.attempt(self._stack.continue_in_next, step)
+
+    def go_to_weak(self) -> None:
+        """Show the next slice on which the chosen object is least sure."""
+        state = self._stack.state
+        index = None if state.slices is None else state.slices.next_weak(state.slice_index)
+        if index is not None:
+            self._go_to_slice(index)
+        else:
+            self._session.notifier.warn(
+                "No slice of this object is computed yet: propagate it first."
+                if state.label_id is not None
+                else "Choose an object first: click on its row in the table."
+            )
+
+    def _go_to_slice(self, slice_index: int) -> None:
+        view = self._binding.plane.view
+        if view is not None and view.axes_of_planes:
+            self._binding.plane.go_to(view.at(view.axes_of_planes[-1], slice_index))
