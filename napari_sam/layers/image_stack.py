@@ -1,15 +1,12 @@
 """The planes of an image layer along the slider next to the one that is shown."""
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 from napari.layers import Image
 
-from napari_sam.layers.plane_view import PlaneView, axis_name
+from napari_sam.layers.plane_view import PlaneView, axis_name, is_time
 from napari_sam.session.image.image_plane import ImagePlane
-
-_TIME: Final = ("t", "time", "frame", "frames")
 
 
 class ImageStack:
@@ -23,9 +20,8 @@ class ImageStack:
         self.axis_name = axis_name(image, axis)
         """The name of its axis; empty if unknown."""
         sides = [abs(float(image.scale[n])) for n in (view.row_axis, view.column_axis)]
-        is_time = self.axis_name.lower() in _TIME or image.units[axis].is_compatible_with("second")
         distance_px = abs(float(image.scale[axis])) / float(np.sqrt(np.prod(sides)))
-        self.slice_distance_px = None if is_time else distance_px
+        self.slice_distance_px = None if is_time(image, axis) else distance_px
         """Distance of two slices, in pixels of the planes; None through time."""
 
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ from napari_sam.formats.details import details_from
 from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.napari_workarounds import cyclic_colormap
-from napari_sam.layers.plane_view import PlaneView, levels, placement
+from napari_sam.layers.plane_view import PlaneView, is_time, levels, placement
 from napari_sam.layers.target_features import features_of
 from napari_sam.layers.viewer_layers import mark_for
 from napari_sam.session.jobs import Defer
@@ -35,8 +35,6 @@ _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
 """The largest texture that every graphics card draws; napari reads all of it at each change."""
 _COARSEST_PX: Final = 1024
-_TIMES: Final = ("t", "time", "frame")
-"""Names of axes that are no lengths."""
 FILL_OPACITY: Final = 0.5
 """Of objects that are drawn filled: the image stays visible below them."""
 OBJECT_COLORS: Final = ("#00c8ff", "#ff4fc3", "#2962ff", "#ffb3e6", "#00b39b", "#c04fff", "#b3ecff")
@@ -199,12 +197,12 @@ class TargetLayer:
 
     def slice_distance(self, axis: int, unit: str) -> float | None:
         """Return the distance of slices along an axis in a unit of length; None through time."""
+        if is_time(self.layer, axis):
+            return None
         axis_unit = self.layer.units[axis]
-        is_in_pixels = f"{axis_unit:~P}" in ("px", "pixel")
         if not unit:
-            is_time = self.layer.axis_labels[axis].casefold() in _TIMES
-            return 1.0 if is_in_pixels and not is_time else None
-        if is_in_pixels or not axis_unit.is_compatible_with(unit):
+            return 1.0
+        if not axis_unit.is_compatible_with(unit):
             return None
         return float(pint.Quantity(self.layer.scale[axis], axis_unit).to(unit).magnitude)
 

@@ -60,14 +60,15 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     assert len(taken) > 15
     ours = {shortcut.binding for shortcut in SHORTCUTS if layer_type in shortcut.layer_types}
     # The digits are ours only while there are classes, and have letters beside them in napari; a
-    # mask cannot be painted, so it needs no new label and none to swap; scribbles have a button.
+    # mask cannot be painted, so it needs no new label, none to swap and no polygon to cancel;
+    # scribbles have a button.
     # Brush strokes are steps of the session's history.
     ours -= {KeyBinding.from_str(str(digit)) for digit in range(10)}
     # Of the letters of tools, P adds points in napari too, and R and E draw what they draw there;
     # polygons and lines of Shapes have other letters here, and a mask cannot be painted.
     ours -= {KeyBinding.from_str(key) for key in _LETTERS_OF_TOOLS[layer_type]}
     if layer_type is Labels:
-        ours -= {KeyBinding.from_str("M"), KeyBinding.from_str("X")}
+        ours -= {KeyBinding.from_str(key) for key in ("M", "X", "Escape")}
         ours -= {one.binding for one in SHORTCUTS if one.command in ("undo", "redo")}
     if layer_type is Shapes:
         ours -= {KeyBinding.from_str("T"), KeyBinding.from_str("X")}
@@ -207,9 +208,9 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
 
 def test_a_key_that_was_stored_under_a_former_name_is_still_read():
     shortcuts = ShortcutMap()
-    assert shortcuts.reset({"reopen": "J"}) == []
-    assert shortcuts.bindings["reedit"] == KeyBinding.from_str("J")
-    assert shortcuts.changed_keys == {"reedit": "J"}
+    assert shortcuts.reset({"reopen": "Shift+I"}) == []
+    assert shortcuts.bindings["reedit"] == KeyBinding.from_str("Shift+I")
+    assert shortcuts.changed_keys == {"reedit": "Shift+I"}
 
 
 def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
@@ -218,11 +219,11 @@ def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
     keys.register({"accept": lambda: done.append("mask")})
     keys.bind(masks)
     keys.bind(found, {what: partial(done.append, what) for what in ("accept", "reject")})
-    keys.set_key("accept", KeyBinding.from_str("J"))
+    keys.set_key("accept", KeyBinding.from_str("Shift+I"))
     keys.set_key("reject", KeyBinding.from_str("C"))
-    assert set(map(str, masks.keymap)) == {"J"}
-    assert set(map(str, found.keymap)) == {"J", "C"}
-    for layer, key in ((masks, "J"), (found, "J"), (found, "C")):
+    assert set(map(str, masks.keymap)) == {"Shift+I"}
+    assert set(map(str, found.keymap)) == {"Shift+I", "C"}
+    for layer, key in ((masks, "Shift+I"), (found, "Shift+I"), (found, "C")):
         layer.keymap[KeyBinding.from_str(key)](layer)
     assert done == ["mask", "accept", "reject"]
     keys.unbind(found)
@@ -268,8 +269,8 @@ def test_the_status_bar_names_our_keys_on_our_layers_alone(make_widget):
     assert points.help == viewer.help == ours
     points.mode = "select"  # napari names the keys of other modes then
     assert points.help == viewer.help == ours
-    widget.binding.shortcuts.set_key("accept", KeyBinding.from_str("J"))
-    assert points.help.startswith("J accept, ")
+    widget.binding.shortcuts.set_key("accept", KeyBinding.from_str("Shift+I"))
+    assert points.help.startswith("Shift+I accept, ")
     viewer.layers.selection.active = mine
     mine.mode = "add"
     assert "accept" not in viewer.help

@@ -1,0 +1,121 @@
+"""The Stack tab in a real window: objects are carried on, and shown slice by slice."""
+
+import numpy as np
+import pytest
+from app_model.types import KeyBinding
+from napari.layers import Image
+from skimage import data
+
+from napari_sam._qt.stack_panel import FORWARD
+from napari_sam.session.objects.slices import Origin
+
+from ..session.propagation.volume import moving_discs
+
+TIMEOUT_S = 240
+DISCS = moving_discs()
+
+
+@pytest.fixture
+def opened(make_widget):
+    viewer, widget = make_widget(Image(DISCS, name="discs"), wait=False)
+    viewer.dims.set_current_step(0, 4)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.prompts.start_points()
+    return viewer, widget, widget.controllers.stack
+
+
+def press(viewer, widget, key):
+    layer = viewer.layers.selection.active
+    layer.keymap[KeyBinding.from_str(key)](layer)
+    widget.wait_until_idle(TIMEOUT_S)
+
+
+def click(viewer, widget, *place):
+    viewer.layers["SAM points"].add([place])
+    widget.wait_until_idle(TIMEOUT_S)
+
+
+def slices_with(widget, label_id):
+    labels = np.asarray(widget.binding.target.layer.data)
+    return np.flatnonzero((labels == label_id).any(axis=(1, 2))).tolist()
+
+
+def test_an_object_is_carried_on_by_keys_and_shown_slice_by_slice(opened):
+    viewer, widget, stack = opened
+    stack.tab.select()
+    panel = stack.panel
+    assert panel._about.text() == "No object chosen"
+    click(viewer, widget, 4, 34, 30)
+    assert panel._about.text() == "New object · slice 4"
+    press(viewer, widget, "Shift+F")
+    extent = slices_with(widget, 1)
+    assert (extent[0], extent[-1]) == (4, panel.strip.object_range[1])
+    assert extent[-1] > 5
+    assert panel._about.text().startswith(f"Object 1 · slices 4-{extent[-1]} · weakest")
+    row = widget.controllers.objects.table.model.index(0, 6)
+    assert row.data() == f"4-{extent[-1]}"
+    press(viewer, widget, "Shift+J")
+    assert viewer.dims.current_step[0] == 3
+    assert slices_with(widget, 1)[0] == 3
+    press(viewer, widget, "Shift+N")
+    weakest = widget.session.stack.state.slices.weakest
+    assert viewer.dims.current_step[0] == weakest.slice_index
+    panel.strip.slice_requested.emit(extent[-1])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert viewer.dims.current_step[0] == extent[-1]
+    press(viewer, widget, "Shift+H")
+    assert extent[-1] not in slices_with(widget, 1)
+    entry = widget.session.stack.state.slices.get(extent[-1])
+    assert entry.origin is Origin.CLEARED
+    panel.strip.range_requested.emit(3, 4)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert slices_with(widget, 1) == [3, 4]
+
+
+def test_selected_objects_or_all_of_a_slice_are_carried_on_together(opened):
+    viewer, widget, stack = opened
+    for place in ((4, 34, 30), (4, 66, 70)):
+        click(viewer, widget, *place)
+        widget.binding.objects.accept()
+        widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.stack.state.label_id == 2
+    table = widget.controllers.objects.table
+    table.select(1)
+    assert widget.session.stack.state.label_id == 1
+    table.view.selectAll()
+    stack.tab.select()
+    assert stack.panel._about.text() == "2 selected objects"
+    stack.panel._last.setValue(5)
+    stack.propagate(FORWARD)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert [slices_with(widget, n) for n in (1, 2)] == [[4, 5]] * 2
+    widget.binding.objects.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert [slices_with(widget, n) for n in (1, 2)] == [[4]] * 2
+    table.view.clearSelection()
+    stack.propagate_all(FORWARD)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert [slices_with(widget, n) for n in (1, 2)] == [[4, 5]] * 2
+
+
+def test_there_is_a_tab_for_a_stack_only_and_refusals_are_said(opened):
+    viewer, widget, stack = opened
+    said = []
+    widget.session.notifier.warned.connect(said.append)
+    stack.propagate(FORWARD)
+    stack.go_to_weak()
+    stack.propagate_all(FORWARD)
+    assert [text.split(":")[0] for text in said] == [
+        "Choose an object first",
+        "Choose an object first",
+        "There is no object on this slice yet",
+    ]
+    stack.tab.select()
+    coins = viewer.add_image(data.coins()[:96, :96], name="coins")
+    widget.binding.set_image(coins)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not stack.tab.is_offered
+    assert widget.controllers.objects.tab.is_current
+    widget.binding.set_image(viewer.layers["discs"])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert stack.tab.is_offered
