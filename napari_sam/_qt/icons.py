@@ -106,6 +106,16 @@ def _line(drawing: _Drawing) -> None:
     drawing.spot((4.5, 19), (19.5, 5))
 
 
+def _brush(drawing: _Drawing) -> None:
+    drawing.line((20.5, 3.5), (11, 13))
+    drawing.curve(
+        (10, 12),
+        ((6, 12.5), (7.5, 18), (3.5, 19.5)),
+        ((8, 21.5), (13.5, 19), (12.5, 14.5)),
+        ((12, 13), (11, 12), (10, 12)),
+    )
+
+
 def _plus(drawing: _Drawing) -> None:
     drawing.line((12, 5), (12, 19))
     drawing.line((5, 12), (19, 12))
@@ -168,6 +178,7 @@ _ICONS: Final[dict[str, Callable[[_Drawing], None]]] = {
     "ellipse": _ellipse,
     "scribble": _scribble,
     "line": _line,
+    "brush": _brush,
     "plus": _plus,
     "minus": _minus,
     "model": _model,

@@ -13,6 +13,7 @@ from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
 from napari_sam.session.state import NO_IMAGE_HINT, SessionState
 
 _TOOL_HEIGHT_PX: Final = 32
+_NARROWEST_TOOL_PX: Final = 28
 _WIDEST_TOOL_PX: Final = 48
 _SPACING_PX: Final = 4
 
@@ -77,12 +78,14 @@ OPEN_HINTS: Final = {tool.name: tool.open_hint for tool in TOOLS}
 
 
 class PromptPanel(QWidget):
-    """A button for each tool, the polarity of the next prompt, and two check boxes."""
+    """Buttons for the tools and the brush, the polarity of the next prompt, and two check boxes."""
 
     points_requested = Signal()
     shape_requested = Signal(str)
     """The shape to draw: rectangle, ellipse, polygon, lasso, scribble or line."""
     polarity_requested = Signal(int)
+    brush_requested = Signal()
+    """The brush is to be taken up or put away."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,9 +102,10 @@ class PromptPanel(QWidget):
         tools = QHBoxLayout()
         tools.setSpacing(_SPACING_PX)
         self._tools = {tool.name: self._build_tool(tool) for tool in TOOLS}
+        self._brush = self._build_brush()
         self._foreground = self._build_polarity("plus", FOREGROUND)
         self._background = self._build_polarity("minus", BACKGROUND)
-        for button in self._tools.values():
+        for button in (*self._tools.values(), self._brush):
             tools.addWidget(button, 1)
         tools.addSpacing(2 * _SPACING_PX)
         for button in (self._foreground, self._background):
@@ -125,6 +129,14 @@ class PromptPanel(QWidget):
         button.clicked.connect(lambda: self._on_tool_clicked(tool.name))
         return button
 
+    def _build_brush(self) -> FlatButton:
+        button = self._build_button("brush")
+        tooltip = "Brush: paint on the selected object or on a new one; again: put the brush away"
+        self.texts.add(button.setToolTip, tooltip, "brush")
+        self.texts.add_key(button.set_key, "brush")
+        button.clicked.connect(self._on_brush_clicked)
+        return button
+
     def _build_polarity(self, icon: str, label: int) -> FlatButton:
         color = FOREGROUND_COLOR if label == FOREGROUND else BACKGROUND_COLOR
         button = self._build_button(icon, color=color)
@@ -141,6 +153,7 @@ class PromptPanel(QWidget):
     def _build_button(icon: str, **options: object) -> FlatButton:
         button = FlatButton("", icon=icon, checkable=True, **options)  # type: ignore[arg-type]
         button.setFixedHeight(_TOOL_HEIGHT_PX)
+        button.setMinimumWidth(_NARROWEST_TOOL_PX)
         button.setMaximumWidth(_WIDEST_TOOL_PX)
         return button
 
@@ -151,7 +164,7 @@ class PromptPanel(QWidget):
         if state.has_image == self._has_image:
             return
         self._has_image = state.has_image
-        for widget in (*self._tools.values(), self._foreground, self._background):
+        for widget in (*self._tools.values(), self._brush, self._foreground, self._background):
             widget.setEnabled(state.has_image)
         # A disabled button shows the tooltip of what is around it where it has none of its own.
         self.setToolTip("" if state.has_image else NO_IMAGE_HINT)
@@ -160,6 +173,10 @@ class PromptPanel(QWidget):
         """Show which tool is in use; "": none."""
         for tool_name, tool in self._tools.items():
             tool.setChecked(tool_name == name)
+
+    def show_brush(self, *, is_used: bool) -> None:
+        """Show whether the brush is in use."""
+        self._brush.setChecked(is_used)
 
     def show_hover(self, on: bool) -> None:
         """Show whether the preview under the cursor is on."""
@@ -178,6 +195,10 @@ class PromptPanel(QWidget):
             self.points_requested.emit()
         else:
             self.shape_requested.emit(name)
+
+    def _on_brush_clicked(self) -> None:
+        self._brush.setChecked(not self._brush.isChecked())  # it may be refused
+        self.brush_requested.emit()
 
     def _on_polarity_clicked(self, label: int) -> None:
         self.show_polarity(label)

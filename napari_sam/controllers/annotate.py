@@ -91,6 +91,7 @@ class AnnotateController:
         panel.points_requested.connect(prompts.start_points)
         panel.shape_requested.connect(prompts.start_shape)
         panel.polarity_requested.connect(prompts.set_polarity)
+        panel.brush_requested.connect(lambda: self._binding.brush.toggle(at_cursor=False))
         panel.hover.toggled.connect(self._binding.candidates.set_hover)
         panel.accept_on_click.toggled.connect(self._on_accept_on_click_toggled)
         options = self.options_panel
@@ -121,7 +122,7 @@ class AnnotateController:
             (self._session.editing.restored, self._messages.done),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.prompts.tool_changed, self._on_tool_changed),
-            (binding.brush.changed, self._show_hint),
+            (binding.brush.changed, self._on_brush_changed),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
             (binding.candidates.hover_changed, self._status_bar.calm),
             (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
@@ -160,6 +161,10 @@ class AnnotateController:
 
     def _on_tool_changed(self, tool: str) -> None:
         self.prompt_panel.show_tool(tool)
+        self._show_hint()
+
+    def _on_brush_changed(self) -> None:
+        self.prompt_panel.show_brush(is_used=self._binding.brush.label_id is not None)
         self._show_hint()
 
     def _show_hint(self) -> None:

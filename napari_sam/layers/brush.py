@@ -3,6 +3,7 @@
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_sam.layers.napari_workarounds import set_mode
 from napari_sam.layers.objects_binding import ObjectsBinding
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.target_binding import TargetBinding
@@ -24,11 +25,13 @@ class Brush:
         objects: ObjectsBinding,
         prompts: PromptBinding,
     ) -> None:
+        self._viewer = workspace.viewer
         self._selection = workspace.viewer.layers.selection
         self._editing = workspace.session.editing
         self._target, self._objects, self._prompts = target, objects, prompts
         self._tool_before = ""
         self._layer: Labels | None = None  # that the brush was taken up in
+        self._mode_before = "pan_zoom"
         self._preserved = self._preserved_before = False
         self._layer_connections = Connections()
         self._connections = Connections(
@@ -47,18 +50,23 @@ class Brush:
         layer = self._layer
         return None if layer is None or layer.mode == "pan_zoom" else int(layer.selected_label)
 
-    def toggle(self) -> None:
-        """Paint in the target, or go back to the tool that was in use before."""
-        layer = self._target.layer
-        if layer is None or self._selection.active is not layer:
-            self._tool_before = self._prompts.tool
-            self._objects.attempt(self._take_up)
+    def toggle(self, *, at_cursor: bool = True) -> None:
+        """Paint in the target, or go back to the tool that was in use before.
+
+        `at_cursor`: paint on the object under the cursor, rather than on the one that is chosen.
+        """
+        if self.label_id is None:
+            self._tool_before = self._prompts.tool or self._tool_before
+            self._objects.attempt(self._take_up, at_cursor)
         else:
             self._prompts.start_tool(self._tool_before)
 
-    def _take_up(self) -> None:
-        layer = self._objects.start_brush()
-        self._layer, self._preserved_before = layer, layer.preserve_labels
+    def _take_up(self, at_cursor: bool) -> None:
+        target = self._target.layer
+        mode_before = "pan_zoom" if target is None else str(target.mode)
+        layer = self._objects.start_brush(at_cursor=at_cursor)
+        self._layer, self._mode_before = layer, mode_before
+        self._preserved_before = layer.preserve_labels
         self._preserved = layer.preserve_labels
         self._follow_overlap()
         events = layer.events
@@ -81,6 +89,7 @@ class Brush:
         layer, self._layer = self._layer, None
         if layer is not None:
             self._layer_connections.close()
+            set_mode(self._viewer, layer, self._mode_before)  # or a click there would paint
             if layer.preserve_labels == self._preserved:  # else the user has changed it since
                 layer.preserve_labels = self._preserved_before
             self._announce()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 from napari.components import LayerList, ViewerModel
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
@@ -84,6 +84,18 @@ def shown_labels(layer: Labels) -> NDArray[Any] | None:
         return None
     pixels = np.asarray(layer._slice.image.raw)
     return pixels if pixels.ndim == 2 else None
+
+
+def set_mode(viewer: ViewerModel, layer: Layer, mode: str) -> None:
+    """Set the mode of a layer; the cursor stays that of the selected one.
+
+    Reason: napari shows the cursor of the layer whose mode has changed last.
+    Remove it when the cursor only follows the selected layer.
+    """
+    layer.mode = mode
+    active = viewer.layers.selection.active
+    if active is not None:
+        viewer.cursor.style, viewer.cursor.size = active.cursor, active.cursor_size
 
 
 def drop_features_of_no_shape(layer: Shapes) -> None:

@@ -105,8 +105,8 @@ class ObjectsBinding:
         """Delete the accepted object under the cursor."""
         self.attempt(lambda: self._session.objects.remove([self._object_under_cursor()]))
 
-    def start_brush(self) -> Labels:
-        """Select napari's brush in the target, to paint on the object under the cursor."""
+    def start_brush(self, *, at_cursor: bool) -> Labels:
+        """Select napari's brush in the target, to paint on the object under the cursor if asked."""
         layer, refusal = self._target.layer, self._session.request.refusal
         if refusal:
             raise TargetError(refusal)
@@ -117,7 +117,7 @@ class ObjectsBinding:
                 f"napari cannot paint on '{layer.name}', which has several resolutions. Re-edit "
                 "the object instead."
             )
-        self.brush_label.take(self._label_id_at(self._viewer.cursor.position))
+        self.brush_label.take(self._label_id_at(self._viewer.cursor.position) if at_cursor else 0)
         layer.visible = True  # or napari refuses the brush
         self._viewer.layers.selection.active = layer
         layer.mode = "paint"

@@ -42,6 +42,17 @@ def test_the_tool_in_use_is_pressed(panel, heard):
     assert panel._tools["line"].isChecked()
 
 
+def test_the_brush_is_requested_and_pressed_once_it_is_in_use(panel, heard):
+    requests = heard(panel, "brush_requested", "points_requested", "shape_requested")
+    panel._brush.click()
+    assert requests == [("brush_requested",)]
+    assert not panel._brush.isChecked()  # it may have been refused
+    panel.show_brush(is_used=True)
+    assert panel._brush.isChecked()
+    panel.texts.show({"brush": "Q"})
+    assert panel._brush.key == "Q"
+
+
 def test_without_an_image_there_is_nothing_to_draw_on(panel, heard):
     requests = heard(panel, "points_requested", "polarity_requested")
     panel.show_state(SessionState())

@@ -114,6 +114,39 @@ def test_the_line_says_what_the_brush_paints_on_until_it_is_put_away(annotated):
     assert hint.text() == "Click on an object."
 
 
+def test_the_brush_button_paints_on_the_chosen_object_and_shows_whether_it_is_used(annotated):
+    layer, widget = annotated
+    viewer, binding = widget.binding._viewer, widget.binding
+    button = widget.controllers.annotate.prompt_panel._brush
+    viewer.cursor.position = (68, 104)  # where the mouse has left the canvas
+    button.click()
+    assert (button.isChecked(), layer.mode, layer.selected_label) == (True, "paint", 3)
+    button.click()
+    assert (button.isChecked(), binding.prompts.tool) == (False, "points")
+    widget.controllers.objects.tab.select()
+    widget.controllers.objects.table.select(2)
+    viewer.layers.selection.active = layer
+    button.click()
+    assert (button.isChecked(), layer.selected_label) == (True, 2)
+    binding.prompts.start_shape("rectangle")
+    assert not button.isChecked()
+
+
+@pytest.mark.parametrize("leave", ["brush", "tool_points", "tool_rectangle", None])
+def test_the_cursor_of_the_brush_goes_with_it(annotated, leave):
+    layer, widget = annotated
+    viewer, binding = widget.binding._viewer, widget.binding
+    binding.shortcuts.run("brush")
+    assert viewer.cursor.style == "circle"
+    if leave is None:
+        viewer.layers.selection.active = viewer.layers["coins"]
+    else:
+        binding.shortcuts.run(leave)
+    assert layer.mode == "pan_zoom"  # a click in it paints nothing, if it is selected later
+    active = viewer.layers.selection.active
+    assert viewer.cursor.style == active.cursor != "circle"
+
+
 def test_overlaps_applies_to_the_brush_until_it_is_put_away(annotated):
     layer, widget = annotated
     viewer, binding, editing = widget.binding._viewer, widget.binding, widget.session.editing
@@ -141,6 +174,10 @@ def test_overlaps_applies_to_the_brush_until_it_is_put_away(annotated):
 def test_the_brush_key_tells_that_there_is_nothing_to_paint_on(make_widget):
     _, widget = make_widget(Image(data.coins(), name="coins"))
     widget.binding.prompts.start_points()
-    widget.binding.shortcuts.run("brush")
-    assert "accept one first" in notification_manager.records[-1].message
-    assert widget.binding.prompts.tool == "points"
+    button = widget.controllers.annotate.prompt_panel._brush
+    for use in (button.click, lambda: widget.binding.shortcuts.run("brush")):
+        notification_manager.records.clear()
+        use()
+        assert "accept one first" in notification_manager.records[-1].message
+        assert widget.binding.prompts.tool == "points"
+        assert not button.isChecked()
