@@ -1,5 +1,6 @@
 """Masks within their bounding boxes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,19 @@ def crop_in_image(
     y, x = max(0, -top), max(0, -left)
     part = mask[y : max(y, shape[0] - top), x : max(x, shape[1] - left)]
     return tight_crop(part, top + y, left + x)
+
+
+def joined_crop(crops: Sequence[MaskCrop]) -> MaskCrop:
+    """Return masks of an image, none of them empty, as one."""
+    if len(crops) == 1:
+        return crops[0]
+    top, left = min(crop.top for crop in crops), min(crop.left for crop in crops)
+    bottom = max(crop.top + crop.mask.shape[0] for crop in crops)
+    right = max(crop.left + crop.mask.shape[1] for crop in crops)
+    joined = np.zeros((bottom - top, right - left), bool)
+    for crop in crops:
+        joined |= crop.within(top, left, joined.shape)
+    return MaskCrop(joined, top, left)
 
 
 def extent(mask: npt.NDArray[np.bool_], axis: int) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""Masks of separate slices, linked to objects of several slices."""
