@@ -11,15 +11,23 @@ from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.journal.session_file import read_session, write_session
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
-from napari_sam.session.objects.labels import ArrayLabels, ArrayPlane, Labels, TargetError
+from napari_sam.session.objects.labels import (
+    ArrayLabels,
+    ArrayPlane,
+    ArraySlice,
+    Labels,
+    TargetError,
+)
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slices import Origin
+from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import propagate
 from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.session import AnnotationSession
+from napari_sam.session.stack import ArrayStack
 from napari_sam.session.state import SessionState
 
 __all__ = [
@@ -29,6 +37,8 @@ __all__ = [
     "AnnotationSession",
     "ArrayLabels",
     "ArrayPlane",
+    "ArraySlice",
+    "ArrayStack",
     "BatchPrompt",
     "Candidates",
     "Classes",
@@ -46,6 +56,7 @@ __all__ = [
     "OutlineKind",
     "Overlap",
     "Phase",
+    "PlaneRequest",
     "Projection",
     "Prompts",
     "Scribble",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final, Protocol, overload
+from typing import Any, Final, Protocol, overload
 
 from napari_sam.session.image.image_plane import ImagePlane
 
@@ -55,3 +55,39 @@ class LazyPlanes(Sequence[ImagePlane]):
 
     def __iter__(self) -> Iterator[ImagePlane]:
         return (self._plane(index) for index in range(len(self)))
+
+
+class ArrayStack:
+    """An array as a `Stack` along its first axis; each slice is read when it is needed.
+
+    Parameters
+    ----------
+    array : array_like
+        (Z, H, W) intensities, or (Z, H, W, 3 or 4) colors if `is_rgb`; NumPy, dask, zarr, or
+        anything else with a shape, a dtype and regions.
+    is_rgb : bool
+        Whether the last axis holds colors.
+    slice_distance_px : float, optional
+        Distance of two slices, in pixels; None through time.
+    axis_name : str
+        The name of the first axis.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        *,
+        is_rgb: bool = False,
+        slice_distance_px: float | None = 1.0,
+        axis_name: str = "z",
+    ) -> None:
+        self._array, self._is_rgb = array, is_rgb
+        self.slice_distance_px, self.axis_name = slice_distance_px, axis_name
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return int(self._array.shape[0])
+
+    def image_plane(self, slice_index: int) -> ImagePlane:
+        """Return the image on a slice."""
+        return ImagePlane(self._array[slice_index], is_rgb=self._is_rgb)

@@ -190,3 +190,51 @@ class ArrayPlane:
     def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
         """Return the box as rows and columns."""
         return slice(start[0], stop[0]), slice(start[1], stop[1])
+
+
+class ArraySlice:
+    """A slice of an integer array (Z, H, W) as a `LabelsPlane`; it is written in place.
+
+    Parameters
+    ----------
+    labels : ArrayLabels
+        All slices, of three axes.
+    slice_index : int
+        Which one, along the first axis.
+
+    Raises
+    ------
+    TargetError
+        If the labels do not have three axes.
+    """
+
+    slice_axis = 0
+
+    def __init__(self, labels: ArrayLabels, slice_index: int) -> None:
+        if len(labels.shape) != 3:
+            raise TargetError(f"A stack of labels is (Z, H, W), not {labels.shape}.")
+        self.labels, self._index = labels, slice_index
+        self.shape: tuple[int, int] = (labels.shape[1], labels.shape[2])
+
+    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a copy of a region."""
+        region = slice(self._index, self._index + 1), rows, columns
+        return self.to_2d(self.labels.read(region))
+
+    def to_nd(self, mask: Mask, top: int, left: int) -> tuple[Mask, Start]:
+        """Return the mask as a slice of the stack."""
+        return mask[None], (self._index, top, left)
+
+    def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the only slice of an array."""
+        return array.reshape(array.shape[1:])
+
+    def at_slice(self, slice_index: int) -> "ArraySlice":
+        """Return another slice."""
+        return ArraySlice(self.labels, slice_index)
+
+    def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
+        """Return the rows and columns of a box that reaches into the slice; else None."""
+        if not start[0] <= self._index < stop[0]:
+            return None
+        return slice(start[1], stop[1]), slice(start[2], stop[2])

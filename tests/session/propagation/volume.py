@@ -1,65 +1,23 @@
-"""A volume in memory with labels, as a stack of a session, without any viewer."""
-
-from dataclasses import dataclass
-from typing import Any
+"""A volume in memory with labels, as a session sees it without any viewer."""
 
 import numpy as np
 
-from napari_sam.session import ArrayLabels, ImagePlane
-from napari_sam.session.plane_request import PlaneRequest
-
-
-@dataclass
-class VolumePlane:
-    """One slice along the first axis of labels."""
-
-    labels: ArrayLabels
-    index: int
-    slice_axis: int | None = 0
-
-    @property
-    def shape(self):
-        return self.labels.shape[1:]
-
-    def read(self, rows, columns):
-        return self.labels.read((slice(self.index, self.index + 1), rows, columns))[0]
-
-    def to_nd(self, mask, top, left):
-        return mask[None], (self.index, top, left)
-
-    def to_2d(self, array):
-        return array[0]
-
-    def at_slice(self, slice_index):
-        return VolumePlane(self.labels, slice_index)
-
-    def to_plane(self, start, stop):
-        if not start[0] <= self.index < stop[0]:
-            return None
-        return slice(start[1], stop[1]), slice(start[2], stop[2])
+from napari_sam.session import ArrayLabels, ArraySlice, ArrayStack, PlaneRequest
 
 
 class Volume:
     """The image and its labels."""
 
-    axis_name, slice_distance_px = "z", 1.0
-
-    def __init__(self, image: Any, dtype: Any = np.uint16) -> None:
-        self.image = image
-        self.labels = ArrayLabels(np.zeros(image.shape, dtype))
-
-    def __len__(self):
-        return len(self.image)
-
-    def image_plane(self, slice_index):
-        return ImagePlane(self.image[slice_index])
+    def __init__(self, image) -> None:
+        self.stack = ArrayStack(image)
+        self.labels = ArrayLabels(np.zeros(image.shape, np.uint16))
 
     def request(self, slice_index):
         """Show a slice."""
-        plane = self.image_plane(slice_index)
-        target = VolumePlane(self.labels, slice_index)
+        plane = self.stack.image_plane(slice_index)
+        target = ArraySlice(self.labels, slice_index)
         return PlaneRequest(
-            plane, key=slice_index, slice_index=slice_index, target=target, stack=self
+            plane, key=slice_index, slice_index=slice_index, target=target, stack=self.stack
         )
 
 

@@ -1,0 +1,176 @@
+"""How many actions does a user need for an object of many slices? A simulated annotator counts.
+
+    python benchmarks/stack_annotator.py [--objects N] [--seed S] [--json]
+
+On the volumes of benchmarks/volumes_made.py. The annotator clicks where an object is deepest on its
+largest slice, chooses the best of the three masks, and has it carried through the stack. As long as
+the object overlaps the true one by less than 0.85, it goes to the slice with the most wrong pixels
+and re-edits that: there, it clicks where the error is deepest, up to three times, and accepts.
+After twenty actions it takes what there is. Going to a slice, re-editing, a click, a choice of a
+mask, accepting and carrying on are an action each; so is taking the object off a slice.
+
+Prints, per volume, the actions per object and the mean 3-D intersection over union: after the
+carrying, and at the end; and what the same objects cost slice by slice, a click and an accept each
+if every click is right.
+"""
+
+import argparse
+import json
+from typing import Any, Final
+
+import numpy as np
+from annotator import GOOD_IOU, deepest, mask_of
+from numpy.typing import NDArray
+from volumes_made import KINDS
+
+from napari_sam.model import Predictor, load_model
+from napari_sam.session import (
+    BACKGROUND,
+    FOREGROUND,
+    AnnotationSession,
+    ArrayLabels,
+    ArraySlice,
+    ArrayStack,
+    PlaneRequest,
+    Prompts,
+    TargetError,
+)
+
+MAX_ACTIONS: Final = 20
+MAX_CLICKS: Final = 3
+LEAST_SLICES: Final = 6
+TIMEOUT_S: Final = 600
+
+Mask = NDArray[np.bool_]
+
+
+class StackAnnotator:
+    """Drives a session like a user who knows what the objects are."""
+
+    def __init__(self, image: NDArray[Any], shape: tuple[int, ...], predictor: Predictor) -> None:
+        self._stack = ArrayStack(image, slice_distance_px=2.0)
+        self._labels = ArrayLabels(np.zeros(shape, np.uint16))
+        self._session = AnnotationSession(lambda *_: predictor)
+        self._actions = 0
+
+    def close(self) -> None:
+        """End the session."""
+        self._session.close()
+
+    def annotate(self, true: Mask) -> tuple[int, float, float]:
+        """Annotate an object; return the actions, and its overlap once carried on, and at last."""
+        session, self._actions = self._session, 0
+        self._go_to(int(np.argmax(np.count_nonzero(true, axis=(1, 2)))))
+        self._click(true[self._index])
+        session.stack.propagate()
+        self._count()
+        label_id = session.stack.state.label_id
+        carried = ious = self._iou(label_id, true)
+        while ious < GOOD_IOU and self._actions < MAX_ACTIONS:
+            wrong = np.count_nonzero((self._labels.array == label_id) ^ true, axis=(1, 2))
+            self._go_to(int(np.argmax(wrong)))
+            self._count()
+            try:
+                self._correct(label_id, true[self._index])
+            except TargetError:
+                break
+            ious = self._iou(label_id, true)
+        return self._actions, carried, ious
+
+    def _correct(self, label_id: int, true: Mask) -> None:
+        """Correct the shown slice."""
+        session = self._session
+        if not true.any():
+            session.stack.clear_slice()
+            self._count()
+            return
+        session.objects.annotate(label_id)
+        self._count()
+        for _ in range(MAX_CLICKS):
+            self._click(true)
+            if self._overlap(true) >= GOOD_IOU:
+                break
+        session.accept()
+        self._count()
+
+    def _click(self, true: Mask) -> None:
+        """Click where the error is deepest, and choose the best mask."""
+        session, mask = self._session, self._mask(true.shape)
+        missing, excess = true & ~mask, mask & ~true
+        is_missing = np.count_nonzero(missing) >= np.count_nonzero(excess)
+        before = session.state.prompts
+        place = deepest(missing if is_missing else excess)
+        points = (*before.points_xy, place)
+        labels = (*before.point_labels, FOREGROUND if is_missing else BACKGROUND)
+        session.set_prompts(Prompts(points, labels, before.box_xyxy))
+        self._count()
+        candidates, chosen = session.state.candidates, session.state.chosen
+        if candidates is None or chosen is None:
+            return
+        overlaps = [_iou(mask_of(candidates, n, true.shape), true) for n in range(len(candidates))]
+        best = int(np.argmax(overlaps))
+        if overlaps[best] > overlaps[chosen] + 0.05:
+            session.object_in_progress.choose(best)
+            self._count()
+
+    def _mask(self, shape: tuple[int, ...]) -> Mask:
+        candidates, chosen = self._session.state.candidates, self._session.state.chosen
+        if candidates is None or chosen is None:
+            return np.zeros(shape, np.bool_)
+        return mask_of(candidates, chosen, shape)
+
+    def _overlap(self, true: Mask) -> float:
+        return _iou(self._mask(true.shape), true)
+
+    def _go_to(self, index: int) -> None:
+        self._index = index
+        target, plane = ArraySlice(self._labels, index), self._stack.image_plane(index)
+        request = PlaneRequest(
+            plane, key=index, slice_index=index, target=target, stack=self._stack
+        )
+        self._session.show(request)
+        self._session.wait_until_idle(TIMEOUT_S)
+
+    def _count(self) -> None:
+        self._actions += 1
+        self._session.wait_until_idle(TIMEOUT_S)
+
+    def _iou(self, label_id: int | None, true: Mask) -> float:
+        return _iou(self._labels.array == label_id, true)
+
+
+def _iou(mask: Mask, true: Mask) -> float:
+    return np.count_nonzero(mask & true) / max(1, np.count_nonzero(mask | true))
+
+
+def main() -> None:
+    """Print one line per volume."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--objects", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    predictor = Predictor(load_model())
+    everything = []
+    for name, make in KINDS.items():
+        image, labels = make(arguments.seed)
+        annotator, rows = StackAnnotator(image, labels.shape, predictor), []
+        for label in np.unique(labels)[1:]:
+            true = labels == label
+            n_slices = int(np.count_nonzero(true.any(axis=(1, 2))))
+            if n_slices >= LEAST_SLICES and len(rows) < arguments.objects:
+                rows.append((*annotator.annotate(true), 2 * n_slices, n_slices))
+        annotator.close()
+        everything += rows
+        names = "actions", "IoU carried", "IoU", "slice by slice", "slices"
+        row = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
+        if arguments.json:
+            print(json.dumps({"volume": name, "objects": len(rows), **row}), flush=True)
+        else:
+            columns = "   ".join(f"{column} {value:.3g}" for column, value in row.items())
+            print(f"{name:18}{len(rows)} objects   {columns}", flush=True)
+    print(f"all: {np.mean([row[0] for row in everything]):.3g} actions an object")
+
+
+if __name__ == "__main__":
+    main()
