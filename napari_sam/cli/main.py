@@ -20,6 +20,7 @@ from napari_sam.cli.models import COMMANDS
 from napari_sam.cli.open_images import check_exists, open_file
 from napari_sam.cli.options import choose_model, examples, model_options, reader_option
 from napari_sam.cli.predict import predict
+from napari_sam.cli.propagate import propagate
 from napari_sam.cli.request import request
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _keep_on_screen(viewer: Viewer) -> None:
     window.resize(window.size().boundedTo(room - (frame - window.size())))
 
 
-for _command in (predict, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
+for _command in (predict, propagate, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from napari_sam._distribution import DISTRIBUTION
-from napari_sam.batch.open_images import OpenedImage, OpenedPlane, OpenError
+from napari_sam.batch.open_images import ImageOpener, OpenedImage, OpenedPlane, OpenError
 from napari_sam.storage.regular_files import require_regular_file
 from napari_sam.storage.text import single_line
 
@@ -78,6 +80,17 @@ class NapariOpener:
         along = itemgetter(*shown.axes_of_planes, shown.row_axis, shown.column_axis)
         about_axes = (shown.shape_nd, image.scale, image.units, image.axis_labels)
         return OpenedImage(image.name, planes, *map(along, about_axes))
+
+
+def chosen_image(file: str, open_images: ImageOpener, layer: str | None) -> OpenedImage:
+    """Open a file and return its only image, or the one that was named."""
+    images = chosen = open_images(file)
+    if layer is not None or len(images) > 1:
+        chosen = [image for image in images if image.name == layer]
+    if len(chosen) != 1:
+        names = ", ".join(image.name for image in images)
+        raise click.UsageError(f"Choose one image of {file} with --layer: {names}.")
+    return chosen[0]
 
 
 def _channel_axis(image: Image, channels: int) -> int:

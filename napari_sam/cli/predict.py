@@ -19,7 +19,7 @@ from napari_sam.cli.exit_codes import (
     print_warning,
     usage_errors,
 )
-from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
+from napari_sam.cli.open_images import NapariOpener, chosen_image, hide_progress_of_napari
 from napari_sam.cli.options import (
     channels_option,
     checked_choice,
@@ -83,20 +83,20 @@ class _Numbers(click.ParamType[Any]):
         return numbers
 
 
-_POINT: Final = _Numbers("X,Y", 2)
-_BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
+POINT: Final = _Numbers("X,Y", 2)
+BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("image", metavar="IMAGE")
 @click.option(
-    "--point", "points", type=_POINT, multiple=True, help="Point on the object; repeatable."
+    "--point", "points", type=POINT, multiple=True, help="Point on the object; repeatable."
 )
 @click.option(
-    "--background", type=_POINT, multiple=True, help="Point not on the object; repeatable."
+    "--background", type=POINT, multiple=True, help="Point not on the object; repeatable."
 )
 @click.option(
-    "--box", "boxes", type=_BOX, multiple=True, help="Box around an object; one object per box."
+    "--box", "boxes", type=BOX, multiple=True, help="Box around an object; one object per box."
 )
 @click.option(
     "--mask",
@@ -234,14 +234,8 @@ def _opened(
     file: str, open_images: ImageOpener, layer: str | None, position: str | None
 ) -> tuple[OpenedPlane, ImageInfo]:
     """Open the chosen plane, and describe it."""
-    images = open_images(file)
-    chosen = images
-    if layer is not None or len(images) > 1:
-        chosen = [image for image in images if image.name == layer]
-    if len(chosen) != 1:
-        names = ", ".join(image.name for image in images)
-        raise click.UsageError(f"Choose one image of {file} with --layer: {names}.")
-    image, stack_shape = chosen[0], chosen[0].shape[:-2]
+    image = chosen_image(file, open_images, layer)
+    stack_shape = image.shape[:-2]
     index = position or ",".join("0" for length in stack_shape if length == 1)
     planes = [plane for plane in image.planes if ",".join(map(str, plane.slice_index)) == index]
     if not planes and not stack_shape:
