@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from napari.layers import Image
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_sam._qt.class_chips import ClassChips
@@ -34,9 +35,11 @@ class ClassesController:
     ) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
         self._objects, self._defer = objects, context.dispatcher.post
+        self._messages, self._reminder = context.messages, ""
         self._classes = classes = session.classes
         self.panel = panel = ClassPanel()
         self.chips = chips = ClassChips()
+        self._image = binding.plane.image  # the last one that was annotated
         self._target: TargetLayer | None = None
         self._target_connection = Connections()
         self._colors: ClassColors | None = None
@@ -59,6 +62,7 @@ class ClassesController:
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
             (binding.target.changed, self._on_target_changed),
+            (binding.image_changed, self._on_image_changed),
             (binding.shortcuts.changed, self._show),
         )
         self._on_target_changed()
@@ -163,6 +167,15 @@ class ClassesController:
         self._on_records_changed()
         self._color()
 
+    def _on_image_changed(self, image: Image | None) -> None:
+        """Say that the class of new objects is kept: many images are annotated with one class."""
+        former, name = self._image, self._classes.table.current
+        self._image = image or former
+        is_next = None not in (image, former) and image is not former
+        if is_next and name is not None and self.chips.isVisible():
+            self._reminder = f"New objects still get class '{name}'. Click its chip for none."
+            self._messages.info(self._reminder)
+
     def _on_records_changed(self) -> None:
         if self._target is not None:
             names = {record.class_name for record in self._target.registry}
@@ -170,6 +183,7 @@ class ClassesController:
         self._show()
 
     def _on_classes_changed(self) -> None:
+        self._messages.withdraw(self._reminder)
         table, shortcuts = self._classes.table, self._binding.shortcuts
         is_registered = self._commands.keys() <= shortcuts.commands.keys()
         if table.classes and not is_registered:

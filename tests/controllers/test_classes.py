@@ -193,3 +193,22 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     press_in_table(qtbot, table, Qt.Key.Key_M)
     assert table.selected == [3]
     assert "3 of 3 reviewed" in said[-1]
+
+
+def test_the_class_is_kept_for_the_next_image_and_the_line_says_so(make_widget):
+    first, second = Image(COINS, name="first"), Image(COINS[::-1], name="second")
+    _, widget = make_widget(first, second, show=True)
+    line = widget.controllers.annotate.hint
+    widget.binding.set_image(first)
+    assert "class" not in line.text()
+    widget.session.classes.add("coin")
+    widget.session.classes.table.choose("coin")
+    widget.binding.set_image(second)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.classes.table.current == "coin"
+    assert line.text() == "New objects still get class 'coin'. Click its chip for none."
+    widget.controllers.classes.chips.chips[0].click()
+    assert widget.session.classes.table.current is None
+    assert "class" not in line.text()
+    widget.binding.set_image(first)
+    assert "class" not in line.text()
