@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from qtpy.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt
 from qtpy.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -15,6 +15,7 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QLineEdit, QMenu, QSizePolicy, QWidget
 
+from napari_sam._qt.class_requests import ClassRequests
 from napari_sam._qt.colors import legible_on, text_color
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam.formats.classes import ObjectClass
@@ -64,15 +65,8 @@ class ClassChip(FlatButton):
         self._ask(self.entry.name, event.globalPos())
 
 
-class ClassChips(QWidget):
+class ClassChips(ClassRequests):
     """A chip for each of the first classes; the mouse wheel scrolls, and a menu has the rest."""
-
-    choose_requested = Signal(object)
-    """The name of a class, or None."""
-    add_requested = Signal(str)
-    rename_requested = Signal(str, str)
-    recolor_requested = Signal(str, str)
-    remove_requested = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()

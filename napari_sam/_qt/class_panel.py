@@ -6,9 +6,10 @@ from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeWidgetItem, QWidget
+from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeWidgetItem
 
 from napari_sam._qt.building import button, check_box, fill, row, swatch, table
+from napari_sam._qt.class_requests import ClassRequests
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
@@ -25,15 +26,9 @@ _Content = tuple[str, str | None, int, str | None]
 """What a row shows: key, class, number of objects, color."""
 
 
-class ClassPanel(QWidget):
+class ClassPanel(ClassRequests):
     """A row for each class, the first for no class; new objects get the chosen one."""
 
-    choose_requested = Signal(object)
-    """The name of a class, or None."""
-    add_requested = Signal(str)
-    rename_requested = Signal(str, str)
-    recolor_requested = Signal(str, str)
-    remove_requested = Signal(str)
     open_requested = Signal(Path)
     save_requested = Signal(Path)
 
