@@ -160,6 +160,10 @@ def _left(drawing: _Drawing) -> None:
     drawing.line((14.5, 6), (8.5, 12), (14.5, 18))
 
 
+def _right(drawing: _Drawing) -> None:
+    drawing.line((9.5, 6), (15.5, 12), (9.5, 18))
+
+
 def _all_left(drawing: _Drawing) -> None:
     drawing.line((18, 6), (12, 12), (18, 18))
     drawing.line((11, 6), (5, 12), (11, 18))
@@ -187,6 +191,7 @@ _ICONS: Final[dict[str, Callable[[_Drawing], None]]] = {
     "redo": _redo,
     "more": _more,
     "left": _left,
+    "right": _right,
     "all_left": _all_left,
     "all_right": _all_right,
 }

@@ -37,6 +37,7 @@ class StackPanel(QWidget):
     """The direction in which to carry on all objects of the shown slice."""
     continue_requested = Signal(int)
     """The step to the slice, 1 or -1."""
+    correct_requested = Signal()
     clear_requested = Signal()
     weak_requested = Signal()
     stop_requested = Signal()
@@ -56,7 +57,9 @@ class StackPanel(QWidget):
         """Make what describes the object, follows a run, or asks, all in one place."""
         self._about, self._next_step = PaintedLabel(), PaintedLabel(opacity=0.7)
         self._progress = progress_bar("You can go on working meanwhile")
-        self._stop = button("Stop", "Stop, and keep the slices so far (Esc)")
+        self._stop = button("Stop", "")
+        stop = "Stop, and keep the slices so far"
+        self.texts.add(self._stop.setToolTip, stop, "stop_propagating")
         self._stop.clicked.connect(self.stop_requested)
         self._question = PaintedLabel(lines=2)
         go_on = button("Continue", "Carry the object on, as far again", self.go_on_requested.emit)
@@ -112,15 +115,22 @@ class StackPanel(QWidget):
         self.all_requested.emit(direction)
 
     def _build_steps(self) -> QLayout:
-        self._back = FlatButton(icon="left")
-        self._next = FlatButton("Continue →")
+        self._back, self._next = FlatButton(icon="left"), FlatButton(icon="right")
+        for widget, step, command in (
+            (self._back, -1, "continue_previous"),
+            (self._next, 1, "continue_next"),
+        ):
+            widget.clicked.connect(partial(self.continue_requested.emit, step))
+            self.texts.add_key(widget.set_key, command)
+            widget.setFixedWidth(_ICON_PX)
+        self._correct = button("Correct", "", self.correct_requested.emit)
         self._clear = button("Not here", "", self.clear_requested.emit)
         self._weak = button("Next weak", "", self.weak_requested.emit)
-        self._back.clicked.connect(partial(self.continue_requested.emit, -1))
-        self._next.clicked.connect(partial(self.continue_requested.emit, 1))
-        self.texts.add_key(self._back.set_key, "continue_previous")
-        self._back.setFixedWidth(_ICON_PX)
-        return row(self._back, self._next, self._clear, self._weak)
+        texts = self._correct, self._clear, self._weak
+        layout = row(self._back, self._next, *texts)
+        for widget in texts:
+            layout.setStretchFactor(widget, 1)
+        return layout
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -197,13 +207,13 @@ class StackPanel(QWidget):
         if self._n_selected > 1:
             return "Propagate carries all of them on."
         if self._is_new:
-            return "Propagate or Continue accepts the mask first."
+            return "Propagate or go on to the next slice: that accepts it."
         if state.label_id is None:
             return f"{_NO_OBJECT}."
         if state.slices is None or extent is None:
             return "Roll the axes (Ctrl+E) to see its slices."
         if extent[0] == extent[1]:
-            return "Propagate it, or continue slice by slice."
+            return "Propagate it, or go on slice by slice."
         n_weak = sum(entry.is_weak for entry in state.slices)
         if n_weak:
             slices = "1 weak slice" if n_weak == 1 else f"{n_weak} weak slices"
@@ -222,10 +232,14 @@ class StackPanel(QWidget):
             (self._next, state.slice_index + 1, "last", "continue_next"),
         ):
             reason = single if 0 <= index < n_slices else f"This is the {end} slice"
-            tooltip = f"Carry the object on to slice {index}, and show that slice"
+            tooltip = f"Continue the object in slice {index}, and show that slice"
             self._explain(widget, reason, tooltip, command)
         if self._is_new:
             single = "Accept the new object first"
+        tooltip = (
+            "Re-edit the object on this slice, or segment it here too; those next to it follow"
+        )
+        self._explain(self._correct, single, tooltip, "correct_slice")
         tooltip = "The object is not on this slice: take it off, and correct those next to it"
         self._explain(self._clear, single, tooltip, "clear_slice")
         weakest = None if state.slices is None else state.slices.weakest

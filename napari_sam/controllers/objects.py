@@ -188,7 +188,7 @@ class ObjectTableController:
         self.tab.set_title(f"Objects ({count:,})")
 
     def _on_reedit(self, label_id: int) -> None:
-        self._binding.objects.go_to(label_id)
+        self._binding.objects.go_to(label_id, stays_on_slice=True)
         self._binding.objects.reedit(label_id)
 
     def _on_change(self, label_ids: list[int], field: str, value: object) -> None:

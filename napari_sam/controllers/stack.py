@@ -1,6 +1,8 @@
 """Connects the panel for objects of several slices with the session, the table and the view."""
 
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from napari_sam._qt.stack_panel import BACKWARD, BOTH_WAYS, FORWARD, StackPanel
 from napari_sam._qt.tabs import Tab
@@ -9,7 +11,10 @@ from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.slices import Origin
+from napari_sam.session.propagation.stack_editing import StackState
 from napari_sam.session.state import SessionState
+
+_NO_OBJECT: Final = "Choose an object first: click on its row in the table."
 
 
 class StackController:
@@ -22,6 +27,7 @@ class StackController:
         tooltip = "The slices of an object: carry it on through the stack, and correct it"
         self.tab = Tab(self.panel, "Stack", tooltip)
         self.tab.offer(False)
+        self._viewer, self._shown = context.viewer, StackState()
         self._in_progress: tuple[bool, int | None] = (False, None)
         panel, stack = self.panel, self._stack
         attempt = self._binding.objects.attempt
@@ -34,9 +40,10 @@ class StackController:
             (panel.propagate_requested, self.propagate),
             (panel.all_requested, self.propagate_all),
             (panel.continue_requested, self.continue_in_next),
+            (panel.correct_requested, self.correct),
             (panel.clear_requested, partial(attempt, stack.clear_slice)),
             (panel.weak_requested, self.go_to_weak),
-            (panel.stop_requested, stack.stop),
+            (panel.stop_requested, self.stop),
             (panel.go_on_requested, partial(attempt, stack.go_on)),
             (panel.dismiss_requested, stack.dismiss),
             (panel.strip.slice_requested, self._go_to_slice),
@@ -49,7 +56,8 @@ class StackController:
                 "propagate": partial(self.propagate, BOTH_WAYS),
                 "propagate_forward": partial(self.propagate, FORWARD),
                 "propagate_backward": partial(self.propagate, BACKWARD),
-                "stop_propagating": stack.stop,
+                "stop_propagating": self.stop,
+                "correct_slice": self.correct,
                 "clear_slice": partial(attempt, stack.clear_slice),
                 "next_weak": self.go_to_weak,
             }
@@ -83,7 +91,10 @@ class StackController:
 
     def _show(self) -> None:
         state = self._stack.state
-        self.tab.offer(state.n_slices > 1)
+        if self._viewer.dims.ndisplay == 3:  # no slice is shown, but the stack is the same
+            state = replace(self._shown, run=state.run, question=state.question)
+        self._shown = state
+        self.tab.offer(state.n_slices > 1 or state.run is not None)
         if self.tab.is_current:
             n_selected = len(self._table.selected)
             self.panel.show_state(state, is_new=self._is_new, n_selected=n_selected)
@@ -104,7 +115,12 @@ class StackController:
 
     def propagate_all(self, direction: int) -> None:
         """Carry on all objects of the shown slice."""
-        self._binding.objects.attempt(lambda: self._propagate(direction, self._on_slice()))
+        label_ids = self._binding.objects.on_slice()
+        if label_ids:
+            self._binding.objects.attempt(self._propagate, direction, label_ids)
+        else:
+            warning = "There is no object on this slice yet: accept one first."
+            self._session.notifier.warn(warning)
 
     def _propagate(self, direction: int, label_ids: list[int]) -> None:
         first, last = self.panel.limits
@@ -130,25 +146,25 @@ class StackController:
         annotated = annotated or [state.slice_index]
         return annotated[0], annotated[-1]
 
-    def _on_slice(self) -> list[int]:
-        """Return the objects of the shown slice, as far as their boxes tell."""
-        target, view = self._binding.target.labels, self._binding.plane.view
-        label_ids: list[int] = []
-        if target is not None and view is not None:
-            view = view.for_labels(len(target.shape))
-            index, axes = view.index, view.axes_of_planes
-            label_ids = [
-                record.label_id
-                for record in target.registry
-                if all(record.start[n] <= index[n] < record.stop[n] for n in axes)
-            ]
-        if not label_ids:
-            raise TargetError("There is no object on this slice yet: accept one first.")
-        return label_ids
-
     def continue_in_next(self, step: int) -> None:
         """Carry the object on to the slice beside the shown one, and show that."""
         self._binding.objects.attempt(self._stack.continue_in_next, step)
+
+    def stop(self) -> None:
+        """Stop a run, or leave objects as deep as they are if that is the question."""
+        state = self._stack.state
+        if state.run is not None:
+            self._stack.stop()
+        elif state.question:
+            self._stack.dismiss()
+
+    def correct(self) -> None:
+        """Re-edit the chosen object on the shown slice, or segment it there as well."""
+        label_id = self._stack.state.label_id
+        if label_id is None:
+            self._session.notifier.warn(_NO_OBJECT)
+        else:
+            self._binding.objects.attempt(self._session.objects.annotate, label_id)
 
     def go_to_weak(self) -> None:
         """Show the next slice on which the chosen object is least sure."""
@@ -160,7 +176,7 @@ class StackController:
             self._session.notifier.warn(
                 "No slice of this object is computed yet: propagate it first."
                 if state.label_id is not None
-                else "Choose an object first: click on its row in the table."
+                else _NO_OBJECT
             )
 
     def _go_to_slice(self, slice_index: int) -> None:

@@ -145,9 +145,31 @@ class ObjectsBinding:
     def _on_pointer_moved(self, world: NDArray[np.float64] | None) -> None:
         self.object_pointed_at.emit(None if world is None else self._label_id_at(world) or None)
 
-    def go_to(self, label_id: int) -> None:
-        """Show an object of the target in the middle of the window."""
-        labels = self._target.labels
+    def go_to(self, label_id: int, *, stays_on_slice: bool = False) -> None:
+        """Show an object of the target in the middle of the window.
+
+        Of one on several slices that is the slice in the middle; on request, the shown one.
+        """
+        labels, view = self._target.labels, self._plane.view
         record = None if labels is None else labels.registry.get(label_id)
-        if labels is not None and record is not None:
-            show_box(self._viewer, labels.layer, record.start, record.stop)
+        if labels is None or record is None:
+            return
+        start, stop = list(record.start), list(record.stop)
+        if stays_on_slice and view is not None and label_id in self.on_slice():
+            view = view.for_labels(len(labels.shape))
+            for axis in view.axes_of_planes:
+                start[axis], stop[axis] = view.index[axis], view.index[axis] + 1
+        show_box(self._viewer, labels.layer, start, stop)
+
+    def on_slice(self) -> list[int]:
+        """Return the label_ids of objects whose bounding boxes reach into the shown slice."""
+        labels, view = self._target.labels, self._plane.view
+        if labels is None or view is None:
+            return []
+        view = view.for_labels(len(labels.shape))
+        index, axes = view.index, view.axes_of_planes
+        return [
+            record.label_id
+            for record in labels.registry
+            if all(record.start[axis] <= index[axis] < record.stop[axis] for axis in axes)
+        ]

@@ -45,6 +45,7 @@ def enabled(panel):
         "forward": panel._directions[2],
         "back": panel._back,
         "next": panel._next,
+        "correct": panel._correct,
         "clear": panel._clear,
         "weak": panel._weak,
     }
@@ -62,24 +63,25 @@ def test_it_says_what_the_buttons_act_on_and_enables_those_that_can(panel):
     assert enabled(panel) == PROPAGATES | {"back", "next"}
     assert show(panel, CHOSEN) == "Object 7 · slices 3-5 · weakest 5 (0.58)"
     assert panel._next_step.text().startswith("1 weak slice")
-    assert enabled(panel) == PROPAGATES | {"back", "next", "clear", "weak"}
+    assert enabled(panel) == PROPAGATES | {"back", "next", "correct", "clear", "weak"}
     assert show(panel, CHOSEN, n_selected=3) == "3 selected objects"
     assert enabled(panel) == PROPAGATES
     assert panel.strip.object_range is None
     single = ObjectSlices(0, (ObjectSlice(0),))
     first = replace(CHOSEN, slice_index=0, slices=single)
     assert show(panel, first) == "Object 7 · slice 0"
-    assert enabled(panel) == PROPAGATES | {"next", "clear"}
+    assert enabled(panel) == PROPAGATES | {"next", "correct", "clear"}
     assert panel._back.toolTip() == "This is the first slice"
     assert show(panel, replace(CHOSEN, slices=None)) == "Object 7"
     assert "Roll the axes" in panel._next_step.text()
 
 
 def test_buttons_request_what_they_say(panel, heard):
-    names = "propagate", "all", "continue", "clear", "weak"
+    names = "propagate", "all", "continue", "correct", "clear", "weak"
     requests = heard(panel, *(f"{name}_requested" for name in names))
     show(panel, CHOSEN)
-    for widget in (*panel._directions, panel._back, panel._next, panel._clear, panel._weak):
+    steps = panel._back, panel._next, panel._correct, panel._clear, panel._weak
+    for widget in (*panel._directions, *steps):
         widget.click()
     for action in panel.findChild(QMenu).actions():
         action.trigger()
@@ -87,6 +89,7 @@ def test_buttons_request_what_they_say(panel, heard):
         *(("propagate_requested", way) for way in (BACKWARD, BOTH_WAYS, FORWARD)),
         ("continue_requested", -1),
         ("continue_requested", 1),
+        ("correct_requested",),
         ("clear_requested",),
         ("weak_requested",),
         *(("all_requested", way) for way in (BOTH_WAYS, FORWARD, BACKWARD)),
@@ -139,6 +142,6 @@ def test_keys_are_named_in_tooltips_of_what_can_be_pressed(panel):
     panel.texts.show({"propagate": "Shift+S", "continue_next": "J"})
     show(panel, CHOSEN)
     assert panel._directions[1].toolTip().endswith("(Shift+S)")
-    assert panel._next.toolTip() == "Carry the object on to slice 5, and show that slice (J)"
+    assert panel._next.toolTip() == "Continue the object in slice 5, and show that slice (J)"
     show(panel, EMPTY)
     assert "Shift" not in panel._directions[1].toolTip()

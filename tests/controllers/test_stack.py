@@ -60,6 +60,13 @@ def test_an_object_is_carried_on_by_keys_and_shown_slice_by_slice(opened):
     press(viewer, widget, "Shift+N")
     weakest = widget.session.stack.state.slices.weakest
     assert viewer.dims.current_step[0] == weakest.slice_index
+    table = widget.controllers.objects.table
+    table.reedit_requested.emit(1)  # where it is shown, not in its middle
+    widget.wait_until_idle(TIMEOUT_S)
+    assert viewer.dims.current_step[0] == weakest.slice_index
+    assert panel._about.text().startswith("Object 1 · slices 3-")
+    widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
     panel.strip.slice_requested.emit(extent[-1])
     widget.wait_until_idle(TIMEOUT_S)
     assert viewer.dims.current_step[0] == extent[-1]
@@ -67,6 +74,12 @@ def test_an_object_is_carried_on_by_keys_and_shown_slice_by_slice(opened):
     assert extent[-1] not in slices_with(widget, 1)
     entry = widget.session.stack.state.slices.get(extent[-1])
     assert entry.origin is Origin.CLEARED
+    press(viewer, widget, "Shift+O")
+    click(viewer, widget, extent[-1], 30 + extent[-1], 30)
+    press(viewer, widget, "C")
+    assert extent[-1] in slices_with(widget, 1)
+    entry = widget.session.stack.state.slices.get(extent[-1])
+    assert entry.origin is Origin.ANNOTATED
     panel.strip.range_requested.emit(3, 4)
     widget.wait_until_idle(TIMEOUT_S)
     assert slices_with(widget, 1) == [3, 4]
@@ -119,3 +132,12 @@ def test_there_is_a_tab_for_a_stack_only_and_refusals_are_said(opened):
     widget.binding.set_image(viewer.layers["discs"])
     widget.wait_until_idle(TIMEOUT_S)
     assert stack.tab.is_offered
+
+
+def test_the_tab_stays_while_the_viewer_shows_3d(opened):
+    viewer, widget, stack = opened
+    stack.tab.select()
+    viewer.dims.ndisplay = 3
+    widget.wait_until_idle(TIMEOUT_S)
+    assert stack.tab.is_current
+    assert stack.panel.strip.scale.n_slices == 9
