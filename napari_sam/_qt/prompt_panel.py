@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, check_box, fill
@@ -181,6 +181,11 @@ class PromptPanel(QWidget):
     def show_hover(self, on: bool) -> None:
         """Show whether the preview under the cursor is on."""
         self.hover.setChecked(on)
+
+    def show_accept_on_click(self, is_on: bool) -> None:
+        """Show whether the first click of an object accepts it."""
+        with QSignalBlocker(self.accept_on_click):
+            self.accept_on_click.setChecked(is_on)
 
     def show_polarity(self, label: int) -> None:
         """Show the point label of the next click."""

@@ -125,26 +125,34 @@ class CalmStatusBar(QObject):
         super().__init__(widget)
         self._widget = widget
         self._bar: QWidget | None = None
+        self._is_on = False
         self._preview: Candidates | None = None
         self._timer = QTimer(self, interval=_STATUS_BAR_MS, timeout=self._let_paint)
 
     def calm(self, on: bool) -> None:
         """Start or stop holding repaints back."""
-        if on and self._bar is None:
-            window = self._widget.window()
-            if isinstance(window, QMainWindow):
-                self._bar = window.statusBar()
-                self._bar.installEventFilter(self)
-                self._timer.start()
-        elif not on and self._bar is not None:
+        self._is_on = on
+        if on:
+            self._find_bar()
+        elif self._bar is not None:
             self._timer.stop()
             bar, self._bar = self._bar, None
             with suppress(RuntimeError):  # Qt may have destroyed it with the window
                 bar.removeEventFilter(self)
                 bar.setUpdatesEnabled(True)
 
+    def _find_bar(self) -> None:
+        """Hold repaints of the status bar back, once the widget is in a window that has one."""
+        window = self._widget.window()
+        if self._bar is None and isinstance(window, QMainWindow):
+            self._bar = window.statusBar()
+            self._bar.installEventFilter(self)
+            self._timer.start()
+
     def show_state(self, state: SessionState) -> None:
         """Repaint the status bar together with a new preview."""
+        if self._is_on and self._bar is None:
+            self._find_bar()  # previews were on before the widget was docked
         if state.preview is not self._preview:
             self._preview = state.preview
             self._let_paint()

@@ -29,7 +29,7 @@ class Controllers:
         self.annotate = annotate = AnnotateController(context)
         self.thumbnails = ThumbnailController(context, annotate.mask_panel)
         self.first_run = FirstRunController(context, annotate.mask_panel)
-        self.options = OptionsController(context, annotate.options_panel)
+        self.options = OptionsController(context, annotate.options_panel, annotate.prompt_panel)
         self.objects = objects = ObjectTableController(context)
         self.classes = ClassesController(context, objects, annotate.options_panel.coloring)
         self.stack = stack = StackController(context, objects)

@@ -1,10 +1,12 @@
-"""Connects the options of masks and of their display, and keeps those of masks."""
+"""Connects the options of masks, clicks and display, and keeps them for the next start."""
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Final
 
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.options_panel import OptionsPanel
+from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.session.connections import Connections
 from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
@@ -15,22 +17,35 @@ _SAVE_MS: Final = 500
 
 
 class OptionsController:
-    """Cleans outlines, and draws objects and masks, as an `OptionsPanel` says."""
+    """Applies the options of an `OptionsPanel` and of a `PromptPanel` that are kept."""
 
-    def __init__(self, context: WidgetContext, panel: OptionsPanel) -> None:
+    def __init__(
+        self, context: WidgetContext, panel: OptionsPanel, prompt_panel: PromptPanel
+    ) -> None:
         self._panel, self._in_progress = panel, context.session.object_in_progress
-        self._display = context.binding.display
-        saved = load_options()
-        self._is_clean = saved.get("clean") is not False
-        self._strength = _share(saved.get("clean_strength"), CLEAN_STRENGTH)
+        self._display = display = context.binding.display
+        self._unsaved: dict[str, Any] = {}
         self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
-        panel.clean_requested.connect(self._on_clean_requested)
-        panel.outlined_requested.connect(self._display.set_outlined)
-        panel.opacity_requested.connect(self._display.set_opacity)
-        self._connections = Connections((self._display.changed, self._show_display))
-        panel.show_clean(self._is_clean, self._strength)
-        self._clean()
+        saved = load_options()
+        self._clean(
+            saved.get("clean") is not False, _share(saved, "clean_strength", CLEAN_STRENGTH)
+        )
+        display.set_outlined(saved.get("outlined") is True)
+        display.set_opacity(_share(saved, "opacity", display.opacity))
         self._show_display()
+        candidates, accept_at_once = context.binding.candidates, saved.get("accept_at_once") is True
+        self._in_progress.set_accept_on_click(accept_at_once)
+        prompt_panel.show_accept_on_click(accept_at_once)
+        if saved.get("preview") is True:
+            candidates.set_hover(True)
+        panel.clean_requested.connect(self._on_clean_requested)
+        panel.outlined_requested.connect(display.set_outlined)
+        panel.opacity_requested.connect(display.set_opacity)
+        prompt_panel.accept_on_click.toggled.connect(lambda on: self._keep(accept_at_once=on))
+        self._connections = Connections(
+            (display.changed, self._on_display_changed),
+            (candidates.hover_changed, lambda on: self._keep(preview=on)),
+        )
 
     def close(self) -> None:
         """Save what was changed last."""
@@ -42,19 +57,29 @@ class OptionsController:
     def _show_display(self) -> None:
         self._panel.show_display(self._display.is_outlined, self._display.opacity)
 
+    def _on_display_changed(self) -> None:
+        self._show_display()
+        self._keep(outlined=self._display.is_outlined, opacity=self._display.opacity)
+
     def _on_clean_requested(self, is_on: bool, strength: float) -> None:
-        self._is_clean, self._strength = is_on, strength
-        self._clean()
+        self._clean(is_on, strength)
+        self._keep(clean=is_on, clean_strength=strength)
+
+    def _clean(self, is_on: bool, strength: float) -> None:
+        self._panel.show_clean(is_on, strength)
+        self._in_progress.set_clean(strength if is_on else 0)
+
+    def _keep(self, **options: Any) -> None:
+        self._unsaved.update(options)
         self._timer.start()
 
-    def _clean(self) -> None:
-        self._in_progress.set_clean(self._strength if self._is_clean else 0)
-
     def _save(self) -> None:
-        save_options({"clean": self._is_clean, "clean_strength": self._strength})
+        save_options(self._unsaved)
+        self._unsaved = {}
 
 
-def _share(value: Any, default: float) -> float:
-    """Return a number from a file if it is a share, else the default."""
+def _share(options: Mapping[str, Any], name: str, default: float) -> float:
+    """Return an option from a file if it is a share, else the default."""
+    value: Any = options.get(name)
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     return float(value) if is_number and 0 < value <= 1 else default

@@ -92,6 +92,21 @@ def test_the_status_bar_is_repainted_with_previews(shown, qtbot):
     assert bar.updatesEnabled()
 
 
+def test_the_status_bar_is_calm_in_a_window_that_comes_after_previews_are_on(shown, qtbot):
+    widget = QWidget()
+    calm = CalmStatusBar(widget)
+    calm.calm(True)
+    window = QMainWindow()
+    window.setCentralWidget(widget)
+    bar = window.statusBar()
+    shown(window)
+    calm.show_state(SessionState())
+    bar.repaint()
+    qtbot.waitUntil(lambda: not bar.updatesEnabled())
+    calm.calm(False)
+    assert bar.updatesEnabled()
+
+
 @pytest.mark.parametrize(("width", "is_beside"), [(1100, True), (700, False)])
 def test_a_dock_that_is_too_low_gets_a_column_of_its_own_where_there_is_room(
     shown, width, is_beside
