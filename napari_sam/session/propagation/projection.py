@@ -55,9 +55,17 @@ class Projection:
         self._embedder, self._report = embedder, report
 
     def outward(
-        self, planes: Sequence[ImagePlane], start: SliceMask, slices: Sequence[int]
+        self,
+        planes: Sequence[ImagePlane],
+        start: SliceMask,
+        slices: Sequence[int],
+        *,
+        is_forced: bool = False,
     ) -> Iterator[SliceMask]:
-        """Yield the object on slices that follow each other from a start, until it ends."""
+        """Yield the object on slices that follow each other from a start, until it ends.
+
+        `is_forced`: only where there is no mask at all.
+        """
         before, plane = start, planes[start.slice_index]
         reference = Evidence.of(start.crop, plane, self._embedded(plane, start.crop))
         for index in slices:
@@ -70,7 +78,7 @@ class Projection:
             if not crop.mask.size:
                 return
             confidence = Evidence.of(crop, next_plane, embedded).confidence(reference, iou)
-            if confidence < _ENDED:
+            if confidence < _ENDED and not is_forced:
                 return
             before, plane = SliceMask(index, crop, Origin.PROPAGATED, confidence), next_plane
             yield before

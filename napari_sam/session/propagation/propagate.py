@@ -21,6 +21,8 @@ def propagate(
     *,
     first: int = 0,
     last: int | None = None,
+    max_depth: int | None = None,
+    is_forced: bool = False,
 ) -> Iterator[SliceMask]:
     """Yield an object on each slice that is not annotated, as it becomes known.
 
@@ -38,6 +40,10 @@ def propagate(
         Carries the object on beyond the outermost annotated slices.
     first, last : int
         The range of slices, both included; all by default.
+    max_depth : int, optional
+        The most slices beyond the outermost masks; `depth_limit` tells what is likely.
+    is_forced : bool
+        Whether the object ends only where the model finds no mask at all.
 
     Yields
     ------
@@ -55,6 +61,8 @@ def propagate(
         raise ValueError("Annotate the object on at least one slice first.")
     if min(annotated) < 0 or max(annotated) >= len(planes):
         raise ValueError(f"The stack has the slices 0 to {len(planes) - 1}.")
+    if max_depth is not None:
+        first, stop = max(first, known[0] - max_depth), min(stop, known[-1] + max_depth)
     for index, other in pairwise(sorted(annotated)):
         if annotated[index].mask.size and annotated[other].mask.size:
             for between in range(max(first, index + 1), min(stop + 1, other)):
@@ -66,7 +74,7 @@ def propagate(
         start = SliceMask(index, annotated[index])
         for direction in (1, -1):
             if slices := _open_slices(annotated, index, direction, first, stop):
-                yield from propagator.outward(planes, start, slices)
+                yield from propagator.outward(planes, start, slices, is_forced=is_forced)
 
 
 def _open_slices(

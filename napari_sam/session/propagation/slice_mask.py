@@ -42,7 +42,12 @@ class Propagator(Protocol):
     """Carries an object on from an annotated slice; used on one background thread."""
 
     def outward(
-        self, planes: Sequence[ImagePlane], start: SliceMask, slices: Sequence[int]
+        self,
+        planes: Sequence[ImagePlane],
+        start: SliceMask,
+        slices: Sequence[int],
+        *,
+        is_forced: bool = False,
     ) -> Iterator[SliceMask]:
         """Yield the object on slices that follow each other from a start, until it ends.
 
@@ -54,6 +59,8 @@ class Propagator(Protocol):
             Where the object is known.
         slices : sequence of int
             The slices to go through, the one beside the start first.
+        is_forced : bool
+            Whether to go on as long as there is any mask, however unsure.
 
         Yields
         ------

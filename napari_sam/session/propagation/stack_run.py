@@ -69,7 +69,12 @@ def carried(
     """
     runs = {
         course: propagate(
-            planes, course.annotated, propagator, first=course.first, last=course.last
+            planes,
+            course.annotated,
+            propagator,
+            first=course.first,
+            last=course.last,
+            is_forced=course.is_forced,
         )
         for course in courses
     }

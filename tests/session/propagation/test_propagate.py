@@ -28,7 +28,7 @@ class Copies:
     def __init__(self, count=100):
         self.count, self.asked = count, []
 
-    def outward(self, planes, start, slices):
+    def outward(self, planes, start, slices, *, is_forced=False):
         self.asked.append((start.slice_index, list(slices)))
         for index in slices[: self.count]:
             yield SliceMask(index, start.crop, Origin.PROPAGATED, 0.8)
@@ -51,6 +51,13 @@ def test_between_annotated_slices_it_is_interpolated():
     found = origins({3: DISC, 6: DISC}, copies, first=2, last=8)
     assert copies.asked == [(3, [2]), (6, [7, 8])]
     assert {index for index, origin in found.items() if origin is Origin.INTERPOLATED} == {4, 5}
+
+
+def test_it_goes_no_deeper_than_it_may():
+    copies = Copies()
+    found = origins({3: EMPTY, 5: DISC, 7: DISC}, copies, max_depth=3, last=9)
+    assert copies.asked == [(5, [4]), (7, [8, 9])]
+    assert sorted(found) == [4, 6, 8, 9]
 
 
 def test_it_ends_before_a_slice_on_which_it_is_not():
@@ -100,3 +107,6 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
         height, width = crop.mask.shape
         mask[crop.top : crop.top + height, crop.left : crop.left + width] = crop.mask
         assert (mask & true[index]).sum() / (mask | true[index]).sum() > 0.9
+    (forced,) = propagate(planes, {4: found[4].crop}, projection, first=5, is_forced=True)
+    assert forced.slice_index == 5
+    assert 0 < forced.confidence < 0.5
