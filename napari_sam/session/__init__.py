@@ -4,6 +4,7 @@ from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.classes.classes import Classes
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
@@ -27,7 +28,7 @@ from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import propagate
 from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.session import AnnotationSession
-from napari_sam.session.stack import ArrayStack
+from napari_sam.session.stack import ArrayStack, stack_planes
 from napari_sam.session.state import SessionState
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Candidates",
     "Classes",
     "Dispatcher",
+    "Embedder",
     "EmbeddingStore",
     "ImageError",
     "ImagePlane",
@@ -66,5 +68,6 @@ __all__ = [
     "decode_batch_prompts",
     "propagate",
     "read_session",
+    "stack_planes",
     "write_session",
 ]

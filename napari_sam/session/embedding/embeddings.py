@@ -20,7 +20,12 @@ from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Tile
-from napari_sam.session.models.model_choice import ModelChoice, Runtime, find_runtime
+from napari_sam.session.models.model_choice import (
+    ModelChoice,
+    Runtime,
+    find_runtime,
+    load_predictor,
+)
 
 LoadPredictor = Callable[[ModelChoice, Runtime], Engine | PromptableModel]
 """Loads a model; called on the encode thread."""
@@ -82,15 +87,26 @@ class EmbeddedTile:
 
 
 class Embedder:
-    """Embeds the tiles of image planes with one model, which the first caller loads."""
+    """Embeds the tiles of image planes with one model, which the first caller loads.
+
+    Parameters
+    ----------
+    choice : ModelChoice, optional
+        The model; by default the bundled one, on the best device.
+    load_predictor : callable
+        Loads it.
+    store : EmbeddingStore, optional
+        Keeps embeddings on disk; the caller closes it. By default they are kept in memory, the
+        last ones.
+    """
 
     def __init__(
         self,
-        choice: ModelChoice,
-        load_predictor: LoadPredictor,
+        choice: ModelChoice | None = None,
+        load_predictor: LoadPredictor = load_predictor,
         store: EmbeddingStore | None = None,
     ) -> None:
-        self.choice = choice
+        self.choice = ModelChoice() if choice is None else choice
         self._store = store
         self._load_predictor = load_predictor
         self._cache = EmbeddingCache()

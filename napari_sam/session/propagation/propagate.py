@@ -54,6 +54,27 @@ def propagate(
     ------
     ValueError
         If no annotated slice has a mask, or a slice is not in the stack.
+
+    Examples
+    --------
+    Several objects, one after the other: a slice is embedded once as long as its embedding is in
+    memory, or in an `EmbeddingStore`.
+
+    >>> import numpy as np
+    >>> from napari_sam.engine.masks import tight_crop
+    >>> from napari_sam.session import Embedder, Projection, propagate, stack_planes
+    >>> volume = np.full((3, 64, 64), 60, np.uint8)
+    >>> volume[:, 10:26, 10:26] = volume[:2, 36:52, 36:52] = 200
+    >>> labels = np.zeros(volume.shape, np.uint8)
+    >>> labels[1, 10:26, 10:26], labels[1, 36:52, 36:52] = 1, 2
+    >>> planes, projection = stack_planes(volume), Projection(Embedder())
+    >>> for label_id in (1, 2):
+    ...     annotated = {1: tight_crop(labels[1] == label_id)}
+    ...     for mask in propagate(planes, annotated, projection):
+    ...         region = mask.crop.within(0, 0, planes[0].shape)
+    ...         labels[mask.slice_index][region] = label_id
+    >>> [np.unique(plane).tolist() for plane in labels]
+    [[0, 1, 2], [0, 1, 2], [0, 1]]
     """
     stop = len(planes) - 1 if last is None else last
     known = sorted(index for index, crop in annotated.items() if crop.mask.size)
