@@ -128,8 +128,8 @@ class StackPanel(QWidget):
         self._weak = button("Next weak", "", self.weak_requested.emit)
         texts = self._correct, self._clear, self._weak
         layout = row(self._back, self._next, *texts)
-        for widget in texts:
-            layout.setStretchFactor(widget, 1)
+        for widget in (self._back, self._next):
+            layout.setStretchFactor(widget, 0)
         return layout
 
     # What is shown -----------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class StackController:
             (stack.changed, self._show),
             (stack.slice_wanted, self._go_to_slice),
             (context.session.changed, self._on_session_changed),
+            (context.binding.image_changed, self._on_image_changed),
             (self._table.view.selectionModel().selectionChanged, self._on_selection_changed),
             (self.tab.toggled, self._on_toggled),
             (panel.propagate_requested, self.propagate),
@@ -73,6 +74,10 @@ class StackController:
     def _on_toggled(self, is_shown: bool) -> None:
         if is_shown:
             self._show()
+
+    def _on_image_changed(self) -> None:
+        self._shown = StackState()
+        self._show()
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Show what the buttons act on: an object in progress, or the chosen one."""
