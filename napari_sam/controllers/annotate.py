@@ -226,8 +226,7 @@ class AnnotateController:
             return
         if self.image_panel.isVisible() and layer in self._viewer.layers:
             self._messages.info(
-                f"Still annotating '{image.name}'. To annotate '{layer.name}', choose it at the "
-                "top of the dock."
+                f"Still annotating '{image.name}': choose '{layer.name}' at the top to switch."
             )
 
     def show_layers(self) -> None:

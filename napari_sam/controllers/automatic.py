@@ -241,10 +241,7 @@ class AutomaticController:
         if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
             return f"Whole image sees less detail, unless you choose tiles of {side} px."
         if self._has_nothing_to_match:
-            return (
-                "Masks of any size and brightness are shown, because there are no objects to "
-                "compare with yet."
-            )
+            return "All sizes and brightnesses are shown: there are no objects to compare with yet."
         return ""
 
     def _on_layer_removed(self, event: Event) -> None:

@@ -144,8 +144,8 @@ class ExportController:
         self._choose = lambda index: self._take(task, choices[index][1])
         self.row.offer_images([name for name, _ in choices])
         self._messages.info(
-            f"{task.path.name} contains {len(choices)} images of this size. Choose yours above "
-            "Export… in the Objects tab."
+            f"{task.path.name} contains {len(choices)} images of this size. Choose yours in "
+            "Objects."
         )
 
     def choose_image(self, index: int) -> None:

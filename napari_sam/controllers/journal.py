@@ -159,8 +159,8 @@ class JournalRecorder:
             if target not in self._failed:
                 self._failed.add(target)
                 self._warn(
-                    "The journal could not be written; unsaved objects would be lost in a crash. "
-                    f"Save the labels regularly. ({error})"
+                    "The journal could not be written: save the labels, or a crash may lose them. "
+                    f"({error})"
                 )
 
     def _warn(self, message: str) -> None:

@@ -122,8 +122,8 @@ class ShortcutsController:
         hidden = self._shortcuts.hidden_actions(command)
         if hidden:
             self.panel.show_note(
-                f"{key_text(binding)} normally triggers '{', '.join(hidden)}' in napari; on SAM "
-                "layers it now triggers this action."
+                f"{key_text(binding)} normally triggers '{', '.join(hidden)}': no longer so on SAM "
+                "layers."
             )
 
     def _check_menus(self, binding: KeyBinding | None) -> None:

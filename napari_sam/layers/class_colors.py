@@ -126,13 +126,11 @@ def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> Direct
     mapped = {label_id: rgba for label_id, rgba in by_label.items() if rgba is not without}
     if not any(find_spec(name) for name in _MAPPERS):
         raise ColoringError(
-            f"Coloring labels above {_LARGEST:,} by class needs numba. Install numba and restart "
-            "napari."
+            f"Colors by class above label {_LARGEST:,} need numba: install it, restart napari."
         )
     if len(mapped) > MOST_MAPPED:
         raise ColoringError(
-            f"Cannot color more than {MOST_MAPPED:,} objects by class if label values exceed "
-            f"{_LARGEST:,}. Renumber the labels from 1, for example with "
-            "skimage.segmentation.relabel_sequential."
+            f"Cannot color over {MOST_MAPPED:,} objects by class with labels above {_LARGEST:,}: "
+            "renumber them from 1 (skimage.segmentation.relabel_sequential)."
         )
     return direct_colormap(mapped, without)

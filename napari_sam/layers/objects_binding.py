@@ -114,8 +114,7 @@ class ObjectsBinding:
             raise TargetError("There are no objects to paint on yet: accept one first.")
         if layer.multiscale:
             raise TargetError(
-                f"napari cannot paint on '{layer.name}', which has several resolutions. Re-edit "
-                "the object instead."
+                "napari cannot paint on several resolutions: re-edit the object instead."
             )
         self.brush_label.take(self._label_id_at(self._viewer.cursor.position) if at_cursor else 0)
         layer.visible = True  # or napari refuses the brush

@@ -135,8 +135,7 @@ class PlaneBinding:
             self.source.appearances.forget_values(self.image)
             if self.source.imported_embeddings.stop():
                 self._session.notifier.warn(
-                    f"The pixels of '{self.image.name}' changed, so the imported embeddings no "
-                    "longer apply; new ones are computed."
+                    f"'{self.image.name}' has changed: new embeddings replace the imported ones."
                 )
 
     def _on_embeddings_changed(self) -> None:

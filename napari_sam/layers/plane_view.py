@@ -241,8 +241,8 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
         raise ImageError(msg)
     if channel_axis in (row_axis, column_axis):
         raise ImageError(
-            f"Axis {channel_axis} of '{name}' holds its channels. Roll the axes (Ctrl+E) until it "
-            "has a slider, or choose another channel axis."
+            f"Axis {channel_axis} of '{name}' holds channels: roll the axes (Ctrl+E) until it has "
+            "a slider."
         )
     _check_channels(layer, shape, row_axis, column_axis)
     position = np.round(layer.world_to_data(dims.point)).astype(int)
@@ -271,8 +271,7 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     """Refuse a stack that is more likely one image with its channels in the last axis."""
     if is_gray_with_alpha(layer):
         raise ImageError(
-            f"'{layer.name}' is gray with transparency, which napari shows as slices: press "
-            "Convert to an image."
+            f"'{layer.name}' is gray with transparency, not slices: press Convert to an image."
         )
     last = len(shape) - 1
     if layer.rgb or last < 2 or last not in (row_axis, column_axis):

@@ -35,13 +35,12 @@ def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
     if shape != view.for_labels(layer.ndim).shape_nd:
         image_has = "the image" if view.channel_axis is None else "the image without its channels"
         raise TargetError(
-            f"'{layer.name}' has shape {shape}, {image_has} {view.shape_nd}. "
-            "Choose labels of the image's shape, or a new layer."
+            f"'{layer.name}' has shape {shape}, {image_has} {view.shape_nd}: write to a new layer."
         )
     if not lies_on(layer, image, view):
         raise TargetError(
-            f"'{layer.name}' does not lie on the image (other scale or position). Choose labels "
-            "with the image's scale, translate and affine, or a new layer."
+            f"'{layer.name}' does not lie on the image (other scale or position): write to a new "
+            "layer."
         )
 
 

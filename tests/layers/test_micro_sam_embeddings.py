@@ -128,10 +128,7 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
     assert widget.session.state.thumbnail is None
     viewer.layers[0].data = changed
     widget.wait_until_idle(TIMEOUT_S)
-    assert heard[1:] == [
-        "The pixels of 'stack' changed, so the imported embeddings no longer apply; new ones are "
-        "computed."
-    ]
+    assert heard[1:] == ["'stack' has changed: new embeddings replace the imported ones."]
     assert line(widget) == ""
     assert widget.session.state.thumbnail is not None
 

@@ -124,8 +124,7 @@ class AutomaticMaskGenerator:
         if self.state.is_running:
             self.cancel()
             self._notifier.warn(
-                "The automatic run stopped because another model is in use. The masks found so "
-                "far are kept."
+                "Automatic run stopped: another model is in use. The masks so far are kept."
             )
 
     def discard(self) -> None:

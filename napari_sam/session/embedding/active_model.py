@@ -92,7 +92,7 @@ class ActiveModel:
         if runtime is not None and self.runtime is not None:
             self._notifier.warn(
                 f"There was not enough memory for {self.choice.name} on {runtime}, so it now runs "
-                f"on {self.runtime}. Masks may differ a little or take longer."
+                f"on {self.runtime}."
             )
 
     def step_down(self, error: BaseException) -> bool:

@@ -217,19 +217,16 @@ class ImagePlane:
             ranges.append([finite_range(channel) or _NOTHING for channel in channels])
         lows, highs = np.min(ranges, axis=0)[:, 0], np.max(ranges, axis=0)[:, 1]
         if (lows > highs).all():
-            return (
-                f"SAM sees nothing here: all pixels of '{self.name}' are NaN or infinite, so there "
-                "is nothing to click on."
-            )
+            return f"SAM sees nothing here: all pixels of '{self.name}' are NaN or infinite."
         if (lows >= highs).all():
             values = ", ".join(f"{low:g}" for low in lows if np.isfinite(low))
             return (
                 f"SAM sees nothing here: all pixels of '{self.name}' have the same value "
-                f"({values}), so there is nothing to click on."
+                f"({values})."
             )
         return (
-            f"All pixels of '{self.name}' look the same to SAM, although their values differ: "
-            "change the layer's contrast limits or the appearance of the image."
+            f"All pixels of '{self.name}' look the same to SAM, though their values differ: "
+            "change the contrast limits."
         )
 
     def contrast_warning(
@@ -265,9 +262,9 @@ class ImagePlane:
         if not low < high:
             return ""
         return (
-            f"Nearly all pixels of '{self.name}' look the same to SAM, because a few extreme "
-            "values set the contrast: choose 'robust percentiles' under 'Image appearance for SAM' "
-            "(--values robust on the command line)."
+            f"Nearly all pixels of '{self.name}' look the same to SAM: choose robust percentiles "
+            "under 'Image appearance for SAM' (--values robust on the command line), as a few "
+            "extreme values set the contrast."
         )
 
     def _source(self, tile: Tile, input_side: int) -> tuple[Any, slice, slice]:

@@ -216,8 +216,8 @@ class Journal:
         records = list(self._registry)
         if sum(prod(record.shape) for record in records) > _MAX_FOUND_PX:
             self.troubled.emit(
-                f"The {len(records)} existing objects of the target are too large for the journal: "
-                "save the layer, so that a crash does not lose them."
+                f"The {len(records)} objects are too large for the journal: save the labels, or "
+                "a crash may lose them."
             )
             return []
         return [
@@ -288,6 +288,6 @@ class Journal:
         if not self._is_troubled:
             self._is_troubled = True
             self.troubled.emit(
-                f"The journal could not be written to {self._folder} ({error}); unsaved objects "
-                "would be lost in a crash. Save the labels regularly."
+                "The journal could not be written: save the labels, or a crash may lose them. "
+                f"({self._folder}: {error})"
             )

@@ -65,5 +65,5 @@ class ClassEditing:
             have = "has" if n_objects == 1 else "have"
             self._notifier.warn(
                 f"{counted(n_objects)} in other Labels layers still {have} the class {name}: "
-                "choose each of these layers as the target, and change the class there."
+                "choose them as target, and change it there."
             )

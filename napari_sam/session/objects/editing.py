@@ -342,8 +342,8 @@ class Editing:
             self._journal(renumbering.apply_records())
             self.history.renumber(record, label_id)
             self._notifier.warn(
-                f"The painted object {record.label_id} was renumbered to {label_id}, so that "
-                f"{verb} can restore the original object {record.label_id}."
+                f"The painted object {record.label_id} was renumbered to {label_id}: {verb} "
+                f"restores the former {record.label_id}."
             )
 
     def _restore(self, edit: Edit, labels: LabelsEdit, is_undone: bool) -> None:

@@ -283,6 +283,5 @@ def first_free_label_id(labels: Labels, registry: ObjectRegistry, count: int = 1
     layer = f"'{labels.name}'" if labels.name else "The target"
     left = "run out of label values" if count == 1 else f"fewer than {count} label values left"
     raise TargetError(
-        f"{layer} ({labels.dtype}) has {left} (max {limit}). Convert it to a wider integer type "
-        "(right-click the layer) or choose another layer."
+        f"{layer} has {left} (max {limit}): convert it to a wider type (right-click)."
     )

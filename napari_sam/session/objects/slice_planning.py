@@ -83,8 +83,7 @@ def slices_of(record: ObjectRecord, axis: int) -> ObjectSlices:
         return ObjectSlices(axis, tuple(ObjectSlice(index, state=state) for index in indices))
     if record.slices.axis != axis:
         raise TargetError(
-            f"Object {record.label_id} was carried along another axis of the image: roll the axes "
-            "(Ctrl+E) until the slider moves along that one."
+            f"Object {record.label_id} was carried along another axis: roll the axes (Ctrl+E) back."
         )
     return record.slices
 

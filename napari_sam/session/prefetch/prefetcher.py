@@ -118,8 +118,8 @@ class Prefetcher:
         capacity = self._embedding.embedder.capacity_tiles
         if len(tiles) > capacity:
             self._notifier.warn(
-                f"There is space for the embeddings of {capacity:,} of {len(tiles):,} slices, so "
-                f"only the first {capacity:,} are embedded."
+                f"Only the first {capacity:,} of {len(tiles):,} slices are embedded: there is no "
+                "space for more."
             )
         self._queue = PrefetchQueue(tiles[:capacity])
         self.changed.emit()

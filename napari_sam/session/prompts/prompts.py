@@ -198,7 +198,7 @@ class Prompts:
         if len(inside) - outside > MAX_POINTS:
             return Prompts(), (
                 f"{len(inside) - outside:,} points are too many for one object (at most "
-                f"{MAX_POINTS}): remove some, or use the Batch tab for one object per point.",
+                f"{MAX_POINTS}): remove some, or use Batch.",
             )
         if outside:
             points = "1 point" if outside == 1 else f"{outside} points"

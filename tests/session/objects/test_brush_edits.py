@@ -224,7 +224,7 @@ def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes
     assert user.registry.get(1).state is not None
     assert user.registry.get(2).state is None
     assert heard.warnings == [
-        "The painted object 1 was renumbered to 2, so that undo can restore the original object 1."
+        "The painted object 1 was renumbered to 2: undo restores the former 1."
     ]
     user.check()
     user.session.redo()

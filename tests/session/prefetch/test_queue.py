@@ -234,7 +234,7 @@ def test_it_says_beforehand_what_there_is_no_room_for(open_stored, planes, tmp_p
     heard = listen(session)
     session.prefetch.start_planes(planes)
     assert heard.warnings == [
-        "There is space for the embeddings of 2 of 4 slices, so only the first 2 are embedded."
+        "Only the first 2 of 4 slices are embedded: there is no space for more."
     ]
     wait(session)
     store.flush()
