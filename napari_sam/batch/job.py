@@ -15,14 +15,16 @@ from napari_sam.storage.regular_files import require_regular_file
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.formats.annotations import ExportObject
+    from napari_sam.session.linking.settings import LinkSettings
     from napari_sam.session.models.model_choice import ModelChoice
 
-OVERLAPS: Final[dict[str, Callable[[ExportObject], float]]] = {
-    "smaller": lambda obj: -obj.area_px,
-    "larger": lambda obj: obj.area_px,
-    "better": lambda obj: 0.0 if obj.score is None else obj.score,
+OVERLAPS: Final[dict[str, Callable[[ExportObject, int], float]]] = {
+    "smaller": lambda _, area_px: -area_px,
+    "larger": lambda _, area_px: area_px,
+    "better": lambda obj, _: 0.0 if obj.score is None else obj.score,
 }
-"""Which mask wins where two overlap in a label image: the one with the larger key."""
+"""Which mask wins where two overlap in a label image: the one with the larger key, which is made
+of a mask and the pixels of its object on all slices."""
 
 _BLOCK_BYTES: Final = 2**22
 _WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
@@ -46,15 +48,19 @@ class BatchJob:
     intensities: str = "as shown"  # how values map to what the model sees
     overwrite: bool = False  # replace results of other jobs, and unrelated files
     channels: int | None = None  # the axis that holds them
+    through: str | None = None  # the axis along which masks of slices are linked
+    links: LinkSettings | None = None  # how they are linked
 
     @property
     def conditions(self) -> dict[str, Any]:
         """Everything that the pixels of the results depend on, as JSON has it."""
         settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
         rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
-        for name in ("intensities", "channels"):  # the records of earlier versions lack them
-            if getattr(self, name) != getattr(BatchJob, name):
+        for name in ("intensities", "channels", "through"):
+            if getattr(self, name) != getattr(BatchJob, name):  # earlier versions lack them
                 rest[name] = getattr(self, name)
+        if self.links is not None:
+            rest |= asdict(self.links)
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property
@@ -76,6 +82,7 @@ class ImageResult:
     files: tuple[str, ...] = ()  # names in the folder of results
     error: str = ""  # why it failed
     warning: str = ""  # what makes the masks doubtful
+    objects: tuple[dict[str, Any], ...] = ()  # what is known of each, if slices were linked
 
 
 def digest(path: str | Path) -> str:

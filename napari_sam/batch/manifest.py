@@ -52,6 +52,8 @@ class RunManifest:
             # These files are removed when others replace them.
             and all(is_below(name) for name in record["files"])
         )
+        if is_whole:
+            record.setdefault("objects", [])  # earlier versions did not link any
         return record if is_whole else None
 
     def _path(self, image: ImageFile) -> Path:
@@ -117,6 +119,7 @@ class RunManifest:
             "conditions": job.conditions,
             "outputs": job.outputs,
             "masks": results.masks,
+            "objects": results.objects,
             "files": sizes,
             "is_complete": False,
         }
@@ -168,15 +171,21 @@ class RunManifest:
 
 
 class PartialResults:
-    """The folder that an image's results are written into, and the number of its masks."""
+    """The folder that an image's results are written into, and what is recorded of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.masks = 0
+        self.objects: list[dict[str, Any]] = []
 
     def count(self, masks: int) -> None:
         """Add to the number of masks."""
         self.masks += masks
+
+    def describe(self, objects: Sequence[dict[str, Any]]) -> None:
+        """Add objects that were linked, and what is known of each."""
+        self.objects += objects
+        self.masks += len(objects)
 
 
 _MEMBERS: Final = {

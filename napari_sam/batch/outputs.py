@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,11 +66,26 @@ def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotation
 
 
 def without_overlaps(annotations: Annotations, overlap: str) -> Annotations:
-    """Give each pixel to one object; objects without a pixel left are dropped."""
-    in_order = sorted(annotations.objects, key=OVERLAPS[overlap])
-    labels = labels_from_objects(replace(annotations, objects=in_order), overlap="last_wins")
-    scores = {obj.label_id: obj.score for obj in annotations.objects if obj.score is not None}
-    return replace(annotations, objects=objects_from_labels(labels, scores=scores))
+    """Give each pixel to one object; objects without a pixel left are dropped.
+
+    Objects of several slices have the same order on all of them. One slice is in memory at a time.
+    """
+    areas_px = Counter[int]()
+    slices: dict[tuple[int, ...], list[ExportObject]] = {}
+    for obj in annotations.objects:
+        areas_px[obj.label_id] += obj.area_px
+        slices.setdefault(obj.slice_index, []).append(obj)
+    flat: list[ExportObject] = []
+    for slice_index, objects in sorted(slices.items()):
+        objects.sort(key=lambda obj: OVERLAPS[overlap](obj, areas_px[obj.label_id]))
+        plane = replace(annotations, objects=objects).plane(slice_index)
+        labels = labels_from_objects(plane, overlap="last_wins")
+        scores = {obj.label_id: obj.score for obj in objects if obj.score is not None}
+        flat += [
+            replace(obj, slice_index=slice_index)
+            for obj in objects_from_labels(labels, scores=scores)
+        ]
+    return replace(annotations, objects=flat)
 
 
 def write_objects(path: Path, name: str, annotations: Annotations, overlap: str) -> list[Path]:
@@ -80,10 +96,14 @@ def write_objects(path: Path, name: str, annotations: Annotations, overlap: str)
 
 
 def write_results(
-    folder: Path, stem: str, image: ImageInfo, planes: Sequence[PlaneMasks], job: BatchJob
+    folder: Path,
+    stem: str,
+    annotations: Annotations,
+    planes: Sequence[PlaneMasks],
+    job: BatchJob,
 ) -> None:
     """Write everything that the job asks for, under names that begin with `stem`."""
-    annotations = annotations_of(image, planes)
+    image = annotations.image
     for name in job.formats:
         if name == _PUBLISHED:
             content = _published(image, planes, job.settings.output_mode)

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob, ImageResult, digest
-from napari_sam.batch.manifest import RunError, RunManifest
+from napari_sam.batch.linking import linked_annotations
+from napari_sam.batch.manifest import PartialResults, RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
-from napari_sam.batch.outputs import PlaneMasks, write_results
+from napari_sam.batch.outputs import PlaneMasks, annotations_of, write_results
 from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
 from napari_sam.formats.files import reason
+from napari_sam.formats.image import stack_axis
 from napari_sam.session.jobs import is_out_of_memory
 
 if TYPE_CHECKING:
+    from napari_sam.formats.annotations import Annotations
+    from napari_sam.formats.image import ImageInfo
     from napari_sam.model import Predictor
 
 Progress = Callable[[float], None]
@@ -57,21 +61,20 @@ def process(
     on_progress: Progress = lambda share: None,
 ) -> ImageResult:
     """Generate the masks of one image and write them, unless that is done."""
-    manifest = RunManifest(job.folder)
-    if not Path(image.path).exists():
-        if glob.has_magic(image.path):
-            raise RunError("No file matches this pattern.")
-        raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")
-    try:
-        content = digest(image.path)
-    except OSError as error:
-        raise RunError(f"The image cannot be read ({reason(error)}).") from error
+    manifest, content = RunManifest(job.folder), _content_of(image)
     record = manifest.complete(image, job, content)
     if record is not None:
-        return ImageResult(image.path, "skipped", record["masks"], tuple(record["files"]))
+        members = record["masks"], tuple(record["files"])
+        return ImageResult(image.path, "skipped", *members, objects=tuple(record["objects"]))
     opened, warning = open_images(image.path), ""
     with manifest.writing(image, job, content) as results:
         for number, opened_image in enumerate(opened):
+            stem, name = Path(image.name).name, Path(image.path).name
+            if len(opened) > 1:
+                stem, name = f"{stem}_{number + 1}", opened_image.name
+            info = opened_image.info(name)
+            if job.through is not None:
+                stack_axis(info, job.through)  # rather fail before the masks are generated
             of_image = _part_of(on_progress, number, len(opened))
             count = len(opened_image.planes)
             planes = [
@@ -79,14 +82,40 @@ def process(
                 for position, plane in enumerate(opened_image.planes)
             ]
             warning = next((plane.warning for plane in planes if plane.warning), warning)
-            results.count(sum(len(plane.records) for plane in planes))
-            stem, name = Path(image.name).name, Path(image.path).name
-            if len(opened) > 1:
-                stem, name = f"{stem}_{number + 1}", opened_image.name
-            write_results(results.folder, stem, opened_image.info(name), planes, job)
+            annotations = _counted_annotations(job, info, planes, results)
+            write_results(results.folder, stem, annotations, planes, job)
     record = manifest.of(image)
     files = () if record is None else tuple(record["files"])
-    return ImageResult(image.path, "done", results.masks, files, warning=warning)
+    return ImageResult(
+        *(image.path, "done", results.masks, files),
+        warning=warning,
+        objects=tuple(results.objects),
+    )
+
+
+def _content_of(image: ImageFile) -> str:
+    """Return the digest of an image's file."""
+    if not Path(image.path).exists():
+        if glob.has_magic(image.path):
+            raise RunError("No file matches this pattern.")
+        raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")
+    try:
+        return digest(image.path)
+    except OSError as error:
+        raise RunError(f"The image cannot be read ({reason(error)}).") from error
+
+
+def _counted_annotations(
+    job: BatchJob, info: ImageInfo, planes: Sequence[PlaneMasks], results: PartialResults
+) -> Annotations:
+    """Return the objects of an image, linked through slices if that is asked for; count them."""
+    if job.through is None or job.links is None:
+        annotations = annotations_of(info, planes)
+        results.count(len(annotations.objects))
+        return annotations
+    annotations, objects = linked_annotations(info, planes, job.through, job.links)
+    results.describe([{"image": info.name, **members} for members in objects])
+    return annotations
 
 
 def _part_of(on_progress: Progress, number: int, count: int) -> Progress:

@@ -23,6 +23,7 @@ from napari_sam.cli.exit_codes import (
     print_warning,
     usage_errors,
 )
+from napari_sam.cli.linking import link_options, taken_link_settings
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
     channels_option,
@@ -47,6 +48,7 @@ Examples:
   napari-sam automatic photographs -o masks --format tiff,coco,geojson
   napari-sam automatic "plates/*.tif" -o masks --preset cells --min-mask-region-area 50
   napari-sam automatic image.jpg -o masks --proposals --edges --points-per-side 16
+  napari-sam automatic stack.tif -o masks --preset cells --through z --min-slices 3
   napari-sam automatic slides -o masks --scheduler tcp://10.0.0.1:8786
   napari-sam automatic images -o masks --json > done.json
 
@@ -56,7 +58,7 @@ Formats (and the endings of the files):
   coco, coco-polygons        COCO with run lengths or polygons (.json, _polygons.json)
   geojson, rois, yolo        outlines (.geojson, .zip for ImageJ, .txt)
   npz, csv                   NumPy with all masks, a table of measurements
-  sam                        as published SAM returns masks (_sam.json)
+  sam                        as published SAM returns masks, slice by slice (_sam.json)
 
 \b
 Exit codes:
@@ -88,7 +90,7 @@ class AutomaticCommand(click.Command):
         """Return the options of the command, the published ones before its own."""
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
         options = [param for param in super().get_params(ctx) if param not in arguments]
-        return [*arguments, *self._published, *options]
+        return [*arguments, *self._published, *link_options(), *options]
 
     @cached_property
     def _published(self) -> list[click.Parameter]:
@@ -186,11 +188,13 @@ def automatic(
     """Generate all masks of IMAGEs: files, folders or patterns.
 
     Finished images are skipped, so run a stopped command again to continue it, but never two at a
-    time for the same FOLDER. Stacks are processed slice by slice. The settings have their published
-    names, and their published values unless --preset or an option changes them. With --scheduler,
-    all workers must see the images and FOLDER under the same paths.
+    time for the same FOLDER. Stacks are processed slice by slice; with --through, the masks become
+    objects of several slices, each with one number. The settings have their published names, and
+    their published values unless --preset or an option changes them. With --scheduler, all workers
+    must see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
+    through, links = taken_link_settings(published)
     settings, max_share = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
@@ -198,6 +202,8 @@ def automatic(
     job = BatchJob(
         *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
         *(choice, _weights(choice), reader, intensities, overwrite, channels),
+        through=through,
+        links=links,
     )
     files = _checked_images(images, job)
     with readers_on_stderr():
@@ -347,7 +353,7 @@ def _print_results(
         masks = sum(result.masks for result in results)
         click.echo(
             f"{count['done']} done, {count['skipped']} already complete, {count['failed']} failed; "
-            f"{masks} masks in {job.folder}"
+            f"{masks} {'masks' if job.through is None else 'objects'} in {job.folder}"
         )
     for result in results:
         if result.status == "failed":

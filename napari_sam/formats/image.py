@@ -152,6 +152,47 @@ def _fitting_unit(axis: str, unit: str) -> str:
     return "pixel" if is_other else unit
 
 
+def stack_axis(image: ImageInfo, name: str) -> int:
+    """Return which axis of a stack a user means.
+
+    Parameters
+    ----------
+    image : ImageInfo
+        The stack.
+    name : str
+        Its letter, in any case, or its number, 0 for the first. Where there is only one such axis,
+        "z" and "t" both mean it: files often do not tell them apart.
+
+    Returns
+    -------
+    int
+        The number of the axis.
+
+    Raises
+    ------
+    FileError
+        If the image has no such axis before rows and columns.
+
+    Examples
+    --------
+    >>> stack_axis(ImageInfo((3, 5, 20, 30)), "z")
+    1
+    """
+    letters = image.axes[:-2]
+    if name.isdecimal() and int(name) < len(letters):
+        return int(name)
+    if len(name) == 1 and name.upper() in letters:
+        return letters.index(name.upper())
+    if len(letters) == 1 and name.casefold() in ("z", "t"):
+        return 0
+    if not letters:
+        raise FileError(f"{image.name} is a single slice, and has no axis {name}.")
+    raise FileError(
+        f"{image.name} has the axes {image.axes}, and no slices along {name}: choose "
+        f"{' or '.join(letters.lower())}."
+    )
+
+
 def plane_name(image: ImageInfo, slice_index: tuple[int, ...]) -> str:
     """Return a name for one slice of a stack.
 

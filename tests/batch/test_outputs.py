@@ -33,6 +33,18 @@ def test_whose_the_pixels_of_several_are(overlap, expected):
     assert {obj.label_id: obj.score for obj in flat.objects}[1] == 0.5
 
 
+def test_an_object_of_several_slices_wins_or_loses_on_all_of_them():
+    widths = {1: (2, 4, 4), 2: (3, 3, 3)}  # the first is smaller on the first slice only
+    objects = [
+        ExportObject(number, np.ones((1, width), bool), 0, 0, (index,))
+        for number, of_object in widths.items()
+        for index, width in enumerate(of_object)
+    ]
+    flat = without_overlaps(Annotations(ImageInfo((3, 1, 4)), objects), "smaller")
+    expected = [[[2, 2, 2, 0]], [[2, 2, 2, 1]], [[2, 2, 2, 1]]]
+    np.testing.assert_array_equal(labels_from_objects(flat), expected)
+
+
 def test_the_published_form_of_a_stack_is_read_back(tmp_path):
     record = MaskRecord(
         MaskCrop(np.ones((2, 3), bool), 1, 2), (2, 1, 4, 2), 6, 0.75, 0.9, (3.0, 1.0), (0, 0, 8, 6)

@@ -22,6 +22,7 @@ from napari_sam.cli.main import main
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.formats import read_coco
+from tests.session.propagation.volume import moving_discs
 
 pytestmark = pytest.mark.slow
 
@@ -151,6 +152,56 @@ def test_a_folder(folder, tmp_path):
     assert single.exit_code == 0, single.output
     assert not (results / "rgb.json").exists()
     assert (results / "stack.json").exists()
+
+
+def test_masks_of_slices_become_objects_through_a_stack(tmp_path):
+    image = tmp_path / "stack.tif"
+    tifffile.imwrite(image, moving_discs(6)[3:], imagej=True, metadata={"axes": "ZYX"})
+    grids = tmp_path / "grids.json"
+    grids.write_text("[[[0.31, 0.35], [0.73, 0.7]]]")
+    results = tmp_path / "masks"
+    arguments = (image, "-o", results, "--through", "z", "--format", "tiff,coco", "--json")
+    grid = ("--point-grids", grids, "--max-share", "0.3", "--stability-score-thresh", "0.9")
+    outcome = run(*arguments, *grid)
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads(outcome.stdout)
+    (done,) = content["images"]
+    objects = [obj for obj in done["objects"] if obj["n_slices"] > 2]
+    assert [(obj["first_slice"], obj["last_slice"]) for obj in objects] == [(0, 2), (0, 2)]
+    labels = tifffile.imread(results / "stack.tif")
+    assert labels.shape == (3, 96, 96)
+    for obj in objects:
+        pixels = labels == obj["object"]
+        assert np.flatnonzero(pixels.any(axis=(1, 2))).tolist() == [*range(3)]
+        assert np.count_nonzero(pixels) == obj["volume_px"]
+        assert obj["origins"][0][0] == "automatic"
+        assert 0.3 <= obj["confidence"] <= 1
+    (coco,) = read_coco(results / "stack.json")
+    assert {obj.label_id for obj in coco.objects} == {obj["object"] for obj in done["objects"]}
+    again = json.loads(run(*arguments, *grid).stdout)
+    assert again["skipped"] == 1
+    assert again["images"][0]["objects"] == done["objects"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--min-slices", 3), "add --through"),
+        (("--through", "z", "--max-gap", -1), "max_gap is -1"),
+        (("--through", "z", "--splits", "three"), "--splits"),
+    ],
+)
+def test_how_slices_are_linked_is_checked_first(folder, tmp_path, arguments, message):
+    result = run(folder, "-o", tmp_path / "masks", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_an_axis_that_an_image_does_not_have(folder, tmp_path):
+    for name, message in (("rgb.png", "is a single slice"), ("stack.tif", "no slices along c")):
+        result = run(folder / name, "-o", tmp_path / "masks", "--through", "c")
+        assert result.exit_code == 1
+        assert message in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Masks of the slices of an image, linked to objects of several slices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from napari_sam.batch.outputs import PlaneMasks
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.image import ImageInfo, stack_axis
+from napari_sam.session.linking.link import LinkedObject, link
+from napari_sam.session.linking.settings import LinkSettings
+
+
+def linked_annotations(
+    image: ImageInfo, planes: Sequence[PlaneMasks], through: str, settings: LinkSettings
+) -> tuple[Annotations, list[dict[str, Any]]]:
+    """Link the masks of slices along an axis; also return what is known of each object.
+
+    At each position along the other axes of the stack, objects are linked on their own.
+    """
+    axis = stack_axis(image, through)
+    stacks: defaultdict[tuple[int | None, ...], list[PlaneMasks]] = defaultdict(list)
+    for plane in sorted(planes, key=lambda plane: plane.slice_index):
+        position = (*plane.slice_index[:axis], None, *plane.slice_index[axis + 1 :])
+        stacks[position].append(plane)
+    parts: list[ExportObject] = []
+    summaries: list[dict[str, Any]] = []
+    for position, stack in stacks.items():
+        crops = [[record.crop for record in plane.records] for plane in stack]
+        for linked in link(crops, settings, image.plane_shape):
+            label_id = len(summaries) + 1
+            ious = [stack[index].records[n].predicted_iou for index, n in linked.members]
+            score = float(np.mean(ious))
+            parts += _parts(linked, label_id, score, [plane.slice_index for plane in stack])
+            summaries.append(_summary(linked, label_id, score, position))
+    return Annotations(image, parts), summaries
+
+
+def _parts(
+    linked: LinkedObject, label_id: int, score: float, slice_indices: Sequence[tuple[int, ...]]
+) -> Iterator[ExportObject]:
+    """Yield an object's part on each slice."""
+    for mask in linked.masks:
+        slice_index = slice_indices[mask.slice_index]
+        yield ExportObject(label_id, *mask.crop, slice_index, score=score)
+
+
+def _summary(
+    linked: LinkedObject, label_id: int, score: float, position: tuple[int | None, ...]
+) -> dict[str, Any]:
+    """Return what is known of an object, as JSON has it."""
+    weakest = min(linked.masks, key=lambda mask: mask.confidence)
+    return {
+        "object": label_id,
+        "position": list(position),  # along each axis of the stack; None along that of the object
+        "first_slice": linked.masks[0].slice_index,
+        "last_slice": linked.masks[-1].slice_index,
+        "n_slices": linked.n_slices,
+        "volume_px": sum(int(np.count_nonzero(mask.crop.mask)) for mask in linked.masks),
+        "score": score,
+        "weakest_slice": weakest.slice_index,
+        "confidence": weakest.confidence,
+        "origins": [
+            [str(origin), [mask.slice_index for mask in masks]]
+            for origin, masks in groupby(linked.masks, key=lambda mask: mask.origin)
+        ],
+    }
