@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,17 @@ from napari_sam.session.image.tiles import Tile
 
 _SIDE: Final = 384
 """Parts from twice as long on are reduced: outlines of large objects need no more detail."""
+_MAX_BYTES: Final = 2**26
+"""Planes that are larger are read in parts."""
+
+
+def in_memory(plane: ImagePlane) -> ImagePlane:
+    """Return a plane whose pixels are read, unless it is large: its parts are wanted repeatedly."""
+    nbytes = prod(plane.data.shape) * np.dtype(plane.data.dtype).itemsize
+    if isinstance(plane.data, np.ndarray) or nbytes > _MAX_BYTES:
+        return plane
+    height, width = plane.shape
+    return replace(plane, data=np.asarray(plane.data[:height, :width]))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ strength it copies the mask even where the object has ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from napari_sam.session.image.tiles import Box
 from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.evidence import Evidence
+from napari_sam.session.propagation.patches import in_memory
 from napari_sam.session.propagation.shifting import shifted
 from napari_sam.session.propagation.slice_mask import SliceMask
 
@@ -36,6 +38,8 @@ _STRENGTH: Final = 0.25
 """Strength of the expected mask as mask prompt."""
 _ENDED: Final = 0.5
 """Confidence below which the object has ended."""
+_MOST_PLANES: Final = 4
+"""Of so many, the pixels stay in memory: two at either end that objects are carried to."""
 
 
 class Projection:
@@ -53,6 +57,7 @@ class Projection:
         self, embedder: Embedder, report: Callable[[float], None] = lambda share: None
     ) -> None:
         self._embedder, self._report = embedder, report
+        self._in_memory = lru_cache(_MOST_PLANES)(in_memory)
 
     def outward(
         self,
@@ -67,17 +72,19 @@ class Projection:
         `is_forced`: only where there is no mask at all.
         """
         before, plane = start, planes[start.slice_index]
-        reference = Evidence.of(start.crop, plane, self._embedded(plane, start.crop))
+        embedded = self._embedded(plane, start.crop)
+        reference = Evidence.of(start.crop, self._in_memory(plane), embedded)
         for index in slices:
             next_plane = planes[index]
-            expected = shifted(before.crop, plane, next_plane)
+            pixels, next_pixels = self._in_memory(plane), self._in_memory(next_plane)
+            expected = shifted(before.crop, pixels, next_pixels)
             if not expected.mask.size:
                 return
             embedded = self._embedded(next_plane, expected)
             crop, iou = self._decoded(expected, embedded)
             if not crop.mask.size:
                 return
-            confidence = Evidence.of(crop, next_plane, embedded).confidence(reference, iou)
+            confidence = Evidence.of(crop, next_pixels, embedded).confidence(reference, iou)
             if confidence < _ENDED and not is_forced:
                 return
             before, plane = SliceMask(index, crop, Origin.PROPAGATED, confidence), next_plane

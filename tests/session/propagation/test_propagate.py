@@ -22,6 +22,18 @@ def disc(row, column, radius):
 DISC = tight_crop(disc(60, 80, 20))
 
 
+class Stored:
+    """Pixels that are slow to read."""
+
+    def __init__(self, pixels):
+        self.pixels, self.n_reads = pixels, 0
+        self.shape, self.dtype = pixels.shape, pixels.dtype
+
+    def __getitem__(self, region):
+        self.n_reads += 1
+        return self.pixels[region]
+
+
 class Copies:
     """Carries the same mask on for some slices, and notes what it was asked."""
 
@@ -94,7 +106,8 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
     for index in range(1, 5):
         true[index] = disc(50 + 3 * index, 70 + 4 * index, 22)
     stack = np.where(true, 170, 60) + rng.normal(0, 6, true.shape)
-    planes = [ImagePlane(pixels) for pixels in np.clip(stack, 0, 255).astype(np.uint8)]
+    stored = [Stored(pixels) for pixels in np.clip(stack, 0, 255).astype(np.uint8)]
+    planes = [ImagePlane(pixels) for pixels in stored]
     embedder = Embedder(ModelChoice(), lambda *_: remembering_predictor)
     projection = Projection(embedder)
     found = {}
@@ -102,6 +115,8 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
         found[result.slice_index] = result
         assert result.confidence >= 0.5
     assert sorted(found) == [1, 3, 4]
+    # Once for its embedding, and once for all that is measured.
+    assert [pixels.n_reads for pixels in stored] == [2] * 6
     for index, result in found.items():
         mask, crop = np.zeros(SHAPE, bool), result.crop
         height, width = crop.mask.shape
