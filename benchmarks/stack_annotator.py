@@ -81,7 +81,7 @@ class StackAnnotator:
         """Correct the shown slice."""
         session = self._session
         if not true.any():
-            session.stack.clear_slice()
+            session.stack.corrections.clear_slice()
             self._count()
             return
         session.objects.annotate(label_id)

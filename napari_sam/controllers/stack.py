@@ -42,13 +42,13 @@ class StackController:
             (panel.all_requested, self.propagate_all),
             (panel.continue_requested, self.continue_in_next),
             (panel.correct_requested, self.correct),
-            (panel.clear_requested, partial(attempt, stack.clear_slice)),
+            (panel.clear_requested, partial(attempt, stack.corrections.clear_slice)),
             (panel.weak_requested, self.go_to_weak),
             (panel.stop_requested, self.stop),
             (panel.go_on_requested, partial(attempt, stack.go_on)),
             (panel.dismiss_requested, stack.dismiss),
             (panel.strip.slice_requested, self._go_to_slice),
-            (panel.strip.range_requested, partial(attempt, stack.set_range)),
+            (panel.strip.range_requested, partial(attempt, stack.corrections.set_range)),
         )
         self._binding.shortcuts.register(
             {
@@ -59,7 +59,7 @@ class StackController:
                 "propagate_backward": partial(self.propagate, BACKWARD),
                 "stop_propagating": self.stop,
                 "correct_slice": self.correct,
-                "clear_slice": partial(attempt, stack.clear_slice),
+                "clear_slice": partial(attempt, stack.corrections.clear_slice),
                 "next_weak": self.go_to_weak,
             }
         )

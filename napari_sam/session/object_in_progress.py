@@ -128,6 +128,22 @@ class ObjectInProgress:
             self._is_accept_pending = self._is_click_accepted = True
         self.changed.emit()
 
+    def correct(self, accepted: ObjectState, click: Prompts) -> None:
+        """Add a click to an accepted object, and accept that again; one undo takes back both."""
+        decoding, before, held = self._decoding, self._decoding.state, accepted.prompts
+        prompts = replace(
+            held,
+            points_xy=(*held.points_xy, *click.points_xy),
+            point_labels=(*held.point_labels, *click.point_labels),
+            slice_index=self._slice_index,
+        )
+        after = accepted.with_prompts(prompts, None)
+        self._editing.history.push(Edit(before, after, self._editing.plane_id))
+        self._before = None
+        self._is_accept_pending = self._is_click_accepted = True
+        decoding.set_state(after)
+        self.changed.emit()
+
     def finish_drawing(self, *, is_other_shape: bool) -> None:
         """Finish a click or shape, once the viewer has; `is_other_shape`: rather than change one.
 

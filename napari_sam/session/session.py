@@ -240,8 +240,12 @@ class AnnotationSession:
         self.show(replace(self.request, target=target))
 
     def set_prompts(self, prompts: Prompts) -> None:
-        """Move the object in progress to other prompts; see `ObjectInProgress.set_prompts`."""
-        self.object_in_progress.set_prompts(prompts)
+        """Move the object in progress to other prompts; see `ObjectInProgress.set_prompts`.
+
+        While clicks correct an object in the stack, a click of its own goes to that.
+        """
+        if not self.stack.corrections.correct(prompts):
+            self.object_in_progress.set_prompts(prompts)
 
     def _apply(self, request: PlaneRequest, *, is_other: bool) -> None:
         request.check_target()

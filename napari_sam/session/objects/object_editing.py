@@ -73,18 +73,6 @@ class ObjectEditing:
         target = self._editing.check_free()
         self._continue_with(reedit(target, self._record(label_id)))
 
-    def annotate(self, label_id: int) -> None:
-        """Begin an object on the shown slice of a stack, where it is not yet; can be undone.
-
-        It becomes an annotated slice of the object once it is accepted.
-        """
-        target, record = self._editing.check_free(), self._record(label_id)
-        if crop_of(record, target).mask.size:
-            self._continue_with(reedit(target, record))
-            return
-        none = ReeditedObject(label_id, record.uid, None, NOWHERE, from_region=False)
-        self._continue_with(ObjectState(reedited=none))
-
     @property
     def reedited_label_id(self) -> int | None:
         """The accepted object that is being re-edited; None if there is none."""
@@ -131,10 +119,16 @@ def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord
 
 
 def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
-    """Return the state in which an accepted object is re-edited."""
+    """Return the state in which an accepted object is re-edited.
+
+    On a slice of a stack that it is not on, it is made from new prompts.
+    """
     pixels, state = crop_of(record, plane), record.state
+    if not pixels.mask.size and plane.slice_axis is not None:
+        none = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
+        return ObjectState(reedited=none)
     if not pixels.mask.size:
-        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit here.")
+        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     if record.slices is not None:
         entry = record.slices.get(slice_index_of(plane))
         state = None if entry is None else entry.state

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
 from psygnal import Signal
 
@@ -16,27 +15,21 @@ from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.brush_history import BrushHistory
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import LabelsPlane, TargetError
-from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.slice_planning import (
-    NOWHERE,
-    SliceEdit,
     crop_of,
-    plan_slices,
     slices_of,
 )
-from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
+from napari_sam.session.objects.slices import ObjectSlices
 from napari_sam.session.plane_request import PlaneRequest
+from napari_sam.session.propagation.chosen_object import ChosenObject
+from napari_sam.session.propagation.corrections import Corrections
 from napari_sam.session.propagation.courses import (
     Course,
-    course_after,
     course_beyond,
     course_through,
 )
 from napari_sam.session.propagation.stack_run import Run, StackPropagation, StackRun
-from napari_sam.session.stack import Stack
-
-_NO_STACK: Final = "The image has no slices to carry objects through."
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,8 @@ class StackState:
         The chosen object.
     slices : ObjectSlices, optional
         What is known of its slices.
+    is_correcting : bool
+        Whether clicks correct the chosen object.
     run : StackRun, optional
         The objects that are carried on now.
     question : str
@@ -66,6 +61,7 @@ class StackState:
     axis_name: str = ""
     label_id: int | None = None
     slices: ObjectSlices | None = None
+    is_correcting: bool = False
     run: StackRun | None = None
     question: str = ""
 
@@ -101,45 +97,48 @@ class StackEditing:
     ) -> None:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._object, self._notifier = object_in_progress, background.notifier
+        self._chosen = ChosenObject(editing)
         self.propagation = StackPropagation(editing, background)
         """Carries objects on in the background."""
-        self._stack: Stack | None = None
-        self._slice_index = 0
-        self._label_id: int | None = None
+        self.corrections = Corrections(
+            *(self._chosen, embedding, editing, object_in_progress, self.propagation)
+        )
+        """Corrects the chosen object, slice by slice."""
         self._then: Callable[[int], None] | None = None  # once the object in progress is accepted
         self._goal: _Goal | None = None
         self._question = ""
         self._wanted: int | None = None  # the slice to show once the object is carried there
-        self._is_own_edit = False
         self.propagation.changed.connect(self.changed.emit)
         self.propagation.finished.connect(self._on_finished)
         editing.done.connect(self._on_edited)
-        brush_history.noted.connect(self._correct)
+        self.corrections.changed.connect(self.changed.emit)
+        brush_history.noted.connect(self.corrections.follow)
         editing.changed.connect(self.changed.emit)
 
     @property
     def state(self) -> StackState:
         """What a view shows."""
-        stack, target, record = self._stack, self._editing.target, self._record
+        stack, target, record = self._chosen.stack, self._editing.target, self._chosen.record
         n_slices, name = (1, "") if stack is None else (len(stack), stack.axis_name)
         slices = None
         if record is not None and target is not None and target.slice_axis is not None:
             with suppress(TargetError):  # carried along another axis
                 slices = slices_of(record, target.slice_axis)
         label_id = None if record is None else record.label_id
-        run, question = self.propagation.state, self._question
-        return StackState(n_slices, self._slice_index, name, label_id, slices, run, question)
+        about = n_slices, self._chosen.slice_index, name, label_id, slices, self.corrections.is_on
+        return StackState(*about, self.propagation.state, self._question)
 
     def show(self, request: PlaneRequest) -> None:
         """Follow which slice of which stack is shown."""
         if request.plane is not None or self.propagation.state is None:  # else 3-D shows the run
-            self._stack, self._slice_index = request.stack, request.slice_index
+            self._chosen.stack, self._chosen.slice_index = request.stack, request.slice_index
         self.changed.emit()
 
     def choose(self, label_id: int | None) -> None:
         """Choose the object that the next steps are about."""
-        if label_id != self._label_id:
-            self._label_id, self._question = label_id, ""
+        if label_id != self._chosen.label_id:
+            self._chosen.label_id, self._question = label_id, ""
+            self.corrections.switch(False)
             self.changed.emit()
 
     # Carrying objects on -----------------------------------------------------------------------
@@ -161,7 +160,7 @@ class StackEditing:
         TargetError
             If there is no stack, no object, or no mask to accept.
         """
-        end = len(self._require()[0]) - 1
+        end = len(self._chosen.require_stack()[0]) - 1
         first, last = (0 if first is None else first), (end if last is None else last)
         if label_ids:
             self._start(_Goal(tuple(label_ids), first, last))
@@ -176,8 +175,8 @@ class StackEditing:
         TargetError
             As for `propagate`, and if the object is not on the shown slice.
         """
-        index = self._slice_index + step
-        if not 0 <= index < len(self._require()[0]):
+        index = self._chosen.slice_index + step
+        if not 0 <= index < len(self._chosen.require_stack()[0]):
             raise TargetError("This is the last slice in this direction.")
         self._with_object(lambda label_id: self._continue(label_id, index))
 
@@ -208,120 +207,11 @@ class StackEditing:
         self._goal, self._question = None, ""
         self.changed.emit()
 
-    # Corrections -------------------------------------------------------------------------------
-
-    def clear_slice(self) -> None:
-        """Take the chosen object off the shown slice: it is not there."""
-        index = self._slice_index
-        step = self._take_off(self._require_record(), {index: _cleared(index)})
-        record = self._record
-        if record is not None:
-            self._update_around(record, [index], step)
-
-    def set_range(self, first: int, last: int) -> None:
-        """Cut the chosen object to a range of slices, or extend it to there.
-
-        Raises
-        ------
-        TargetError
-            If there is no chosen object, or nothing would be left of it.
-        """
-        (stack, target), record = self._require(), self._require_record()
-        known = slices_of(record, target.slice_axis or 0)
-        indices = [entry.slice_index for entry in known.with_object]
-        low, high = indices[0], indices[-1]
-        if not first <= last or first > high or last < low:
-            raise TargetError("Nothing would be left of the object: delete it instead.")
-        cut = {index: None for index in indices if not first <= index <= last}
-        beyond = {index: None for index in known.cleared if first <= index <= last}
-        ends = ((first - 1, first > low), (last + 1, last < high))
-        anchors = {index: _cleared(index) for index, is_cut in ends if is_cut}
-        step = self._take_off(record, {**cut, **beyond, **anchors})
-        sides = ((low, first, low - 1), (high, high + 1, last))
-        courses = [
-            course_beyond(self._require_record(), target, *side, is_forced=True)
-            for side in sides
-            if side[1] <= side[2]
-        ]
-        if courses:
-            self.propagation.start(stack, target, courses, self._embedding.embedder, step)
-
-    def _take_off(
-        self, record: ObjectRecord, entries: Mapping[int, ObjectSlice | None]
-    ) -> Edit | None:
-        """Erase an object on some slices, of which this is known then; return the step."""
-        _, target = self._require()
-        edits = [
-            SliceEdit(index, target.at_slice(index), NOWHERE, entry)
-            for index, entry in sorted(entries.items())
-        ]
-        if not edits:
-            return None
-        overlap = self._editing.overlap
-        self._is_own_edit = True
-        try:
-            self._editing.edit(
-                lambda labels: plan_slices(labels, labels.registry, record, edits, overlap)
-            )
-        finally:
-            self._is_own_edit = False
-        return self._editing.history.last
-
-    def _correct(self, edit: Edit) -> None:
-        """Bring computed slices up to date after the user has changed others."""
-        if edit.labels is None or self._is_own_edit or self.propagation.is_writing:
-            return
-        for change in edit.labels.changes:
-            before, after = change.before, change.after
-            if after is None or after.slices is None or before is None:
-                continue
-            known = before.slices or ObjectSlices(after.slices.axis)
-            corrected = [
-                entry.slice_index
-                for entry in after.slices
-                if entry.is_anchor and known.get(entry.slice_index) is not entry
-            ]
-            # Strokes stay steps of their own, which the viewer's own undo can follow.
-            self._update_around(after, corrected, None if edit.stroke_ids else edit)
-
-    def _update_around(
-        self, record: ObjectRecord, corrected: Sequence[int], step: Edit | None
-    ) -> None:
-        stack, target = self._stack, self._editing.target
-        if stack is not None and target is not None and record.slices is not None:
-            with suppress(TargetError):  # carried along another axis
-                course = course_after(record, target, stack, corrected)
-                if course is not None:
-                    self.propagation.start(stack, target, [course], self._embedding.embedder, step)
-
-    # Objects -----------------------------------------------------------------------------------
-
-    def _require(self) -> tuple[Stack, LabelsPlane]:
-        if self._stack is None:
-            raise TargetError(self._editing.refusal or _NO_STACK)
-        return self._stack, self._editing.require_target()
-
-    @property
-    def _record(self) -> ObjectRecord | None:
-        """The record of the chosen object."""
-        target = self._editing.target
-        if target is None or self._label_id is None:
-            return None
-        with suppress(TargetError):  # a target that no longer fits is reported when written to
-            return target.labels.registry.get(self._label_id)
-        return None
-
-    def _require_record(self) -> ObjectRecord:
-        record = self._record
-        if record is None:
-            raise TargetError("Choose an object first: click on its row in the table.")
-        return record
-
     def _with_object(self, action: Callable[[int], None]) -> None:
         """Do something with the object in progress once it is accepted, else the chosen one."""
         decoding = self._decoding
         if not decoding.is_pending and decoding.shown is None:
-            action(self._require_record().label_id)
+            action(self._chosen.require_record().label_id)
             return
         self._then = action
         try:
@@ -332,10 +222,10 @@ class StackEditing:
         is_waiting = decoding.is_pending or not self._editing.executor.is_idle
         if edit is None and not is_waiting and self._then is not None:  # it was as accepted
             self._then = None
-            action(self._require_record().label_id)
+            action(self._chosen.require_record().label_id)
 
     def _start(self, goal: _Goal, *, is_deeper: bool = False) -> None:
-        stack, target = self._require()
+        stack, target = self._chosen.require_stack()
         registry = target.labels.registry
         records = [record for n in goal.label_ids if (record := registry.get(n)) is not None]
         if not records:
@@ -343,16 +233,18 @@ class StackEditing:
         ends = goal.first, goal.last
         courses = [course_through(r, target, stack, *ends, is_deeper=is_deeper) for r in records]
         self._goal, self._question = goal, ""
-        self._label_id = records[0].label_id if len(records) == 1 else self._label_id
+        self._chosen.label_id = records[0].label_id if len(records) == 1 else self._chosen.label_id
         self.propagation.start(stack, target, courses, self._embedding.embedder)
 
     def _continue(self, label_id: int, index: int) -> None:
-        self._label_id = label_id
-        (stack, target), record = self._require(), self._require_record()
+        self._chosen.label_id = label_id
+        (stack, target), record = self._chosen.require_stack(), self._chosen.require_record()
         if crop_of(record, target.at_slice(index)).mask.size:
             self.slice_wanted.emit(index)
             return
-        course = course_beyond(record, target, self._slice_index, index, index, is_forced=True)
+        course = course_beyond(
+            record, target, self._chosen.slice_index, index, index, is_forced=True
+        )
         self._wanted = index
         self.propagation.start(stack, target, [course], self._embedding.embedder)
 
@@ -363,7 +255,7 @@ class StackEditing:
             if action is not None:
                 action(edit.labels.label_id)
                 return
-        self._correct(edit)
+        self.corrections.follow(edit)
 
     def _on_finished(self, run: Run) -> None:
         wanted, self._wanted = self._wanted, None
@@ -378,10 +270,6 @@ class StackEditing:
                 self._question = f"{what}: {n_slices} slices and not ended. Go on?"
             else:
                 self._goal = None
-
-
-def _cleared(index: int) -> ObjectSlice:
-    return ObjectSlice(index, Origin.CLEARED)
 
 
 def _is_cut_off(course: Course, run: Run, goal: _Goal) -> bool:

@@ -97,7 +97,7 @@ def test_a_cleared_slice_ends_the_object_and_stays_clear(session, volume):
     carry(session)
     before = volume.labels.array.copy()
     session.show(volume.request(6))
-    session.stack.clear_slice()
+    session.stack.corrections.clear_slice()
     session.wait_until_idle(60)
     assert origins(session)[6] is Origin.CLEARED
     assert max(slices_with(volume, 1)) == 5
@@ -114,10 +114,10 @@ def test_the_range_of_an_object_is_cut_and_extended(session, volume):
     carry(session, first=4, last=6)
     assert slices_with(volume, 1) == [4, 5, 6]
     before = volume.labels.array.copy()
-    session.stack.set_range(4, 5)
+    session.stack.corrections.set_range(4, 5)
     session.wait_until_idle(60)
     assert slices_with(volume, 1) == [4, 5]
-    session.stack.set_range(3, 6)
+    session.stack.corrections.set_range(3, 6)
     session.wait_until_idle(60)
     assert slices_with(volume, 1) == [3, 4, 5, 6]
     check_record(volume, 1)
@@ -126,7 +126,7 @@ def test_the_range_of_an_object_is_cut_and_extended(session, volume):
     session.undo()
     np.testing.assert_array_equal(volume.labels.array, before)
     with pytest.raises(TargetError, match="Nothing would be left"):
-        session.stack.set_range(0, 2)
+        session.stack.corrections.set_range(0, 2)
 
 
 def test_several_objects_are_carried_at_once_and_undone_at_once(session, volume):
@@ -169,7 +169,7 @@ def test_an_object_is_annotated_on_a_slice_that_it_is_not_on(session, volume):
     click(session, 30, 34)
     session.accept()
     session.show(volume.request(2))
-    session.objects.annotate(1)
+    session.objects.reedit(1)
     click(session, 30, 32)
     session.accept()
     session.wait_until_idle(60)
@@ -202,3 +202,25 @@ def test_undo_during_a_run_takes_back_what_is_written_and_ends_it(session, volum
     assert session.stack.state.run is None
     np.testing.assert_array_equal(volume.labels.array, before)
     check_record(volume, 1)
+
+
+def test_a_click_corrects_the_chosen_object_and_is_undone_with_what_follows(session, volume):
+    click(session, 30, 34)
+    carry(session)
+    before = volume.labels.array.copy()
+    session.stack.corrections.switch(True)
+    session.show(volume.request(6))
+    click(session, 30, 36)
+    assert origins(session)[6] is Origin.ANNOTATED
+    assert session.state.prompts.is_empty
+    assert len(volume.labels.registry) == 1
+    check_record(volume, 1)
+    click(session, 30, 37, label=0)
+    assert origins(session)[6] is Origin.CLEARED
+    assert session.state.prompts.is_empty
+    session.undo()
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+    session.stack.corrections.switch(False)
+    click(session, 66, 70)
+    assert not session.state.prompts.is_empty

@@ -1,0 +1,187 @@
+"""Corrections of an object slice by slice: clicks, cleared slices, another range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import numpy as np
+from psygnal import Signal
+from scipy import ndimage
+
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.embedding.current import CurrentEmbedding
+from napari_sam.session.object_in_progress import ObjectInProgress
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.history import Edit
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.object_editing import reedit
+from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slice_planning import (
+    NOWHERE,
+    SliceEdit,
+    crop_of,
+    plan_slices,
+    slices_of,
+)
+from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
+from napari_sam.session.prompts.prompts import BACKGROUND, Prompts
+from napari_sam.session.propagation.chosen_object import ChosenObject
+from napari_sam.session.propagation.courses import course_after, course_beyond
+from napari_sam.session.propagation.stack_run import StackPropagation
+
+
+class Corrections:
+    """Corrects the chosen object on the shown slice, and what was computed beside that.
+
+    All methods belong to the owner's thread.
+    """
+
+    changed = Signal()
+    """`is_on` changed."""
+
+    def __init__(
+        self,
+        chosen: ChosenObject,
+        embedding: CurrentEmbedding,
+        editing: Editing,
+        object_in_progress: ObjectInProgress,
+        propagation: StackPropagation,
+    ) -> None:
+        self._chosen, self._embedding, self._editing = chosen, embedding, editing
+        self._object, self._propagation = object_in_progress, propagation
+        self._is_own_edit = False
+        self.is_on = False
+        """Whether clicks correct the chosen object, rather than begin another one."""
+
+    def switch(self, is_on: bool) -> None:
+        """Set whether clicks correct the chosen object, rather than begin another one."""
+        is_on = is_on and self._chosen.record is not None
+        if is_on != self.is_on:
+            self.is_on = is_on
+            self.changed.emit()
+
+    def correct(self, click: Prompts) -> bool:
+        """Correct the chosen object on the shown slice by a click; return whether it was that.
+
+        The slice is annotated then. A background click in the middle of the object means that it
+        is not on the slice.
+        """
+        record, target, state = self._chosen.record, self._editing.target, self._object.state
+        is_other = not state.prompts.is_empty or state.reedited is not None
+        if not self.is_on or record is None or target is None or is_other:
+            return False
+        if len(click.points_xy) != 1 or click.box_xyxy is not None or click.scribbles:
+            return False
+        if click.point_labels == (BACKGROUND,) and _means_absence(crop_of(record, target), click):
+            self.clear_slice()
+            self._object.changed.emit()  # the click is gone
+        else:
+            self._object.correct(reedit(target, record), click)
+        return True
+
+    def clear_slice(self) -> None:
+        """Take the chosen object off the shown slice: it is not there."""
+        index = self._chosen.slice_index
+        step = self._take_off(self._chosen.require_record(), {index: _cleared(index)})
+        record = self._chosen.record
+        if record is not None:
+            self._update_around(record, [index], step)
+
+    def set_range(self, first: int, last: int) -> None:
+        """Cut the chosen object to a range of slices, or extend it to there.
+
+        Raises
+        ------
+        TargetError
+            If there is no chosen object, or nothing would be left of it.
+        """
+        (stack, target), record = self._chosen.require_stack(), self._chosen.require_record()
+        known = slices_of(record, target.slice_axis or 0)
+        indices = [entry.slice_index for entry in known.with_object]
+        low, high = indices[0], indices[-1]
+        if not first <= last or first > high or last < low:
+            raise TargetError("Nothing would be left of the object: delete it instead.")
+        cut = {index: None for index in indices if not first <= index <= last}
+        beyond = {index: None for index in known.cleared if first <= index <= last}
+        ends = ((first - 1, first > low), (last + 1, last < high))
+        anchors = {index: _cleared(index) for index, is_cut in ends if is_cut}
+        step = self._take_off(record, {**cut, **beyond, **anchors})
+        sides = ((low, first, low - 1), (high, high + 1, last))
+        courses = [
+            course_beyond(self._chosen.require_record(), target, *side, is_forced=True)
+            for side in sides
+            if side[1] <= side[2]
+        ]
+        if courses:
+            self._propagation.start(stack, target, courses, self._embedding.embedder, step)
+
+    def _take_off(
+        self, record: ObjectRecord, entries: Mapping[int, ObjectSlice | None]
+    ) -> Edit | None:
+        """Erase an object on some slices, of which this is known then; return the step."""
+        _, target = self._chosen.require_stack()
+        edits = [
+            SliceEdit(index, target.at_slice(index), NOWHERE, entry)
+            for index, entry in sorted(entries.items())
+        ]
+        if not edits:
+            return None
+        overlap = self._editing.overlap
+        self._is_own_edit = True
+        try:
+            self._editing.edit(
+                lambda labels: plan_slices(labels, labels.registry, record, edits, overlap)
+            )
+        finally:
+            self._is_own_edit = False
+        return self._editing.history.last
+
+    def follow(self, edit: Edit) -> None:
+        """Bring computed slices up to date after the user has changed others."""
+        if edit.labels is None or self._is_own_edit or self._propagation.is_writing:
+            return
+        for change in edit.labels.changes:
+            before, after = change.before, change.after
+            if after is None or after.slices is None or before is None:
+                continue
+            known = before.slices or ObjectSlices(after.slices.axis)
+            corrected = [
+                entry.slice_index
+                for entry in after.slices
+                if entry.is_anchor and known.get(entry.slice_index) is not entry
+            ]
+            # Strokes stay steps of their own, which the viewer's own undo can follow.
+            self._update_around(after, corrected, None if edit.stroke_ids else self._last(edit))
+
+    def _last(self, edit: Edit) -> Edit | None:
+        """Return the step that an edit was made a part of, if that is the last one."""
+        last = self._editing.history.last
+        return last if last is not None and last.labels is edit.labels else None
+
+    def _update_around(
+        self, record: ObjectRecord, corrected: Sequence[int], step: Edit | None
+    ) -> None:
+        stack, target = self._chosen.stack, self._editing.target
+        if stack is not None and target is not None and record.slices is not None:
+            with suppress(TargetError):  # carried along another axis
+                course = course_after(record, target, stack, corrected)
+                if course is not None:
+                    self._propagation.start(stack, target, [course], self._embedding.embedder, step)
+
+
+def _cleared(index: int) -> ObjectSlice:
+    return ObjectSlice(index, Origin.CLEARED)
+
+
+def _means_absence(crop: MaskCrop, click: Prompts) -> bool:
+    """Whether a background click is at least half as deep in a mask as the innermost pixel."""
+    if not crop.mask.size:
+        return True
+    ((x, y),) = click.points_xy
+    row, column = round(y) - crop.top, round(x) - crop.left
+    height, width = crop.mask.shape
+    if not (0 <= row < height and 0 <= column < width):
+        return False
+    depths = ndimage.distance_transform_edt(np.pad(crop.mask, 1))[1:-1, 1:-1]
+    return bool(depths[row, column] > depths.max() / 2)
