@@ -123,7 +123,8 @@ class StackPanel(QWidget):
             widget.clicked.connect(partial(self.continue_requested.emit, step))
             self.texts.add_key(widget.set_key, command)
             widget.setFixedWidth(_ICON_PX)
-        self._correct = button("Correct", "", self.correct_requested.emit)
+        self._correct = FlatButton("Correct", checkable=True)
+        self._correct.clicked.connect(self.correct_requested)
         self._clear = button("Not here", "", self.clear_requested.emit)
         self._weak = button("Next weak", "", self.weak_requested.emit)
         texts = self._correct, self._clear, self._weak
@@ -169,6 +170,7 @@ class StackPanel(QWidget):
         self._about.set_text(self._subject)
         self._next_step.set_text(self._hint)
         self._question.set_text(state.question)
+        self._correct.setChecked(state.is_correcting)
         self._pages.setCurrentIndex(_ASKING if state.question else _IDLE)
         if state.run is not None:
             run = state.run
@@ -214,6 +216,8 @@ class StackPanel(QWidget):
             return "Roll the axes (Ctrl+E) to see its slices."
         if extent[0] == extent[1]:
             return "Propagate it, or go on slice by slice."
+        if state.is_correcting:
+            return "Clicks correct it on any slice, and its neighbors follow."
         n_weak = sum(entry.is_weak for entry in state.slices)
         if n_weak:
             slices = "1 weak slice" if n_weak == 1 else f"{n_weak} weak slices"
@@ -237,7 +241,8 @@ class StackPanel(QWidget):
         if self._is_new:
             single = "Accept the new object first"
         tooltip = (
-            "Re-edit the object on this slice, or segment it here too; those next to it follow"
+            "Clicks correct this object, or add it to slices; the slices next to it follow. "
+            "Otherwise, clicks begin other objects."
         )
         self._explain(self._correct, single, tooltip, "correct_slice")
         tooltip = "The object is not on this slice: take it off, and correct those next to it"

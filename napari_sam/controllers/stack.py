@@ -47,7 +47,7 @@ class StackController:
             (panel.stop_requested, self.stop),
             (panel.go_on_requested, partial(attempt, stack.go_on)),
             (panel.dismiss_requested, stack.dismiss),
-            (panel.strip.slice_requested, self._go_to_slice),
+            (panel.strip.slice_requested, self.review_slice),
             (panel.strip.range_requested, partial(attempt, stack.corrections.set_range)),
         )
         self._binding.shortcuts.register(
@@ -156,27 +156,36 @@ class StackController:
         self._binding.objects.attempt(self._stack.continue_in_next, step)
 
     def stop(self) -> None:
-        """Stop a run, or leave objects as deep as they are if that is the question."""
+        """Stop a run, leave objects as deep as they are, or end corrections by clicks."""
         state = self._stack.state
         if state.run is not None:
             self._stack.stop()
         elif state.question:
             self._stack.dismiss()
+        else:
+            self._stack.corrections.switch(False)
 
     def correct(self) -> None:
-        """Re-edit the chosen object on the shown slice, or segment it there as well."""
-        label_id = self._stack.state.label_id
-        if label_id is None:
+        """Have clicks correct the chosen object, or begin others again."""
+        state = self._stack.state
+        if state.label_id is None:
             self._session.notifier.warn(_NO_OBJECT)
         else:
-            self._binding.objects.attempt(self._session.objects.annotate, label_id)
+            self._stack.corrections.switch(not state.is_correcting)
+            if not state.is_correcting:
+                self._binding.prompts.start_points()
+
+    def review_slice(self, slice_index: int) -> None:
+        """Show a slice of the chosen object, and have clicks correct it there."""
+        self._go_to_slice(slice_index)
+        self._stack.corrections.switch(True)
 
     def go_to_weak(self) -> None:
         """Show the next slice on which the chosen object is least sure."""
         state = self._stack.state
         index = None if state.slices is None else state.slices.next_weak(state.slice_index)
         if index is not None:
-            self._go_to_slice(index)
+            self.review_slice(index)
         else:
             self._session.notifier.warn(
                 "No slice of this object is computed yet: propagate it first."

@@ -163,7 +163,7 @@ class PromptBinding:
         prompts = self.image_prompts.read()
         if prompts != self._last_read:
             self._last_read = prompts
-            self._session.object_in_progress.set_prompts(prompts)
+            self._session.set_prompts(prompts)
 
     def _on_gesture(self, begins: bool) -> None:
         if begins:

@@ -105,8 +105,14 @@ SHORTCUTS: Final = (
     Shortcut(_SHIFT | KeyCode.KeyF, "propagate_forward", "Propagate forward", _ALL, _STACK),
     Shortcut(_SHIFT | KeyCode.KeyB, "propagate_backward", "Propagate backward", _ALL, _STACK),
     # In Shapes layers it ends a shape that is being drawn.
-    Shortcut(KeyCode.Escape, "stop_propagating", "Stop propagating", (Points, Labels), _STACK),
-    Shortcut(_SHIFT | KeyCode.KeyO, "correct_slice", "Correct on this slice", _ALL, _STACK),
+    Shortcut(
+        KeyCode.Escape,
+        "stop_propagating",
+        "Stop propagating, correcting",
+        (Points, Labels),
+        _STACK,
+    ),
+    Shortcut(_SHIFT | KeyCode.KeyO, "correct_slice", "Correct by clicks", _ALL, _STACK),
     Shortcut(_SHIFT | KeyCode.KeyH, "clear_slice", "Not on this slice", _ALL, _STACK),
     Shortcut(_SHIFT | KeyCode.KeyN, "next_weak", "Go to the next weak slice", _ALL, _STACK),
     *(

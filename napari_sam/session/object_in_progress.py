@@ -102,17 +102,20 @@ class ObjectInProgress:
 
     # Prompts -----------------------------------------------------------------------------------
 
-    def set_prompts(self, prompts: Prompts) -> None:
+    def set_prompts(self, prompts: Prompts, accepted: ObjectState | None = None) -> None:
         """Move the object to other prompts; masks follow as soon as they can.
 
-        Prompts given before the embedding is ready are kept and decoded when it is.
+        An accepted object may become the object in progress by that. Prompts given before the
+        embedding is ready are kept and decoded when it is.
         """
         decoding, history = self._decoding, self._editing.history
         before, prompts = decoding.state, prompts.on_slice(self._slice_index)
         if prompts == before.prompts:
             return
         shown = decoding.shown if decoding.options.use_feedback else None
-        after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
+        after = ObjectState()
+        if not prompts.is_empty:
+            after = (before if accepted is None else accepted).with_prompts(prompts, shown)
         history.push_prompts(Edit(before, after, self._editing.plane_id))
         if history.last is not None and history.last.before is before:  # no part of a drag
             self._before = before, decoding.shown, self._is_click_accepted

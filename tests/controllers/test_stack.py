@@ -74,10 +74,13 @@ def test_an_object_is_carried_on_by_keys_and_shown_slice_by_slice(opened):
     assert extent[-1] not in slices_with(widget, 1)
     entry = widget.session.stack.state.slices.get(extent[-1])
     assert entry.origin is Origin.CLEARED
-    press(viewer, widget, "Shift+O")
+    assert panel._correct.isChecked()
     click(viewer, widget, extent[-1], 30 + extent[-1], 30)
-    press(viewer, widget, "C")
     assert extent[-1] in slices_with(widget, 1)
+    assert widget.session.state.prompts.is_empty
+    assert len(viewer.layers["SAM points"].data) == 0
+    press(viewer, widget, "Escape")
+    assert not panel._correct.isChecked()
     entry = widget.session.stack.state.slices.get(extent[-1])
     assert entry.origin is Origin.ANNOTATED
     panel.strip.range_requested.emit(3, 4)

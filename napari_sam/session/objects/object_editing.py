@@ -125,8 +125,7 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     """
     pixels, state = crop_of(record, plane), record.state
     if not pixels.mask.size and plane.slice_axis is not None:
-        none = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
-        return ObjectState(reedited=none)
+        return made_anew(record)
     if not pixels.mask.size:
         raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     if record.slices is not None:
@@ -139,3 +138,9 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     if accepted is not None:
         return replace(accepted, reedited=reedited)
     return ObjectState(Prompts(box_xyxy=pixels.edges_xyxy), reedited=reedited)
+
+
+def made_anew(record: ObjectRecord) -> ObjectState:
+    """Return the state in which an object is made from new prompts."""
+    none = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
+    return ObjectState(reedited=none)

@@ -15,7 +15,7 @@ from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.object_editing import reedit
+from napari_sam.session.objects.object_editing import made_anew, reedit
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import (
     NOWHERE,
@@ -61,23 +61,23 @@ class Corrections:
             self.is_on = is_on
             self.changed.emit()
 
-    def correct(self, click: Prompts) -> bool:
-        """Correct the chosen object on the shown slice by a click; return whether it was that.
+    def correct(self, prompts: Prompts) -> bool:
+        """Correct the chosen object on the shown slice; return whether the prompts were for that.
 
-        The slice is annotated then. A background click in the middle of the object means that it
-        is not on the slice.
+        A click is accepted at once, and the slice is annotated then. A background click in the
+        middle of the object means that it is not on the slice.
         """
         record, target, state = self._chosen.record, self._editing.target, self._object.state
         is_other = not state.prompts.is_empty or state.reedited is not None
-        if not self.is_on or record is None or target is None or is_other:
+        if not self.is_on or record is None or target is None or is_other or prompts.is_empty:
             return False
-        if len(click.points_xy) != 1 or click.box_xyxy is not None or click.scribbles:
-            return False
-        if click.point_labels == (BACKGROUND,) and _means_absence(crop_of(record, target), click):
+        if len(prompts.points_xy) != 1:  # a shape, which replaces what is there
+            self._object.set_prompts(prompts, made_anew(record))
+        elif _means_absence(crop_of(record, target), prompts):
             self.clear_slice()
             self._object.changed.emit()  # the click is gone
         else:
-            self._object.correct(reedit(target, record), click)
+            self._object.correct(reedit(target, record), prompts)
         return True
 
     def clear_slice(self) -> None:
@@ -175,7 +175,9 @@ def _cleared(index: int) -> ObjectSlice:
 
 
 def _means_absence(crop: MaskCrop, click: Prompts) -> bool:
-    """Whether a background click is at least half as deep in a mask as the innermost pixel."""
+    """Whether a click is background, and at least half as deep in a mask as its middle."""
+    if click.point_labels != (BACKGROUND,):
+        return False
     if not crop.mask.size:
         return True
     ((x, y),) = click.points_xy
