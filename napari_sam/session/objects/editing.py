@@ -167,6 +167,8 @@ class Editing:
         records: Sequence[ObjectRecord] = (),
         into: Labels | None = None,
         extended: Edit | None = None,
+        *,
+        in_background: bool = False,
     ) -> None:
         """Edit objects of the target; `records` are those whose pixels the plan changes.
 
@@ -177,6 +179,7 @@ class Editing:
         labels = self.check_free().labels if into is None else into
         area_px = sum(record.area_px for record in records)
         is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
+        is_large |= in_background
         push = partial(self.history.extend_last, extended)
         self._run_edit(self._edit(), lambda: plan(labels).write(), push, is_large=is_large)
 

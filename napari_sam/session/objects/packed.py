@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -35,6 +36,14 @@ def subtract_mask(pixels: Mask, start: Start, packed: PackedMask) -> None:
             tuple(map(slice, low - first, high - first)) for first in (start, packed.start)
         )
         pixels[in_box] &= ~packed.mask[in_mask]
+
+
+def covered_by(masks: Iterable[PackedMask], start: Start, shape: Start) -> Mask:
+    """Return which pixels of a box are in some masks."""
+    uncovered = np.ones(shape, np.bool_)
+    for mask in masks:
+        subtract_mask(uncovered, start, mask)
+    return ~uncovered
 
 
 class PackedMask:

@@ -21,7 +21,7 @@ from napari_sam.session.objects.measuring import (
     updated,
     with_extent,
 )
-from napari_sam.session.objects.packed import Mask, PackedMask, Start, subtract_mask
+from napari_sam.session.objects.packed import Mask, PackedMask, Start, covered_by
 from napari_sam.session.objects.pixel_sets import PixelSet
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices
@@ -147,7 +147,7 @@ def _annotated_by_strokes(record: ObjectRecord, strokes: _Strokes) -> ObjectSlic
     for stroke, labels in strokes if slices is not None else ():
         assert slices is not None
         own = stroke.mask & (
-            (labels == record.label_id) | _covered(record.masks, stroke.start, stroke.shape)
+            (labels == record.label_id) | covered_by(record.masks, stroke.start, stroke.shape)
         )
         others = tuple(axis for axis in range(own.ndim) if axis != slices.axis)
         indices = np.flatnonzero(own.any(axis=others)) + stroke.start[slices.axis]
@@ -198,7 +198,7 @@ def _updated_by_strokes(record: ObjectRecord, strokes: _Strokes) -> BrushEdits:
     for stroke, labels in strokes:
         start, shape = stroke.start, stroke.shape
         pixels = stroke.mask & (labels == record.label_id)
-        accepted = _covered(record.masks, start, shape)
+        accepted = covered_by(record.masks, start, shape)
         painted.discard(start, stroke.mask)
         painted.add(start, pixels & ~accepted)
         if not record.masks:
@@ -206,14 +206,6 @@ def _updated_by_strokes(record: ObjectRecord, strokes: _Strokes) -> BrushEdits:
         erased.discard(start, pixels)
         erased.add(start, stroke.mask & (labels == 0) & accepted)
     return BrushEdits(painted.masks(), erased.masks())
-
-
-def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> Mask:
-    """Return which pixels of a box are in some masks."""
-    uncovered = np.ones(shape, np.bool_)
-    for mask in masks:
-        subtract_mask(uncovered, start, mask)
-    return ~uncovered
 
 
 def _in_box(start: Start, shape: Start, record: ObjectRecord) -> Mask:

@@ -1,0 +1,1 @@
+"""Tracks: objects through time, and which one divided into which."""

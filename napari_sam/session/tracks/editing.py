@@ -1,0 +1,199 @@
+"""Tracks of the target, as the user edits them; each step can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
+from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.history import Edit
+from napari_sam.session.objects.labels import Labels, TargetError
+from napari_sam.session.tracks.divisions import ProposedDivision, plan_confirmed, propose_by_pieces
+from napari_sam.session.tracks.frame_links import (
+    FrameLinks,
+    FrameObjects,
+    frame_objects,
+    link_frames,
+    links_of_points,
+    plan_links,
+)
+from napari_sam.session.tracks.lineage import Lineages
+from napari_sam.session.tracks.planning import (
+    TrackLabels,
+    plan_cut,
+    plan_division,
+    plan_end,
+    plan_join,
+    plan_no_division,
+    plan_swap,
+)
+
+
+@dataclass(frozen=True)
+class TracksState:
+    """What a view shows of tracks.
+
+    Parameters
+    ----------
+    axis : int, optional
+        The axis of the target along which objects are tracks; None without frames.
+    divisions : tuple of ProposedDivision
+        Those that the user may confirm.
+    """
+
+    axis: int | None = None
+    divisions: tuple[ProposedDivision, ...] = ()
+
+
+class TrackEditing:
+    """FrameLinks objects to tracks, and edits tracks; all methods belong to the owner's thread.
+
+    All of them raise TargetError where an edit is not possible; the message says what to do.
+    """
+
+    changed = Signal()
+    """`state` changed."""
+
+    def __init__(self, editing: Editing) -> None:
+        self._editing = editing
+        self._axis: int | None = None
+        self._divisions: tuple[ProposedDivision, ...] = ()
+        self._labels: Labels | None = None  # those that the proposals are about
+        self._linked: FrameLinks | None = None  # while they are being written
+        editing.done.connect(self._on_edited)
+
+    @property
+    def state(self) -> TracksState:
+        """What a view shows."""
+        with suppress(TargetError):
+            tracks = self._tracks()
+            is_about = tracks.labels is self._labels
+            return TracksState(tracks.axis, self._divisions if is_about else ())
+        return TracksState()
+
+    def set_axis(self, axis: int | None) -> None:
+        """Choose the axis of time; None: the only one with frames, or the first of several."""
+        if axis != self._axis:
+            self._axis, self._divisions = axis, ()
+            self.changed.emit()
+
+    @property
+    def lineages(self) -> Lineages:
+        """The tracks of the target."""
+        tracks = self._tracks()
+        return Lineages(tracks.registry, tracks.axis)
+
+    # Linking ---------------------------------------------------------------------------------
+
+    def link(
+        self,
+        max_distance: float | None = None,
+        max_gap: int = 1,
+        scale: Sequence[float] | None = None,
+    ) -> None:
+        """Link the objects of all frames to tracks, in the background; propose divisions.
+
+        See `frame_objects` and `session.tracks.frame_links.link_frames` for the parameters.
+        """
+        self._link(lambda tracks: link_frames(self._objects(tracks, scale), max_distance, max_gap))
+
+    def link_by_points(self, points: NDArray[Any], parents: Mapping[int, int]) -> None:
+        """Link the objects that the points of tracks lie in, in the background.
+
+        See `session.tracks.frame_links.links_of_points`.
+        """
+        self._link(lambda tracks: links_of_points(tracks, self._objects(tracks), points, parents))
+
+    def _objects(self, tracks: TrackLabels, scale: Sequence[float] | None = None) -> FrameObjects:
+        return frame_objects(tracks.labels, tracks.axis, scale)
+
+    def _link(self, find: Callable[[TrackLabels], FrameLinks]) -> None:
+        tracks = self._tracks()
+
+        def plan(_: Labels) -> LabelsEdit:
+            self._linked = links = find(tracks)
+            return plan_links(tracks, links)
+
+        self._editing.edit(plan, in_background=True)
+
+    # Edits -----------------------------------------------------------------------------------
+
+    def join(self, label_id: int, other_id: int) -> None:
+        """Make two tracks one; see `plan_join`."""
+        self._edit((label_id, other_id), lambda tracks: plan_join(tracks, label_id, other_id))
+
+    def cut(self, label_id: int, frame: int) -> None:
+        """Make the part of a track from a frame on a track of its own."""
+        self._edit((label_id,), lambda tracks: plan_cut(tracks, label_id, frame))
+
+    def divide(self, mother_id: int, daughter_ids: Sequence[int], frame: int) -> None:
+        """Mark that a track divides before a frame; see `plan_division`."""
+        label_ids = mother_id, *daughter_ids
+        self._edit(label_ids, lambda t: plan_division(t, mother_id, daughter_ids, frame))
+
+    def undivide(self, mother_id: int) -> None:
+        """Take a division back: its daughters have no parent any more."""
+        self._edit((), lambda tracks: plan_no_division(tracks, mother_id))
+
+    def swap(self, label_id: int, other_id: int, frame: int) -> None:
+        """Swap two tracks from a frame on."""
+        label_ids = label_id, other_id
+        self._edit(label_ids, lambda t: plan_swap(t, label_id, other_id, frame))
+
+    def end(self, label_id: int, frame: int) -> None:
+        """Erase a track from a frame on; what it was before stays."""
+        self._edit((label_id,), lambda tracks: plan_end(tracks, label_id, frame))
+
+    def _edit(self, label_ids: Iterable[int], plan: Callable[[TrackLabels], LabelsEdit]) -> None:
+        tracks = self._tracks()
+        records = [tracks.record(label_id) for label_id in dict.fromkeys(label_ids)]
+        n_frames = sum(record.shape[tracks.axis] for record in records)
+        in_background = n_frames > MAX_BLOCKS_AT_ONCE  # each is read by itself
+        self._editing.edit(lambda _: plan(tracks), records, in_background=in_background)
+
+    # Proposed divisions ----------------------------------------------------------------------
+
+    def propose(self, label_ids: Iterable[int]) -> None:
+        """Propose a division for each object that falls in two large pieces at its end."""
+        tracks = self._tracks()
+        pieces = (propose_by_pieces(tracks, label_id) for label_id in label_ids)
+        divisions = [division for division in pieces if division is not None]
+        self._set_divisions(tracks.labels, (*self.state.divisions, *divisions))
+
+    def confirm(self, division: ProposedDivision) -> None:
+        """Mark a proposed division."""
+        tracks = self._tracks()
+        label_ids = {division.mother_id(tracks.labels), *division.daughter_ids(tracks.labels)}
+        self._edit(label_ids - {0}, lambda tracks: plan_confirmed(tracks, division))
+        self.reject(division)
+
+    def reject(self, division: ProposedDivision) -> None:
+        """Propose a division no more."""
+        left = tuple(other for other in self._divisions if other != division)
+        self._set_divisions(self._labels, left)
+
+    def _set_divisions(self, labels: Labels | None, divisions: Iterable[ProposedDivision]) -> None:
+        self._labels, self._divisions = labels, tuple(dict.fromkeys(divisions))
+        self.changed.emit()
+
+    def _on_edited(self, edit: Edit) -> None:
+        links, self._linked = self._linked, None
+        if links is not None and edit.labels is not None:
+            self._set_divisions(edit.labels.target, links.divisions)
+
+    def _tracks(self) -> TrackLabels:
+        target = self._editing.target
+        if target is None:
+            raise TargetError("There are no objects yet: choose a Labels layer.")
+        labels, axis = target.labels, self._axis
+        if axis is None:
+            axis = target.slice_axis if len(labels.shape) < 4 else 0
+        if axis is None:
+            raise TargetError("The image has no frames: tracks need a film.")
+        return TrackLabels(labels, axis)
