@@ -262,7 +262,7 @@ class ImagePlane:
         if not low < high:
             return ""
         return (
-            f"Nearly all pixels of '{self.name}' look the same to SAM: choose robust percentiles "
+            f"Nearly all pixels of '{self.name}' look the same to SAM: choose 'robust percentiles' "
             "under 'Image appearance for SAM' (--values robust on the command line), as a few "
             "extreme values set the contrast."
         )
