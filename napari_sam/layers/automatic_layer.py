@@ -95,12 +95,12 @@ class AutomaticView:
             set_transform(self.layer, self._shown.layer_placement((self._step, self._step)))
 
     def fly_to(self, mask: AutomaticMask, step: int) -> None:
-        """Bring a mask to the middle of the window."""
+        """Bring a mask to the middle of the window, unless all of it is in sight."""
         if self.layer is not None and self._shown is not None:
             view, (rows, columns) = self._shown.view, mask.span
             start = view.spread(rows.start // step, columns.start // step, 0)
             stop = view.spread(-(-rows.stop // step), -(-columns.stop // step), 1)
-            show_box(self._viewer, self.layer, start, stop)
+            show_box(self._viewer, self.layer, start, stop, is_sight_enough=True)
 
     @property
     def is_selected(self) -> bool:

@@ -31,11 +31,18 @@ def visible_box(viewer: ViewerModel, layer: Image, view: PlaneView) -> Box:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequence[int]) -> None:
+def show_box(
+    viewer: ViewerModel,
+    layer: Layer,
+    start: Sequence[int],
+    stop: Sequence[int],
+    *,
+    is_sight_enough: bool = False,
+) -> None:
     """Center the window on a box of a layer's data, on its slice.
 
     The zoom stays unless the box would be a dot or larger than the window. In 3D only the sliders
-    move.
+    move. `is_sight_enough`: nothing moves for a box that is wholly visible.
     """
     corners = np.array(np.meshgrid(*zip(start, stop, strict=True))).reshape(len(start), -1).T - 0.5
     world = np.array([layer.data_to_world(corner) for corner in corners])
@@ -50,7 +57,13 @@ def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequ
     displayed = [axis - first for axis in viewer.dims.displayed]
     extent = (high - low)[displayed]
     on_screen = extent * viewer.scene.camera.zoom / np.array(viewer.canvas.size)
-    if on_screen.max() > 1 or on_screen.max() < _DOT:
+    is_size_right = _DOT <= on_screen.max() <= 1
+    middle = np.array(viewer.scene.camera.center[-2:], float)
+    half = np.array(viewer.canvas.size) / viewer.scene.camera.zoom / 2
+    is_inside = (low[displayed] >= middle - half).all() and (high[displayed] <= middle + half).all()
+    if is_sight_enough and is_size_right and is_inside:
+        return
+    if not is_size_right:
         zooms = np.array(viewer.canvas.size) / np.maximum(extent, 1e-9)
         viewer.scene.camera.zoom = float(zooms.min()) * _SHARE
     viewer.scene.camera.center = tuple(center[displayed])
