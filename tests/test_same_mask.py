@@ -11,9 +11,9 @@ from napari.layers import Image
 from skimage import data
 
 from napari_sam.cli.main import main
+from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt
-from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
 
 TIMEOUT_S = 120
 

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QWidget
 from napari_sam._qt.building import check_box, combo_box, form, heading, row
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.value_slider import ValueSlider
-from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
+from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session.objects.edits import Overlap
 
 _DEFAULT_STRENGTH: Final = round(100 * CLEAN_STRENGTH)

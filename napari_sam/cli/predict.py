@@ -30,6 +30,7 @@ from napari_sam.cli.options import (
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
+from napari_sam.engine.cleaning import CLEAN_STRENGTH
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener, OpenedPlane
@@ -136,7 +137,7 @@ BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 @click.option(
     "--clean-strength",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,  # CLEAN_STRENGTH, whose import would take half a second here
+    default=CLEAN_STRENGTH,
     show_default=True,
     help="How strongly --clean does that.",
 )

@@ -8,8 +8,8 @@ from napari_sam._qt.building import rest_timer
 from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session.connections import Connections
-from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
 from napari_sam.storage.options import load_options, save_options
 
 _SAVE_MS: Final = 500

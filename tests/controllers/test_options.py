@@ -5,8 +5,8 @@ import pytest
 from napari.layers import Image
 from skimage import data
 
+from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session import Prompts
-from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
 from napari_sam.storage.options import load_options, save_options
 
 TIMEOUT_S = 120

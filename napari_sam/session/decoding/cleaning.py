@@ -14,8 +14,6 @@ from scipy import ndimage
 
 from napari_sam.engine.masks import extent
 
-CLEAN_STRENGTH: Final = 0.5
-"""What suits most images: overlaps with true outlines stay the same (benchmarks/cleaning.py)."""
 _SIGMA: Final = 0.7
 """Standard deviation of the smoothing in cells, at full strength."""
 _SMALL: Final = 0.05
