@@ -13,7 +13,7 @@ from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, read_prompts
-from napari_sam.formats.prompts import FilePrompt, PromptKind
+from napari_sam.formats.prompts import FilePrompt
 from napari_sam.layers.image_references import name_in_files, names_in_files
 from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.session.annotations import axes_in_files, image_of_labels
@@ -22,8 +22,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import LatestWinsExecutor, user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
-from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
-from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
+from napari_sam.session.prompts.file_prompts import prompts_of
 
 _ReadPrompts = tuple[list[BatchPrompt], LeftOut]
 """The prompts of a layer or a file, and what was left out of it."""
@@ -190,21 +189,7 @@ def batch_prompts_of(
 ) -> list[BatchPrompt]:
     """Return the prompts of a file that lie on one plane."""
     return [
-        BatchPrompt(_prompts(file_prompt), file_prompt.class_name)
+        BatchPrompt(prompts_of(file_prompt), file_prompt.class_name)
         for file_prompt in file_prompts
         if file_prompt.slice_index in ((), slice_index)
     ]
-
-
-def _prompts(file_prompt: FilePrompt) -> Prompts:
-    kind, vertices = file_prompt.kind, file_prompt.vertices_xy
-    if kind is PromptKind.POINT:
-        return Prompts(vertices, (FOREGROUND,) * len(vertices))
-    if kind is PromptKind.BOX:
-        xs, ys = zip(*vertices, strict=True)
-        return Prompts(box_xyxy=(min(xs), min(ys), max(xs), max(ys)))
-    if kind is PromptKind.LINE:
-        return Prompts(scribbles=(Scribble(vertices, FOREGROUND),))
-    is_ellipse = kind is PromptKind.ELLIPSE
-    outline_kind = OutlineKind.ELLIPSE if is_ellipse else OutlineKind.POLYGON
-    return Prompts(outline=Outline(vertices, outline_kind))
