@@ -22,6 +22,7 @@ OVERLAPS: Final[dict[str, Callable[[ExportObject, int], float]]] = {
     "smaller": lambda _, area_px: -area_px,
     "larger": lambda _, area_px: area_px,
     "better": lambda obj, _: 0.0 if obj.score is None else obj.score,
+    "first": lambda obj, _: -obj.label_id,
 }
 """Which mask wins where two overlap in a label image: the one with the larger key, which is made
 of a mask and the pixels of its object on all slices."""

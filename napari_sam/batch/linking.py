@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from napari_sam.batch.outputs import PlaneMasks
+from napari_sam.batch.slice_summary import slice_summary
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.image import ImageInfo, stack_axis
 from napari_sam.session.linking.link import LinkedObject, link
@@ -54,19 +54,9 @@ def _summary(
     linked: LinkedObject, label_id: int, score: float, position: tuple[int | None, ...]
 ) -> dict[str, Any]:
     """Return what is known of an object, as JSON has it."""
-    weakest = min(linked.masks, key=lambda mask: mask.confidence)
     return {
         "object": label_id,
         "position": list(position),  # along each axis of the stack; None along that of the object
-        "first_slice": linked.masks[0].slice_index,
-        "last_slice": linked.masks[-1].slice_index,
-        "n_slices": linked.n_slices,
-        "volume_px": sum(int(np.count_nonzero(mask.crop.mask)) for mask in linked.masks),
         "score": score,
-        "weakest_slice": weakest.slice_index,
-        "confidence": weakest.confidence,
-        "origins": [
-            [str(origin), [mask.slice_index for mask in masks]]
-            for origin, masks in groupby(linked.masks, key=lambda mask: mask.origin)
-        ],
+        **slice_summary(linked.masks),
     }

@@ -39,7 +39,7 @@ def test_each_time_has_objects_of_its_own(through):
 
 def test_gaps_are_told_and_the_score_is_the_mean():
     annotations, (first, _) = linked("z", lambda _, z: [] if z == 1 else [record(3, 0.5 + z / 4)])
-    assert first["origins"] == [["automatic", [0]], ["interpolated", [1]], ["automatic", [2]]]
+    assert first["origins"] == [["automatic", 0, 0], ["interpolated", 1, 1], ["automatic", 2, 2]]
     assert {part.score for part in annotations.objects} == {0.75}
 
 

@@ -16,7 +16,12 @@ from napari_sam.model.automatic.mask_set import MaskRecord
 
 @pytest.mark.parametrize(
     ("overlap", "expected"),
-    [("smaller", [[1, 1, 2, 1]]), ("larger", [[1, 1, 1, 1]]), ("better", [[1, 1, 2, 3]])],
+    [
+        ("smaller", [[1, 1, 2, 1]]),
+        ("larger", [[1, 1, 1, 1]]),
+        ("better", [[1, 1, 2, 3]]),
+        ("first", [[1, 1, 1, 1]]),
+    ],
 )
 def test_whose_the_pixels_of_several_are(overlap, expected):
     assert overlap in OVERLAPS
