@@ -11,12 +11,16 @@ import numpy as np
 
 from napari_sam.batch.open_images import OpenedImage, OpenError
 from napari_sam.batch.outputs import write_objects
-from napari_sam.batch.prompted import format_of
+from napari_sam.batch.prompted import format_of, segment_prompts
 from napari_sam.engine.masks import MaskCrop, joined_crop, tight_crop
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import FileError
+from napari_sam.formats.files import FileError, write_table
+from napari_sam.formats.image import ImageInfo, stack_axis
+from napari_sam.formats.left_out import LeftOut
+from napari_sam.formats.prompt_files import read_prompts
 from napari_sam.formats.reading import read_objects
-from napari_sam.session.objects.slices import Origin
+from napari_sam.session.prompts.file_prompts import prompts_of
+from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.courses import Course
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import depth_limit
@@ -25,11 +29,12 @@ from napari_sam.session.propagation.stack_run import carried
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import OpenedPlane
-    from napari_sam.formats.image import ImageInfo
     from napari_sam.session.embedding.embeddings import Embedder
 
 AnnotatedSlices = Mapping[int, MaskCrop]
 """The masks that an object starts from, by slice."""
+PlacedPrompts = tuple[int, Prompts]
+"""The prompts for an object, and their slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +45,6 @@ class PropagatedObject:
     masks: tuple[SliceMask, ...]
     is_cut_off: bool  # whether it was still there where it had to end
 
-    @property
-    def weakest(self) -> SliceMask | None:
-        """The mask of the least confidence that was computed; None if none was."""
-        computed = [mask for mask in self.masks if mask.origin is not Origin.ANNOTATED]
-        return min(computed, key=lambda mask: mask.confidence, default=None)
-
 
 @dataclass(frozen=True, eq=False)
 class OpenedStack:
@@ -53,42 +52,80 @@ class OpenedStack:
 
     planes: Sequence[OpenedPlane]
     info: ImageInfo  # of the whole image
+    axis: int  # along which they follow
+    position: tuple[int, ...]  # where they are along the other axes of the stack
     slice_distance_px: float | None  # None through time
 
     @classmethod
-    def of(cls, image: OpenedImage, name: str, at: tuple[int, ...] = ()) -> OpenedStack:
-        """Return the planes along the last axis of a stack, at a position along the others.
+    def of(
+        cls, image: OpenedImage, name: str, through: str | None = None, at: tuple[int, ...] = ()
+    ) -> OpenedStack:
+        """Return the planes along an axis of a stack, the last one by default.
+
+        `at` is the place of one of them, the first by default.
 
         Raises
         ------
         OpenError
-            If there is only one plane, or the position is not one of the others.
+            If there is only one plane, or there is nothing at that place.
+        FileError
+            If there is no such axis.
         """
-        lengths = image.shape[:-2]
-        if len(image.planes) < 2 or lengths[-1] < 2:
+        lengths, info = image.shape[:-2], image.info(name)
+        if not lengths:
             raise OpenError(f"{name} has no slices to carry objects through.")
-        at = at or tuple(0 for _ in range(len(image.planes[0].slice_index) - 1))
-        planes = [plane for plane in image.planes if plane.slice_index[:-1] == at]
+        axis = len(lengths) - 1 if through is None else stack_axis(info, through)
+        if lengths[axis] < 2:
+            raise OpenError(f"{name} has a single slice there: choose another --axis.")
+        at = at or (0,) * len(lengths)
+        position = _without(at, axis)
+        planes = [plane for plane in image.planes if _without(plane.slice_index, axis) == position]
         if not planes:
             raise OpenError(f"{name} has no slices at {','.join(map(str, at))}.")
-        info = image.info(name)
         side_px = float(np.sqrt(np.prod(info.pixel_size[-2:])))
-        distance_px = None if info.axes[-3] == "T" else info.pixel_size[-3] / side_px
-        return cls(planes, info, distance_px)
+        distance_px = None if info.axes[axis] == "T" else info.pixel_size[axis] / side_px
+        return cls(planes, info, axis, position, distance_px)
+
+    @property
+    def plane_info(self) -> ImageInfo:
+        """Describes one slice."""
+        info = self.info
+        return replace(
+            info,
+            shape=info.plane_shape,
+            axes=info.axes[-2:],
+            pixel_size=info.pixel_size[-2:],
+            units=info.units[-2:],
+        )
+
+    def index_of(self, slice_index: int) -> tuple[int, ...]:
+        """Return where a slice is in the image."""
+        return (*self.position[: self.axis], slice_index, *self.position[self.axis :])
+
+    def slice_at(self, index: tuple[int, ...]) -> int | None:
+        """Return which slice is at a place of the image; None if it is none of these."""
+        is_here = len(index) > self.axis and self.index_of(index[self.axis]) == index
+        return index[self.axis] if is_here else None
 
     def annotations_of(self, objects: Sequence[PropagatedObject]) -> Annotations:
         """Return objects as files have them."""
-        at = self.planes[0].slice_index[:-1]
         return Annotations(
             self.info,
             [
                 ExportObject(
-                    obj.label_id, *mask.crop, (*at, mask.slice_index), score=mask.confidence
+                    obj.label_id,
+                    *mask.crop,
+                    self.index_of(mask.slice_index),
+                    score=mask.confidence,
                 )
                 for obj in objects
                 for mask in obj.masks
             ],
         )
+
+
+def _without(index: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return index[:axis] + index[axis + 1 :]
 
 
 def read_slices(
@@ -101,26 +138,62 @@ def read_slices(
     FileError
         If the file cannot be read, has no objects, or is of another image.
     """
-    info, first = stack.info, stack.planes[0].slice_index[:-1]
-    if slice_index is not None:
-        info = replace(
-            info,
-            shape=info.plane_shape,
-            axes=info.axes[-2:],
-            pixel_size=info.pixel_size[-2:],
-            units=info.units[-2:],
-        )
+    info = stack.info if slice_index is None else stack.plane_info
     masks: dict[int, dict[int, MaskCrop]] = {}
     for obj in read_objects(path, info).objects:
-        if slice_index is None and obj.slice_index[:-1] != first:
+        index = stack.slice_at(obj.slice_index) if slice_index is None else slice_index
+        if index is None:
             continue
-        index = obj.slice_index[-1] if slice_index is None else slice_index
         slices = masks.setdefault(obj.label_id, {})
         crop = tight_crop(obj.mask, obj.top, obj.left)
         slices[index] = joined_crop([slices[index], crop]) if index in slices else crop
     if not masks:
         raise FileError(f"{path} has no objects of these slices.")
     return dict(sorted(masks.items()))
+
+
+def read_placed_prompts(
+    path: Path, stack: OpenedStack, slice_index: int | None, left_out: LeftOut
+) -> list[PlacedPrompts]:
+    """Return the prompts of a file with their slices, or those of one slice of the stack.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, has no prompts there, or does not say on which slices they are.
+    """
+    placed = []
+    for file_prompt in read_prompts(path, stack.info, left_out=left_out):
+        index = slice_index
+        if file_prompt.slice_index:
+            index = stack.slice_at(file_prompt.slice_index)
+        elif slice_index is None:
+            raise FileError(f"{path.name} names no slices: say with --slice on which one it is.")
+        if index is not None and slice_index in (None, index):
+            placed.append((index, prompts_of(file_prompt)))
+    if not placed:
+        raise FileError(f"{path} has no prompts on these slices.")
+    return placed
+
+
+def segment_placed(
+    embedder: Embedder,
+    stack: OpenedStack,
+    prompts: Sequence[PlacedPrompts],
+    warn: Callable[[str], None],
+) -> dict[int, AnnotatedSlices]:
+    """Segment one object for each of the prompts, on its slice; by label_id, from 1.
+
+    `warn` is called with what makes the masks doubtful; they may be empty.
+    """
+    starts: dict[int, AnnotatedSlices] = {}
+    for index in sorted({index for index, _ in prompts}):
+        label_ids = [n for n, placed in enumerate(prompts, start=1) if placed[0] == index]
+        here = [prompts[n - 1][1] for n in label_ids]
+        masks = segment_prompts(embedder, stack.planes[index].plane, here, warn=warn)
+        for label_id, mask in zip(label_ids, masks, strict=True):
+            starts[label_id] = {index: mask.crop}
+    return dict(sorted(starts.items()))
 
 
 def carry(
@@ -145,13 +218,21 @@ def carry(
         Called with the label_id and the mask of each slice as it becomes known.
     """
     planes = [opened.plane for opened in stack.planes]
-    courses = [_course(stack, label_id, masks, limits, depth) for label_id, masks in starts.items()]
+    courses = [
+        _course(stack, label_id, masks, limits, depth)
+        for label_id, masks in starts.items()
+        if any(crop.mask.size for crop in masks.values())
+    ]
     found = {course: _annotated_masks(course) for course in courses}
     for course, mask in carried(planes, courses, Projection(embedder)):
         if not mask.is_empty:
             found[course].append(mask)
         report(course.label_id, mask)
-    return [
+    empty = [
+        PropagatedObject(label_id, (), is_cut_off=False)
+        for label_id in starts.keys() - {course.label_id for course in courses}
+    ]
+    objects = [
         PropagatedObject(
             course.label_id,
             tuple(sorted(masks, key=lambda mask: mask.slice_index)),
@@ -159,6 +240,7 @@ def carry(
         )
         for course, masks in found.items()
     ]
+    return sorted([*objects, *empty], key=lambda obj: obj.label_id)
 
 
 def _annotated_masks(course: Course) -> list[SliceMask]:
@@ -195,3 +277,17 @@ def write_propagated(
 ) -> list[Path]:
     """Write objects in the format that the ending of a file means; return the files."""
     return write_objects(path, format_of(path), stack.annotations_of(objects), overlap)
+
+
+def write_slice_table(path: Path, objects: Sequence[PropagatedObject]) -> None:
+    """Write the slices of all objects as CSV."""
+    rows = [
+        [obj.label_id, mask.slice_index, mask.origin, f"{mask.confidence:.3f}", _area_px(mask)]
+        for obj in objects
+        for mask in obj.masks
+    ]
+    write_table(path, [["object", "slice", "origin", "confidence", "area_px"], *rows])
+
+
+def _area_px(mask: SliceMask) -> int:
+    return int(np.count_nonzero(mask.crop.mask))

@@ -262,21 +262,28 @@ def _prompts(
     """Return the prompts of each object."""
     from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
-    corners = [corner for box in boxes for corner in (box[:2], box[2:])]
-    height, width = shape
-    for x, y in (*points, *background, *corners):
-        if not (-1 <= x <= width and -1 <= y <= height):
-            msg = f"{x:g},{y:g} lies outside the image, which is {width} wide and {height} high."
-            raise click.UsageError(msg)
-    # Half a pixel further out than the image is on its border.
-    points_xy = tuple(
-        (min(max(x, -0.5), width - 0.5), min(max(y, -0.5), height - 0.5))
-        for x, y in (*points, *background)
-    )
+    check_corners(boxes, shape)
+    points_xy = tuple(places_inside((*points, *background), shape))
     labels = (FOREGROUND,) * len(points) + (BACKGROUND,) * len(background)
     box_of_start = start.box_xyxy if start and not points else None
     boxes_xyxy: Sequence[Any] = boxes or [box_of_start]
     return [Prompts(points_xy, labels, box) for box in boxes_xyxy]
+
+
+def places_inside(places: Sequence[Numbers], shape: tuple[int, int]) -> list[tuple[float, float]]:
+    """Return x and y of places, of which some may lie just outside the image."""
+    height, width = shape
+    for x, y in places:
+        if not (-1 <= x <= width and -1 <= y <= height):
+            msg = f"{x:g},{y:g} lies outside the image, which is {width} wide and {height} high."
+            raise click.UsageError(msg)
+    # Half a pixel further out than the image is on its border.
+    return [(min(max(x, -0.5), width - 0.5), min(max(y, -0.5), height - 0.5)) for x, y in places]
+
+
+def check_corners(boxes: Sequence[Numbers], shape: tuple[int, int]) -> None:
+    """Refuse boxes with corners outside the image."""
+    places_inside([corner for box in boxes for corner in (box[:2], box[2:])], shape)
 
 
 def _print_results(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,11 +30,12 @@ from napari_sam.cli.options import (
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
-from napari_sam.cli.predict import BOX, POINT, Numbers
+from napari_sam.cli.predict import BOX, POINT, Numbers, check_corners, places_inside
 
 if TYPE_CHECKING:
     from napari_sam.batch.propagated import AnnotatedSlices, OpenedStack, PropagatedObject
     from napari_sam.session.embedding.embeddings import Embedder
+    from napari_sam.session.models.model_choice import ModelChoice
     from napari_sam.session.prompts.prompts import Prompts
 
 _EXAMPLES: Final = """\b
@@ -43,6 +44,7 @@ Examples:
   napari-sam propagate stack.tif --slice 12 --box 78,36,122,76 --first 5 --last 30 -o cell.tif
   napari-sam propagate stack.tif --slice 12 --from-labels slice12.png -o cells.ome.tif
   napari-sam propagate stack.tif --from-labels some_slices.tif -o cells.json --json
+  napari-sam propagate film.tif --axis t --prompts boxes.csv --depth none -o cells.tif --csv
 
 \b
 Exit codes:
@@ -51,6 +53,67 @@ Exit codes:
   2    usage error: see the message
   130  stopped with Ctrl-C
 """
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the objects start from."""
+
+    labels: Path | None
+    prompts: Path | None
+    points: Sequence[Numbers]
+    boxes: Sequence[Numbers]
+
+    def check(self, at: tuple[int, ...]) -> None:
+        """Refuse several sources, and points without a slice."""
+        has_places = bool(self.points or self.boxes)
+        if (self.labels is not None) + (self.prompts is not None) + has_places != 1:
+            raise click.UsageError("Give either --from-labels, or --prompts, or --point and --box.")
+        if has_places and not at:
+            raise click.UsageError("Say with --slice on which slice the objects are.")
+
+    def read(
+        self, stack: OpenedStack, embedder: Embedder, slice_index: int | None
+    ) -> dict[int, AnnotatedSlices]:
+        """Return the masks that each object starts from, by label_id."""
+        from napari_sam.batch.propagated import read_placed_prompts, read_slices, segment_placed
+        from napari_sam.formats.left_out import LeftOut
+
+        if self.labels is not None:
+            return read_slices(self.labels, stack, slice_index)
+        if self.prompts is not None:
+            left_out = LeftOut()
+            prompts = read_placed_prompts(self.prompts, stack, slice_index, left_out)
+            if left_out:
+                print_warning(f"{self.prompts}: {left_out}.")
+        else:
+            assert slice_index is not None
+            prompts = [(slice_index, prompts) for prompts in self._prompts(stack.info.plane_shape)]
+        starts = segment_placed(embedder, stack, prompts, print_warning)
+        if not any(crop.mask.size for masks in starts.values() for crop in masks.values()):
+            raise click.ClickException("There is no object to carry through the stack.")
+        return starts
+
+    def _prompts(self, shape: tuple[int, int]) -> list[Prompts]:
+        from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+
+        check_corners(self.boxes, shape)
+        points = [Prompts((place,), (FOREGROUND,)) for place in places_inside(self.points, shape)]
+        return points + [Prompts(box_xyxy=(x0, y0, x1, y1)) for x0, y0, x1, y1 in self.boxes]
+
+
+class _Depth(click.ParamType[int]):
+    """A number of slices, or none for any."""
+
+    name = "N|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse the number."""
+        if value == "none":
+            return sys.maxsize
+        if not isinstance(value, int) and not (value.isdecimal() and int(value) > 0):
+            self.fail(f"{value!r} is neither a number of slices nor none.", param, ctx)
+        return int(value)
 
 
 @click.command(epilog=_EXAMPLES)
@@ -69,14 +132,27 @@ Exit codes:
     "--box", "boxes", type=BOX, multiple=True, help="Box around an object; one object per box."
 )
 @click.option(
+    *("--prompts", "prompts"),
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Prompts to start from, one object each: CSV, GeoJSON, COCO or YOLO.",
+)
+@click.option(
     "--slice", "position", metavar="[N,...]N", help="Slice of the objects, counted from 0."
+)
+@click.option(
+    *("--axis", "through"),
+    metavar="AXIS",
+    help="Axis to go along: z, t or another letter, or its number, 0 for the first; by default the "
+    "last before rows and columns.",
 )
 @click.option("--first", type=click.IntRange(0), help="First slice to go to.")
 @click.option("--last", type=click.IntRange(0), help="Last slice to go to.")
 @click.option(
     "--depth",
-    type=click.IntRange(1),
-    help="Most slices to either side; by default twice as deep as the object is wide.",
+    type=_Depth(),
+    help="Most slices to either side; by default twice as deep as the object is wide, in the units "
+    "of the image, and any number through time.",
 )
 @click.option(
     *("-o", "--output", "output"),
@@ -89,9 +165,14 @@ Exit codes:
 @click.option(
     "--overlap",
     type=click.Choice(list(OVERLAPS)),
-    default="better",
+    default="first",
     show_default=True,
     help="Which object wins where objects overlap (label images only).",
+)
+@click.option(
+    *("--csv", "with_table"),
+    is_flag=True,
+    help="Also write the slices of each object, with confidences: OUT with _slices.csv.",
 )
 @model_options
 @reader_option
@@ -103,13 +184,16 @@ def propagate(
     labels: Path | None,
     points: Sequence[Numbers],
     boxes: Sequence[Numbers],
+    prompts: Path | None,
     position: str | None,
+    through: str | None,
     first: int | None,
     last: int | None,
     depth: int | None,
     output: Path,
     layer: str | None,
     overlap: str,
+    with_table: bool,
     model: str | None,
     device: str,
     reader: str | None,
@@ -121,50 +205,65 @@ def propagate(
 
     An object starts from a mask in a file, or from a point or a box, and ends where its border,
     its contrast or what the model sees of it is lost. Between two slices of the file it is
-    interpolated. Embeddings are kept, so run a stopped command again to continue it.
+    interpolated. Embeddings are kept, so run a stopped command again: it comes to the same place
+    quickly.
     """
     hide_progress_of_napari()
-    from napari_sam.batch.propagated import carry, write_propagated
-    from napari_sam.session.embedding.embeddings import Embedder
-    from napari_sam.session.embedding.store import EmbeddingStore
+    from napari_sam.batch.propagated import write_propagated, write_slice_table
     from napari_sam.session.jobs import user_message
 
-    at = _position(position)
-    if (labels is None) == (not points and not boxes):
-        raise click.UsageError("Give either --from-labels, or --point and --box.")
-    if not at and labels is None:
-        raise click.UsageError("Say with --slice on which slice the objects are.")
+    source, at = _Source(labels, prompts, points, boxes), _position(position)
+    source.check(at)
     _check_output(output, stack)
-    store = EmbeddingStore()
     try:
         choice = checked_choice(model, device)
-        predictor = load(choice)
-        embedder = Embedder(choice, lambda *_: predictor, store)
         with readers_on_stderr(), usage_errors():
-            opened = _opened(stack, NapariOpener(reader, intensities, channels), layer, at)
+            opened = _opened(stack, NapariOpener(reader, intensities, channels), layer, at, through)
             limits = _limits(opened, at, first, last)
-        with readers_on_stderr():
-            starts = _starts(opened, embedder, at, labels, points, boxes)
-            with click.progressbar(
-                length=(limits[1] - limits[0] + 1) * len(starts),
-                label=Path(stack).name,
-                show_percent=False,
-                show_eta=False,
-                file=sys.stderr,
-            ) as bar:
-                found = carry(opened, starts, embedder, limits, depth, lambda *_: bar.update(1))
+        found = _carried(opened, source, at, choice, limits, depth)
         files = write_propagated(output, opened, found, overlap)
+        if with_table:
+            files.append(table := output.with_name(f"{output.stem}_slices.csv"))
+            write_slice_table(table, found)
     except KeyboardInterrupt:
         end_stopped(f"Nothing was written. {CAN_CONTINUE}")
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     except (RuntimeError, MemoryError, OSError) as error:
         raise click.ClickException(user_message(error, f"{stack} cannot be segmented")) from error
-    finally:
-        store.close()
     _print_results(stack, found, files, as_json)
     if any(len(obj.masks) < 2 for obj in found):
         sys.exit(FAILED)
+
+
+def _carried(
+    stack: OpenedStack,
+    source: _Source,
+    at: tuple[int, ...],
+    choice: ModelChoice,
+    limits: tuple[int, int],
+    depth: int | None,
+) -> list[PropagatedObject]:
+    """Carry the objects on, and show how far they are."""
+    from napari_sam.batch.propagated import carry
+    from napari_sam.session.embedding.embeddings import Embedder
+    from napari_sam.session.embedding.store import EmbeddingStore
+
+    predictor, store = load(choice), EmbeddingStore()
+    embedder = Embedder(choice, lambda *_: predictor, store)
+    try:
+        with readers_on_stderr():
+            starts = source.read(stack, embedder, at[stack.axis] if at else None)
+            with click.progressbar(
+                length=(limits[1] - limits[0] + 1) * len(starts),
+                label=stack.info.name,
+                show_percent=False,
+                show_eta=False,
+                file=sys.stderr,
+            ) as bar:
+                return carry(stack, starts, embedder, limits, depth, lambda *_: bar.update(1))
+    finally:
+        store.close()
 
 
 def _position(position: str | None) -> tuple[int, ...]:
@@ -186,16 +285,22 @@ def _check_output(output: Path, stack: str) -> None:
         raise click.UsageError(f"{output} would replace the image: choose another name.")
 
 
-def _opened(file: str, opener: NapariOpener, layer: str | None, at: tuple[int, ...]) -> OpenedStack:
+def _opened(
+    file: str,
+    opener: NapariOpener,
+    layer: str | None,
+    at: tuple[int, ...],
+    through: str | None,
+) -> OpenedStack:
     from napari_sam.batch.propagated import OpenedStack
 
     image = chosen_image(file, opener, layer)
-    n_axes = len(image.shape) - 2
-    if at and len(at) != n_axes:
-        lengths = " x ".join(map(str, image.shape[:-2])) or "no"
-        msg = f"{file} has {lengths} slices: --slice takes one number for each of these axes."
+    lengths = image.shape[:-2]
+    if at and len(at) != len(lengths):
+        text = " x ".join(map(str, lengths)) or "no"
+        msg = f"{file} has {text} slices: --slice takes one number for each of these axes."
         raise click.UsageError(msg)
-    return OpenedStack.of(image, Path(file).name, at[:-1])
+    return OpenedStack.of(image, Path(file).name, through, at)
 
 
 def _limits(
@@ -204,7 +309,7 @@ def _limits(
     """Return the first and the last slice to go to."""
     end = len(stack.planes) - 1
     low, high = first or 0, end if last is None else last
-    start = at[-1] if at else low
+    start = at[stack.axis] if at else low
     if max(low, start, high) > end:
         raise click.UsageError(f"The slices are 0 to {end}, not {max(low, start, high)}.")
     if not low <= start <= high:
@@ -212,55 +317,23 @@ def _limits(
     return low, high
 
 
-def _starts(
-    stack: OpenedStack,
-    embedder: Embedder,
-    at: tuple[int, ...],
-    labels: Path | None,
-    points: Sequence[Numbers],
-    boxes: Sequence[Numbers],
-) -> dict[int, AnnotatedSlices]:
-    """Return what the objects start from, by label_id."""
-    from napari_sam.batch.prompted import segment_prompts
-    from napari_sam.batch.propagated import read_slices
-
-    if labels is not None:
-        return read_slices(labels, stack, at[-1] if at else None)
-    prompts = _prompts(points, boxes, stack.info.plane_shape)
-    plane = stack.planes[at[-1]].plane
-    masks = segment_prompts(embedder, plane, prompts, warn=print_warning)
-    for mask in masks:
-        if not mask.area_px:
-            print_error(f"object {mask.label_id}: the mask is empty; try other prompts.")
-    starts: dict[int, AnnotatedSlices]
-    starts = {mask.label_id: {at[-1]: mask.crop} for mask in masks if mask.area_px}
-    if not starts:
-        raise click.ClickException("There is no object to carry through the stack.")
-    return starts
-
-
-def _prompts(
-    points: Sequence[Numbers], boxes: Sequence[Numbers], shape: tuple[int, int]
-) -> list[Prompts]:
-    from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
-
-    height, width = shape
-    for x, y in (*points, *(corner for box in boxes for corner in (box[:2], box[2:]))):
-        if not (-1 <= x <= width and -1 <= y <= height):
-            msg = f"{x:g},{y:g} lies outside the image, which is {width} wide and {height} high."
-            raise click.UsageError(msg)
-    of_points = [Prompts(((x, y),), (FOREGROUND,)) for x, y in points]
-    return of_points + [Prompts(box_xyxy=(x0, y0, x1, y1)) for x0, y0, x1, y1 in boxes]
-
-
 def _print_results(
     stack: str, found: Sequence[PropagatedObject], files: Sequence[Path], as_json: bool
 ) -> None:
+    from napari_sam.batch.slice_summary import slice_summary, weakest_of
+
     if as_json:
-        objects = [_as_json(obj) for obj in found]
+        objects = [
+            {"object": obj.label_id, **slice_summary(obj.masks), "is_cut_off": obj.is_cut_off}
+            for obj in found
+        ]
         print_json({"image": stack, "objects": objects, "files": [str(file) for file in files]})
     for obj in found:
-        first, last, weakest = obj.masks[0].slice_index, obj.masks[-1].slice_index, obj.weakest
+        if not obj.masks:
+            print_error(f"object {obj.label_id} has no mask; try other prompts.")
+            continue
+        first, last = obj.masks[0].slice_index, obj.masks[-1].slice_index
+        weakest = weakest_of(obj.masks)
         if weakest is None:
             print_error(f"object {obj.label_id} is on no other slice than {first} to {last}.")
         elif not as_json:
@@ -273,21 +346,3 @@ def _print_results(
                 f"object {obj.label_id} may go on beyond slices {first} to {last}: give a larger "
                 "--depth."
             )
-
-
-def _as_json(obj: PropagatedObject) -> dict[str, Any]:
-    weakest = obj.weakest
-    return {
-        "object": obj.label_id,
-        "first_slice": obj.masks[0].slice_index,
-        "last_slice": obj.masks[-1].slice_index,
-        "n_slices": len(obj.masks),
-        "volume_px": sum(int(mask.crop.mask.sum()) for mask in obj.masks),
-        "weakest_slice": None if weakest is None else weakest.slice_index,
-        "confidence": None if weakest is None else weakest.confidence,
-        "is_cut_off": obj.is_cut_off,
-        "origins": [
-            [str(origin), [mask.slice_index for mask in masks]]
-            for origin, masks in groupby(obj.masks, key=lambda mask: mask.origin)
-        ],
-    }

@@ -21,6 +21,16 @@ def stack(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def shared_embeddings(tmp_path_factory):
+    return tmp_path_factory.mktemp("shared_embeddings")
+
+
+@pytest.fixture(autouse=True)
+def each_slice_is_embedded_once(shared_embeddings, monkeypatch):
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(shared_embeddings))
+
+
 def run(*arguments):
     return CliRunner().invoke(main, ["propagate", *map(str, arguments)])
 
@@ -38,7 +48,7 @@ def test_points_become_objects_of_many_slices_and_go_on_from_labels(stack, tmp_p
     assert slices_of(labels, 1) == [2, 3, 4, 5]
     assert (obj["first_slice"], obj["last_slice"], obj["n_slices"]) == (2, 5, 4)
     assert obj["volume_px"] == np.count_nonzero(labels)
-    assert ["annotated", [4]] in obj["origins"]
+    assert obj["origins"] == [["propagated", 2, 3], ["annotated", 4, 4], ["propagated", 5, 5]]
     some = tmp_path / "some.tif"
     labels[[3, 4]] = 0
     tifffile.imwrite(some, labels)
@@ -47,6 +57,33 @@ def test_points_become_objects_of_many_slices_and_go_on_from_labels(stack, tmp_p
     (coco,) = read_coco(tmp_path / "all.json")
     assert sorted(part.slice_index for part in coco.objects) == [(2,), (3,), (4,), (5,)]
     assert {part.label_id for part in coco.objects} == {1}
+
+
+def test_prompts_of_a_file_are_carried_through_time(stack, shared_embeddings, tmp_path):
+    slices, film = tifffile.imread(stack), tmp_path / "film.tif"
+    frames = np.zeros((3, 2, 72, 72), np.uint8)
+    frames[:, 1] = slices[3:6]
+    tifffile.imwrite(film, frames, imagej=True, metadata={"axes": "TZYX"})
+    prompts, out = tmp_path / "boxes.csv", tmp_path / "out.tif"
+    prompts.write_text("t,z,x0,y0,x1,y1\n1,1,16,20,45,49\n0,0,1,1,9,9\n")
+    n_embedded = len(list(shared_embeddings.rglob("*.*")))
+    options = "--axis", "t", "--slice", "1,1", "--depth", "none", "--csv", "-o", out
+    result = run(film, "--prompts", prompts, *options)
+    assert result.exit_code == 0, result.output
+    assert "object 1: slices 0 to 2" in result.stdout
+    labels = tifffile.imread(out)
+    assert labels.shape == frames.shape
+    assert not labels[:, 0].any()
+    assert labels[:, 1].any(axis=(1, 2)).all()
+    head, *rows = (tmp_path / "out_slices.csv").read_text().splitlines()
+    assert head == "object,slice,origin,confidence,area_px"
+    assert [row.split(",")[:3] for row in rows] == [
+        ["1", "0", "propagated"],
+        ["1", "1", "annotated"],
+        ["1", "2", "propagated"],
+    ]
+    if n_embedded:  # by the test before
+        assert len(list(shared_embeddings.rglob("*.*"))) == n_embedded
 
 
 @pytest.mark.parametrize(
@@ -58,6 +95,8 @@ def test_points_become_objects_of_many_slices_and_go_on_from_labels(stack, tmp_p
         (("--slice", "0,2", "--point", "30,34"), "has 6 slices"),
         (("--slice", "x", "--point", "30,34"), "--slice is a number"),
         (("--slice", 2, "--point", "30,340"), "lies outside the image"),
+        (("--slice", 2, "--point", "30,34", "--depth", 0), "neither a number of slices nor none"),
+        (("--slice", 2, "--point", "30,34", "--axis", "c"), "no slices along c"),
         (("--slice", 2, "--point", "30,34", "--first", 3), "between --first and --last"),
     ],
 )
