@@ -98,8 +98,6 @@ COLUMNS: Final = (
         lambda r, a: a.area_of(r),
         exponent=2,
     ),
-    Column("score", "How well the mask fits, as the model estimates", lambda r, _: r.score),
-    Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     Column(
         "slice",
         "Slices of the object, from the first to the last",
@@ -107,6 +105,8 @@ COLUMNS: Final = (
         describe=lambda r, axes: axes.slices_of(r),
         cell_tooltip=_weakest,
     ),
+    Column("score", "How well the mask fits, as the model estimates", lambda r, _: r.score),
+    Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     Column(
         "volume",
         "Volume of an object on several slices, in voxels or in cubic units of the layer",
@@ -115,7 +115,7 @@ COLUMNS: Final = (
     ),
     Column("note", "Your note on the object", lambda r, _: r.note, False, "note"),
 )
-CLASS, REVIEWED, AREA, VOLUME, NOTE = (
+CLASS, REVIEWED, AREA, SLICE, VOLUME, NOTE = (
     [column.title for column in COLUMNS].index(title)
-    for title in ("class", "✓", "area", "volume", "note")
+    for title in ("class", "✓", "area", "slice", "volume", "note")
 )

@@ -10,7 +10,7 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
-from napari_sam._qt.object_columns import NOTE, VOLUME, PlaneAxes
+from napari_sam._qt.object_columns import NOTE, SLICE, VOLUME, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
 from napari_sam.session.objects.records import ObjectRecord
@@ -162,7 +162,8 @@ class ObjectTable(QWidget):
         self.go_requested.emit(label_id)
 
     def _show_columns(self) -> None:
-        self.view.setColumnHidden(VOLUME, not self.model.has_slices)
+        for column in (SLICE, VOLUME):
+            self.view.setColumnHidden(column, not self.model.has_slices)
 
     def _index_of(self, label_id: int) -> QModelIndex:
         number = self.model.rows.get(label_id)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit, QStyleOptionViewItem
 from skimage import data
 
 from napari_sam._qt.colors import Severity
-from napari_sam._qt.object_columns import NOTE, VOLUME
+from napari_sam._qt.object_columns import AREA, NOTE, SLICE, VOLUME
 
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228), (190, 100)]
@@ -88,7 +88,7 @@ def test_a_row_leads_to_another_slice(make_widget):
     viewer.dims.set_current_step(0, 0)
     table = widget.controllers.objects.table
     assert cells(table, 0) == [7]
-    assert cells(table, 6) == ["3"]
+    assert cells(table, SLICE) == ["3"]
     table.reedit_requested.emit(7)
     widget.wait_until_idle(TIMEOUT_S)
     assert viewer.dims.current_step[0] == 3
@@ -151,12 +151,12 @@ def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
     widget.binding.target.set_layer(layer)
     table = widget.controllers.objects.table
     assert cells(table, 3) == ["200.00", "6.00"]
-    assert cells(table, 6) == ["4", "2"]
+    assert cells(table, SLICE) == ["4", "2"]
     choose(table, 1)
     viewer.dims.order = (0, 1, 2)
     widget.wait_until_idle(TIMEOUT_S)
     assert cells(table, 3) == ["1000.00", "30.00"]
-    assert cells(table, 6) == ["20-29", "5-7"]
+    assert cells(table, SLICE) == ["20-29", "5-7"]
     assert cells(table, VOLUME) == ["1000.00", "30.00"]
     assert table.selected == [9]
 
@@ -173,7 +173,7 @@ def test_an_axis_of_channels_has_no_slices(make_widget):
     labels[10:30, 20:50] = 3
     layer = viewer.add_layer(Labels(labels, scale=(1, 1, 3), translate=(0, 0, 1)))
     widget.binding.target.set_layer(layer)
-    assert cells(widget.controllers.objects.table, 6) == [""]
+    assert cells(widget.controllers.objects.table, SLICE) == [""]
 
 
 def marked(table):
@@ -274,7 +274,7 @@ def test_a_double_click_edits_a_cell_of_all_chosen_rows(opened, qtbot):
     edit(table, "coin")
     assert cells(table, 1) == ["coin", "", "coin"]
 
-    press_cell(table, 0, 4)
+    press_cell(table, 0, AREA)
     assert table.selected == [1, 3]
     qtbot.waitUntil(lambda: table.selected == [1])
     press_cell(table, 1, NOTE, double=True)
