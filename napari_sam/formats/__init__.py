@@ -10,6 +10,9 @@ from napari_sam.formats.classes import ObjectClass as ObjectClass
 from napari_sam.formats.classes import classes_of as classes_of
 from napari_sam.formats.coco import read_coco as read_coco
 from napari_sam.formats.coco import write_coco as write_coco
+from napari_sam.formats.ctc import check_ctc as check_ctc
+from napari_sam.formats.ctc import read_ctc as read_ctc
+from napari_sam.formats.ctc import write_ctc as write_ctc
 from napari_sam.formats.files import FileError as FileError
 from napari_sam.formats.geojson import read_geojson as read_geojson
 from napari_sam.formats.geojson import write_geojson as write_geojson

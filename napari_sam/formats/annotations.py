@@ -44,6 +44,8 @@ class ExportObject:
         Whether a user has reviewed the object.
     note : str
         The user's note about it, in any script.
+    parent_id : int
+        The label_id of the object that divided into it and others, in a film; 0 for none.
     """
 
     label_id: int
@@ -55,6 +57,7 @@ class ExportObject:
     score: float | None = None
     reviewed: bool = False
     note: str = ""
+    parent_id: int = 0
 
     def __post_init__(self) -> None:
         numbers = (self.label_id, self.top, self.left, *self.slice_index)

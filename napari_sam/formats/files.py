@@ -5,6 +5,9 @@ import csv
 import io
 import json
 import logging
+import re
+import secrets
+import shutil
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +20,7 @@ import numpy as np
 import psutil
 import yaml
 
-from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.atomic import PARTIAL_SUFFIX, atomic_write, scratch_folder
 from napari_sam.storage.json_text import compact_json
 from napari_sam.storage.regular_files import require_regular_file
 
@@ -163,6 +166,37 @@ def export_file(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise FileError(
             f"The file cannot be written ({reason(error)}); choose another folder or name: {path}"
+        ) from error
+
+
+@contextmanager
+def export_folder(path: str | Path, own: re.Pattern[str]) -> Iterator[Path]:
+    """Yield a temporary folder, and rename it to `path` once the block has succeeded.
+
+    A folder of this name is replaced if all names in it match `own`.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}-{secrets.token_hex(6)}{PARTIAL_SUFFIX}")
+    former = partial.with_name(f"{partial.name}-former")
+    try:
+        others = (
+            [file.name for file in path.iterdir() if not own.fullmatch(file.name)]
+            if (path.exists())
+            else []
+        )
+        if others:
+            raise FileError(
+                f"The folder has other files, such as {others[0]}; choose another name: {path.name}"
+            )
+        with scratch_folder(partial):
+            yield partial
+            if path.exists():
+                path.rename(former)
+            partial.rename(path)
+        shutil.rmtree(former, ignore_errors=True)
+    except OSError as error:
+        raise FileError(
+            f"The folder cannot be written ({reason(error)}); choose another one: {path}"
         ) from error
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import coco_in
 from napari_sam.formats.coco_layouts import as_coco
+from napari_sam.formats.ctc import TRACK_TABLES, read_ctc
 from napari_sam.formats.files import FileError, file_reader, read_json
 from napari_sam.formats.geojson import described_image, geojson_in
 from napari_sam.formats.image import ImageInfo
@@ -61,6 +62,13 @@ def _read_npy(path: Path, image: ImageInfo) -> Annotations:
     return Annotations(_image_of(labels, path, image), objects_from_labels(labels))
 
 
+def _read_txt(path: Path, image: ImageInfo) -> Annotations:
+    """Read YOLO, or the table of a film and the label images beside it."""
+    if path.name.lower() in TRACK_TABLES:
+        return read_ctc(path, image.shape)
+    return _read_yolo(path, image)
+
+
 def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
     """Read the objects of a plane, with the names of their classes if these lie beside them."""
     left_out = LeftOut()
@@ -100,7 +108,7 @@ _READERS: Final[dict[str, _Reader]] = {
     ".geojson": _read_json,
     ".zip": read_imagej_rois,
     ".roi": read_imagej_rois,
-    ".txt": _read_yolo,
+    ".txt": _read_txt,
 }
 READ_SUFFIXES: Final = tuple(_READERS)
 """How files end that `read_objects` reads."""

@@ -137,6 +137,7 @@ def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Itera
                 record.score,
                 record.reviewed,
                 record.note,
+                record.parent_id,
             ).cropped()
 
 
@@ -184,6 +185,7 @@ def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRec
             class_name=next((part.class_name for part in slices if part.class_name), None),
             reviewed=any(part.reviewed for part in slices),
             note=next((part.note for part in slices if part.note), ""),
+            parent_id=next((part.parent_id for part in slices if part.parent_id), 0),
             masks=tuple(_packed(part, shape) for part in slices),
         )
         for label_id, slices in paced(parts.items())

@@ -181,7 +181,12 @@ def _with_label_ids(
     if largest < min(label_ids, default=0) <= max(label_ids) <= limit:
         return list(records)
     first = first_free_label_id(labels, registry, len(records))
-    return [replace(record, label_id=first + n) for n, record in enumerate(records)]
+    new_ids = {label_id: first + n for n, label_id in enumerate(label_ids)}
+    new_ids[0] = 0
+    return [
+        replace(record, label_id=first + n, parent_id=new_ids.get(record.parent_id, 0))
+        for n, record in enumerate(records)
+    ]
 
 
 def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
