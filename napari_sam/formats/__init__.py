@@ -20,6 +20,7 @@ from napari_sam.formats.image import ImageInfo as ImageInfo
 from napari_sam.formats.image import plane_name as plane_name
 from napari_sam.formats.imagej_rois import read_imagej_rois as read_imagej_rois
 from napari_sam.formats.imagej_rois import write_imagej_rois as write_imagej_rois
+from napari_sam.formats.label_images import LabelPlanes as LabelPlanes
 from napari_sam.formats.label_images import labels_from_objects as labels_from_objects
 from napari_sam.formats.label_images import objects_from_labels as objects_from_labels
 from napari_sam.formats.left_out import LeftOut as LeftOut

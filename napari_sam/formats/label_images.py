@@ -190,19 +190,69 @@ def labels_from_objects(
     FileError
         If objects overlap and that is refused, or a label_id needs more than 32 bits.
     """
-    largest = max((obj.label_id for obj in annotations.objects), default=0)
-    dtype = smallest_dtype(largest)
+    dtype = smallest_dtype(_largest_label_id(annotations))
     require_memory(prod(annotations.image.shape) * dtype.itemsize, "The label image")
     labels = np.zeros(annotations.image.shape, dtype)
     for obj in paced(annotations.objects):
-        index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
-        region = labels[index]
-        taken = region[obj.mask] if overlap == "refuse" else np.zeros(0, labels.dtype)
-        taken = taken[(taken != 0) & (taken != obj.label_id)]
-        if taken.size:
-            raise FileError(
-                f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot "
-                "hold; export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
-            )
-        region[obj.mask] = obj.label_id
+        _write(obj, labels[obj.slice_index], overlap)
     return labels
+
+
+class LabelPlanes:
+    """Objects as a label image or stack, of which one slice is in memory at a time.
+
+    Parameters
+    ----------
+    annotations : Annotations
+        The objects. Those that share a label_id, in one slice or in several, become one object.
+
+    Raises
+    ------
+    FileError
+        If a label_id needs more than 32 bits; and by a slice on which objects overlap.
+
+    Examples
+    --------
+    >>> from napari_sam.formats import ImageInfo
+    >>> dots = [ExportObject(7, np.ones((1, 1), bool), 0, n, (n,)) for n in range(2)]
+    >>> planes = LabelPlanes(Annotations(ImageInfo((2, 1, 2)), dots))
+    >>> planes[1,].tolist()
+    [[0, 7]]
+    """
+
+    def __init__(self, annotations: Annotations) -> None:
+        self.shape = annotations.image.shape
+        self._largest = _largest_label_id(annotations)
+        self.dtype = smallest_dtype(self._largest)
+        self._objects: dict[tuple[int, ...], list[ExportObject]] = {}
+        for obj in annotations.objects:
+            self._objects.setdefault(obj.slice_index, []).append(obj)
+
+    def max(self) -> int:
+        """Return the largest label_id."""
+        return self._largest
+
+    def __getitem__(self, slice_index: tuple[int, ...]) -> NDArray[Any]:
+        """Return a slice."""
+        require_memory(prod(self.shape[-2:]) * self.dtype.itemsize, "The label image")
+        plane = np.zeros(self.shape[-2:], self.dtype)
+        for obj in paced(self._objects.get(slice_index, [])):
+            _write(obj, plane, "refuse")
+        return plane
+
+
+def _largest_label_id(annotations: Annotations) -> int:
+    return max((obj.label_id for obj in annotations.objects), default=0)
+
+
+def _write(obj: ExportObject, plane: NDArray[Any], overlap: str) -> None:
+    """Write an object into its slice."""
+    region = plane[obj.region]
+    taken = region[obj.mask] if overlap == "refuse" else np.zeros(0, plane.dtype)
+    taken = taken[(taken != 0) & (taken != obj.label_id)]
+    if taken.size:
+        raise FileError(
+            f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot "
+            "hold; export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
+        )
+    region[obj.mask] = obj.label_id

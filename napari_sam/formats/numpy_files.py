@@ -19,7 +19,7 @@ from napari_sam.formats.classes import classes_from_metadata, classes_to_metadat
 from napari_sam.formats.details import details_from
 from napari_sam.formats.files import export_file, file_reader, require_memory
 from napari_sam.formats.image import image_from_json
-from napari_sam.formats.label_images import as_small_labels, check_size
+from napari_sam.formats.label_images import LabelPlanes, as_small_labels, check_size
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.storage.json_text import json_text
 
@@ -32,24 +32,31 @@ _MAX_TABLE_BYTES: Final = 2**28
 _NPY_HEADER_BYTES: Final = 2**12
 
 
-def write_label_npy(path: str | Path, labels: NDArray[Any]) -> None:
+def write_label_npy(path: str | Path, labels: NDArray[Any] | LabelPlanes) -> None:
     """Write a label image or stack.
 
     Parameters
     ----------
     path : str or Path
         A ``.npy`` file.
-    labels : (..., H, W) integer ndarray
-        0 is background. Written as the smallest of uint8, uint16 and uint32 that is enough.
+    labels : (..., H, W) integer ndarray, or LabelPlanes
+        0 is background. Written as the smallest of uint8, uint16 and uint32 that is enough; slice
+        by slice.
 
     Raises
     ------
     FileError
         If label_ids need more than 32 bits or are negative, or the file cannot be written.
     """
-    labels = as_small_labels(labels)
+    labels = labels if isinstance(labels, LabelPlanes) else as_small_labels(labels)
     with export_file(path) as partial, partial.open("wb") as file:
-        np.save(file, labels, allow_pickle=False)
+        if not isinstance(labels, LabelPlanes):
+            np.save(file, labels, allow_pickle=False)
+            return
+        header = {"descr": labels.dtype.str, "fortran_order": False, "shape": labels.shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for slice_index in np.ndindex(*labels.shape[:-2]):
+            file.write(labels[slice_index].data)
 
 
 @file_reader(".npy")

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import write_coco
@@ -15,7 +14,7 @@ from napari_sam.formats.details import details_to_text
 from napari_sam.formats.geojson import write_geojson
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.imagej_rois import write_imagej_rois
-from napari_sam.formats.label_images import labels_from_objects
+from napari_sam.formats.label_images import LabelPlanes, labels_from_objects
 from napari_sam.formats.measurements import write_measurements
 from napari_sam.formats.numpy_files import write_label_npy, write_npz
 from napari_sam.formats.png import write_label_png
@@ -70,12 +69,11 @@ def _single_file(write: Callable[..., None]) -> _Writer:
     return write_objects
 
 
-def _label_image(write: Callable[[Path, NDArray[Any], ImageInfo, str], None]) -> _Writer:
+def _label_image(write: Callable[[Path, LabelPlanes, ImageInfo, str], None]) -> _Writer:
     """Return the writer of a format that holds one label image or stack."""
 
     def write_labels(path: Path, annotations: Annotations) -> None:
-        labels = labels_from_objects(annotations)
-        write(path, labels, annotations.image, details_to_text(annotations))
+        write(path, LabelPlanes(annotations), annotations.image, details_to_text(annotations))
 
     return _single_file(write_labels)
 

@@ -7,7 +7,7 @@ https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/.
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from math import inf, prod
 from pathlib import Path
@@ -21,7 +21,12 @@ from numpy.typing import NDArray
 from napari_sam.formats.details import DETAILS_KEY
 from napari_sam.formats.files import FileError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.label_images import as_small_labels, check_size, labels_of_colors
+from napari_sam.formats.label_images import (
+    LabelPlanes,
+    as_small_labels,
+    check_size,
+    labels_of_colors,
+)
 from napari_sam.formats.units import UNIT_SYMBOLS, converted, is_length, is_time, unit_name
 from napari_sam.storage.named_files import is_beside, is_image
 
@@ -47,7 +52,7 @@ _AXES_KEY: Final = "label_axes"
 
 
 def write_imagej_tiff(
-    path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
+    path: str | Path, labels: NDArray[Any] | LabelPlanes, image: ImageInfo, details: str = ""
 ) -> None:
     """Write a label image that ImageJ and Fiji open as a calibrated stack.
 
@@ -55,8 +60,8 @@ def write_imagej_tiff(
     ----------
     path : str or Path
         A ``.tif`` file.
-    labels : (..., H, W) integer ndarray
-        0 is background. Written as uint8 if that is enough, else as uint16.
+    labels : (..., H, W) integer ndarray, or LabelPlanes
+        0 is background. Written as uint8 if that is enough, else as uint16; slice by slice.
     image : ImageInfo
         Axes T, Z, C, Y and X in any order, with sizes and units. The file has them in ImageJ's
         order, and lengths in the unit of X as far as they can be converted.
@@ -91,8 +96,10 @@ def write_imagej_tiff(
     with export_file(path) as partial:
         tifffile.imwrite(
             partial,
+            _planes(labels, order),
             # With an axis of one sample, so that a width of one is not taken for it.
-            labels.transpose(order).reshape([*(lengths.get(axis, 1) for axis in _IMAGEJ_AXES), 1]),
+            shape=(*(lengths.get(axis, 1) for axis in _IMAGEJ_AXES), 1),
+            dtype=labels.dtype,
             imagej=True,
             photometric="minisblack",
             resolution=(1 / steps["X"][0], 1 / steps["Y"][0]),
@@ -128,7 +135,7 @@ def _imagej_metadata(axes: str, steps: dict[str, tuple[float, str]]) -> dict[str
 
 
 def write_ome_tiff(
-    path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
+    path: str | Path, labels: NDArray[Any] | LabelPlanes, image: ImageInfo, details: str = ""
 ) -> None:
     """Write a label image with OME-XML, losslessly compressed.
 
@@ -136,8 +143,9 @@ def write_ome_tiff(
     ----------
     path : str or Path
         A file, usually ``.ome.tif``.
-    labels : (..., H, W) integer ndarray
-        0 is background. Written as the smallest of uint8, uint16 and uint32 that is enough.
+    labels : (..., H, W) integer ndarray, or LabelPlanes
+        0 is background. Written as the smallest of uint8, uint16 and uint32 that is enough; slice
+        by slice.
     image : ImageInfo
         Name, axes, sizes and units.
     details : str
@@ -167,7 +175,9 @@ def write_ome_tiff(
         # An image three pixels wide would be taken for colors otherwise.
         tifffile.imwrite(
             partial,
-            labels,
+            _planes(labels, range(len(image.shape))),
+            shape=image.shape,
+            dtype=labels.dtype,
             ome=True,
             photometric="minisblack",
             compression="zlib",
@@ -296,11 +306,19 @@ def read_overlay(path: str | Path) -> tuple[list[bytes], tuple[int, int]]:
         return list(dict.fromkeys(rois)), (first.imagelength, first.imagewidth)
 
 
-def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
+def _checked(labels: NDArray[Any] | LabelPlanes, image: ImageInfo) -> NDArray[Any] | LabelPlanes:
     if labels.shape != image.shape:
         msg = f"The labels have the shape {labels.shape}, but the image has {image.shape}."
         raise FileError(msg)
-    return as_small_labels(labels)
+    return labels if isinstance(labels, LabelPlanes) else as_small_labels(labels)
+
+
+def _planes(labels: NDArray[Any] | LabelPlanes, order: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """Yield the slices of a label image whose axes are to have another order."""
+    n_axes = len(order) - 2
+    for index in np.ndindex(*(labels.shape[axis] for axis in order[:n_axes])):
+        places = dict(zip(order, index, strict=False))
+        yield labels[tuple(places[axis] for axis in range(n_axes))]
 
 
 def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:

@@ -8,10 +8,13 @@ import tifffile
 from PIL import Image
 
 from napari_sam.formats import (
+    FORMATS,
     Annotations,
+    ExportObject,
     FileError,
     ImageInfo,
     label_images,
+    labels_from_objects,
     read_label_npy,
     read_label_png,
     read_label_tiff,
@@ -270,6 +273,23 @@ def test_npy_comes_back(tmp_path, largest):
     read = read_label_npy(tmp_path / "a.npy")
     np.testing.assert_array_equal(read, labels)
     assert np.iinfo(read.dtype).max == largest
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.npy"])
+def test_one_slice_is_in_memory_while_a_stack_is_written(tmp_path, name):
+    square = np.ones((40, 50), bool)
+    objects = [ExportObject(n + 1, square, n, 2 * n, (n % 3, n)) for n in range(20)]
+    annotations = Annotations(ImageInfo((3, 40, 200, 300), axes="ZTYX"), objects)
+    suffix = name.removeprefix("a")
+    (file_format,) = (f for f in FORMATS if suffix in f.suffixes and not f.is_semantic)
+    tracemalloc.start()
+    file_format.write(tmp_path / name, annotations)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    expected = labels_from_objects(annotations)
+    assert peak_bytes < expected.nbytes / 2
+    read = read_label_npy if suffix == ".npy" else lambda path: read_label_tiff(path)[0]
+    np.testing.assert_array_equal(read(tmp_path / name), expected)
 
 
 def test_npz_loses_nothing(tmp_path, annotations, stack):
