@@ -151,6 +151,7 @@ class _Depth(click.ParamType[int]):
 @click.option(
     "--depth",
     type=_Depth(),
+    metavar="N|none",
     help="Most slices to either side; by default twice as deep as the object is wide, in the units "
     "of the image, and any number through time.",
 )
