@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,9 +139,8 @@ def read_slices(
     FileError
         If the file cannot be read, has no objects, or is of another image.
     """
-    info = stack.info if slice_index is None else stack.plane_info
     masks: dict[int, dict[int, MaskCrop]] = {}
-    for obj in read_objects(path, info).objects:
+    for obj in _objects_in(path, stack, slice_index):
         index = stack.slice_at(obj.slice_index) if slice_index is None else slice_index
         if index is None:
             continue
@@ -150,6 +150,23 @@ def read_slices(
     if not masks:
         raise FileError(f"{path} has no objects of these slices.")
     return dict(sorted(masks.items()))
+
+
+def _objects_in(path: Path, stack: OpenedStack, slice_index: int | None) -> Sequence[ExportObject]:
+    if slice_index is not None:
+        return read_objects(path, stack.plane_info).objects
+    try:
+        return read_objects(path, stack.info).objects
+    except FileError:
+        if _is_of_one_slice(path, stack):
+            raise FileError(f"{path} is of one slice: say with --slice which one.") from None
+        raise
+
+
+def _is_of_one_slice(path: Path, stack: OpenedStack) -> bool:
+    with suppress(FileError):
+        return bool(read_objects(path, stack.plane_info).objects)
+    return False
 
 
 def read_placed_prompts(

@@ -106,6 +106,14 @@ def test_what_cannot_be_meant_is_told(stack, tmp_path, arguments, message):
     assert message in result.output
 
 
+def test_labels_of_one_slice_need_to_know_which_one(stack, tmp_path):
+    labels = tmp_path / "labels.tif"
+    tifffile.imwrite(labels, np.eye(72, dtype=np.uint8))
+    result = run(stack, "--from-labels", labels, "-o", tmp_path / "out.tif")
+    assert result.exit_code == 1
+    assert "say with --slice which one" in result.output
+
+
 def test_a_plane_has_no_slices_to_go_to(tmp_path):
     path = tmp_path / "plane.tif"
     tifffile.imwrite(path, np.zeros((30, 40), np.uint8))
