@@ -14,6 +14,8 @@ from napari_sam.formats.ctc import check_ctc as check_ctc
 from napari_sam.formats.ctc import read_ctc as read_ctc
 from napari_sam.formats.ctc import write_ctc as write_ctc
 from napari_sam.formats.files import FileError as FileError
+from napari_sam.formats.geff import read_geff as read_geff
+from napari_sam.formats.geff import write_geff as write_geff
 from napari_sam.formats.geojson import read_geojson as read_geojson
 from napari_sam.formats.geojson import write_geojson as write_geojson
 from napari_sam.formats.image import ImageInfo as ImageInfo
@@ -39,7 +41,9 @@ from napari_sam.formats.reading import READ_SUFFIXES as READ_SUFFIXES
 from napari_sam.formats.reading import json_reader as json_reader
 from napari_sam.formats.reading import read_choices as read_choices
 from napari_sam.formats.reading import read_objects as read_objects
+from napari_sam.formats.reading_tracks import read_tracks as read_tracks
 from napari_sam.formats.registry import FORMATS as FORMATS
+from napari_sam.formats.registry import TRACK_FORMATS as TRACK_FORMATS
 from napari_sam.formats.registry import Format as Format
 from napari_sam.formats.registry import find_format as find_format
 from napari_sam.formats.semantic import semantic_labels as semantic_labels
@@ -48,6 +52,12 @@ from napari_sam.formats.semantic import write_semantic_png as write_semantic_png
 from napari_sam.formats.tiff import read_label_tiff as read_label_tiff
 from napari_sam.formats.tiff import write_imagej_tiff as write_imagej_tiff
 from napari_sam.formats.tiff import write_ome_tiff as write_ome_tiff
+from napari_sam.formats.track_tables import read_tracks_csv as read_tracks_csv
+from napari_sam.formats.track_tables import write_tracks_csv as write_tracks_csv
+from napari_sam.formats.trackmate import read_trackmate as read_trackmate
+from napari_sam.formats.trackmate import write_trackmate as write_trackmate
+from napari_sam.formats.tracks import Tracks as Tracks
+from napari_sam.formats.tracks import tracks_of as tracks_of
 from napari_sam.formats.yolo import read_yolo as read_yolo
 from napari_sam.formats.yolo import read_yolo_classes as read_yolo_classes
 from napari_sam.formats.yolo import write_yolo as write_yolo

@@ -79,14 +79,15 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(path: str | Path, kind: str = "") -> Iterator[None]:
-    """Turn whatever is raised for a file, by us or by a decoder, into an `FileError`.
+def reading(path: str | Path, kind: str = "", *, is_folder: bool = False) -> Iterator[None]:
+    """Turn whatever is raised for a file or folder, by us or by a decoder, into an `FileError`.
 
     Decoders raise anything for a damaged file. What may be our own fault is logged with its
     traceback; a NameError can be nothing else.
     """
     try:
-        require_regular_file(path)
+        for file in _files_in(Path(path)) if is_folder else [path]:
+            require_regular_file(file)
         # Numbers that are too large become infinite, which is refused where it matters.
         with np.errstate(all="ignore"):
             yield
@@ -107,13 +108,17 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
         raise FileError(msg) from error
 
 
-def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:
-    """Let nothing but `FileError` leave a function whose first argument is the file to read."""
+def _files_in(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if not path.is_dir())
+
+
+def file_reader(kind: str = "", *, is_folder: bool = False) -> Callable[[_Reader], _Reader]:
+    """Let nothing but `FileError` leave a function whose first argument is what it reads."""
 
     def decorate(read: _Reader) -> _Reader:
         @wraps(read)
         def read_or_refuse(path: str | Path, *args: Any, **kwargs: Any) -> Any:
-            with reading(path, kind):
+            with reading(path, kind, is_folder=is_folder):
                 return read(path, *args, **kwargs)
 
         return cast(_Reader, read_or_refuse)

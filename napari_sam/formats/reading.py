@@ -25,6 +25,7 @@ from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
 from napari_sam.formats.semantic import objects_in
 from napari_sam.formats.tiff import read_label_tiff, read_overlay, read_tiff_details
+from napari_sam.formats.trackmate import read_trackmate
 from napari_sam.formats.yolo import classes_beside, read_yolo
 
 _KEYS: Final = (
@@ -109,6 +110,7 @@ _READERS: Final[dict[str, _Reader]] = {
     ".zip": read_imagej_rois,
     ".roi": read_imagej_rois,
     ".txt": _read_txt,
+    ".xml": read_trackmate,
 }
 READ_SUFFIXES: Final = tuple(_READERS)
 """How files end that `read_objects` reads."""

@@ -10,7 +10,9 @@ import numpy as np
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import write_coco
+from napari_sam.formats.ctc import write_ctc
 from napari_sam.formats.details import details_to_text
+from napari_sam.formats.geff import write_geff
 from napari_sam.formats.geojson import write_geojson
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.imagej_rois import write_imagej_rois
@@ -20,6 +22,8 @@ from napari_sam.formats.numpy_files import write_label_npy, write_npz
 from napari_sam.formats.png import write_label_png
 from napari_sam.formats.semantic import write_semantic_png_planes, write_semantic_tiff
 from napari_sam.formats.tiff import write_imagej_tiff, write_ome_tiff
+from napari_sam.formats.track_tables import write_tracks_csv
+from napari_sam.formats.trackmate import write_trackmate
 from napari_sam.formats.yolo import write_yolo, write_yolo_classes
 
 _Writer = Callable[[Path, Annotations], list[Path]]
@@ -130,6 +134,14 @@ FORMATS: Final = (
     Format("csv", "CSV measurements", (".csv",), _single_file(write_measurements), "Measurements"),
 )
 """All formats, in the order of the widget's dialog."""
+
+TRACK_FORMATS: Final = (
+    Format("ctc", "Cell Tracking Challenge", ("_RES",), write_ctc),
+    Format("trackmate", "TrackMate", (".xml",), _single_file(write_trackmate)),
+    Format("geff", "GEFF", (".geff",), write_geff),
+    Format("tracks", "CSV of tracks", (".csv",), _single_file(write_tracks_csv)),
+)
+"""Formats of films, which hold who divided into whom. The first and the third are folders."""
 
 
 def find_format(key: str) -> Format:
