@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QProgressBar, QStackedWidget, QWidget
 
 from napari_sam._qt.building import button, combo_box, fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
@@ -33,6 +34,8 @@ class AutomaticRunBox(QWidget):
         self._is_running = False
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
+        self.slices = SliceRangeRow()
+        self.slices.changed.connect(self._show_cost)
         self.detail = combo_box("")
         self.detail.currentIndexChanged.connect(self._on_detail)
         self.progress = QProgressBar(minimum=0, maximum=1000)
@@ -59,7 +62,7 @@ class AutomaticRunBox(QWidget):
             self._pages.addWidget(page)
         presets = row(self.preset, self.all_settings, stretch=self.preset)
         choices = form(("preset", presets), ("detail", self.detail))
-        fill(self, choices, buttons, self._pages)
+        fill(self, choices, self.slices, buttons, self._pages)
         self.show_plane(None, 1)
         self.show_state(AutomaticState())
 
@@ -135,6 +138,8 @@ class AutomaticRunBox(QWidget):
         tile_count = len(automatic_tiles(Tile(0, 0, 0, *self._shape), self.finest_px))
         points = tile_count * (self._settings.published.points_per_side or 0) ** 2
         in_tiles = "" if tile_count == 1 else f" in {tile_count:,} tiles"
+        if self.slices.chosen is not None:
+            in_tiles += f" on each of {len(self.slices.chosen):,} slices"
         self.whole.setToolTip(f"Generate masks from {points:,} clicks{in_tiles}")
         longest = max(self._shape)
         text = "The model sees the whole image at once"

@@ -1,5 +1,6 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Layer
@@ -14,7 +15,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
-from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
+from napari_sam.session.automatic.request import AutomaticRequest, SliceRange, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
@@ -127,10 +128,18 @@ class AutomaticController:
         if shown is None or plane is None:
             return
         self._has_nothing_to_match = False
-        request = AutomaticRequest(plane, tiles, self.panel.settings, view, existing)
-        self._places[request] = shown
+        slices = None if view is not None else self._slices
+        settings = self.panel.settings
+        request = AutomaticRequest(plane, tiles, settings, view, existing, slices=slices)
+        self._places[request] = shown if slices is None else _at(shown, slices.indices.start)
         self.view.remove()
         self._generator.start(request)
+
+    @property
+    def _slices(self) -> SliceRange | None:
+        """The slices that the user wants masks of; None for the shown one alone."""
+        stack, indices = self._session.request.stack, self.panel.run.slices.chosen
+        return None if stack is None or indices is None else SliceRange(stack, indices)
 
     def discard(self) -> None:
         """Stop, and remove the masks that are not accepted yet; accepted ones are still written."""
@@ -182,7 +191,11 @@ class AutomaticController:
         if previous is not None and not previous.is_possible:
             generator.forget_previous()
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
-        self._review.set_here(shown is not None and shown == self._masks_plane)
+        self._review.set_here(shown is not None and self._is_shown)
+        n_slices, index = (
+            (1, 0) if shown is None else (shown.view.stack_size, shown.view.slice_index)
+        )
+        self.panel.run.slices.show_stack(n_slices, index)
         self._spec = self._session.state.spec
         shape = None if shown is None or plane is None else plane.shape
         self.panel.show_plane(shape, self._spec.input_side, is_here=not self._elsewhere)
@@ -197,10 +210,20 @@ class AutomaticController:
         self._preset_reason = reason if is_used else ""
 
     @property
+    def _is_shown(self) -> bool:
+        """Whether the masks on offer lie on the shown plane, or go through it."""
+        request, shown = self._generator.request, self._binding.plane.shown
+        if request is None or request.slices is None or shown is None:
+            return self._masks_plane == shown
+        indices = request.slices.indices
+        is_between = shown.view.slice_index in indices
+        return is_between and self._masks_plane == _at(shown, indices.start)
+
+    @property
     def _elsewhere(self) -> str:
         """Where the masks on offer lie, if not on the shown plane."""
         place, plane = self._masks_plane, self._binding.plane
-        if place is None or place == plane.shown:
+        if place is None or self._is_shown:
             return ""
         name = place.image.name
         return f"another slice or view of '{name}'" if place.image is plane.image else f"'{name}'"
@@ -257,6 +280,12 @@ class AutomaticController:
             if previous is not None and layer is previous.image:
                 self._generator.forget_previous()
                 self._show_count()
+
+
+def _at(shown: ShownPlane, slice_index: int) -> ShownPlane:
+    """Return the plane at another position of the slider next to it."""
+    axes = shown.view.axes_of_planes
+    return replace(shown, view=shown.view.at(axes[-1], slice_index)) if axes else shown
 
 
 def _pyramid(plane: ImagePlane, spec: ModelSpec) -> TilePyramid:

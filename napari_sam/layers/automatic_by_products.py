@@ -8,7 +8,7 @@ import pandas as pd
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
-from napari_sam.layers.plane_view import ShownPlane, placement
+from napari_sam.layers.plane_view import PlaneView, ShownPlane, placement
 from napari_sam.layers.viewer_layers import mark_for
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.image.tiles import Tile
@@ -31,7 +31,7 @@ def new_boxes_layer(shown: ShownPlane, masks: Sequence[AutomaticMask]) -> Shapes
         "stability_score": [round(mask.record.stability_score, 4) for mask in ranked],
     }
     return Shapes(
-        [shown.view.to_rc(_corners_xy(mask)) for mask in ranked],
+        [_view_of(mask, shown.view).to_rc(_corners_xy(mask)) for mask in ranked],
         shape_type="rectangle",
         name=f"{shown.image.name}: boxes",
         features=pd.DataFrame(features),
@@ -40,6 +40,11 @@ def new_boxes_layer(shown: ShownPlane, masks: Sequence[AutomaticMask]) -> Shapes
         edge_width=max(1, max(shown.view.shape) / 500),
         **placement(shown.image),
     )
+
+
+def _view_of(mask: AutomaticMask, view: PlaneView) -> PlaneView:
+    """Return the plane that a mask lies on; of one of several slices, that of the best."""
+    return view if mask.slice_index is None else view.at(view.axes_of_planes[-1], mask.slice_index)
 
 
 def _corners_xy(mask: AutomaticMask) -> NDArray[np.float64]:

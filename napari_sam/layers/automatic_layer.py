@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.napari_workarounds import SessionLabels
-from napari_sam.layers.plane_view import ShownPlane, set_transform, transform_events
+from napari_sam.layers.plane_view import PlaneView, ShownPlane, set_transform, transform_events
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session.automatic.masks import AutomaticMask
-from napari_sam.session.automatic.picture import AutomaticPicture, sampled
+from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.connections import Connections
 
 _OPACITY: Final = 0.45
@@ -58,22 +58,19 @@ class AutomaticView:
         self.layer: AutomaticLayer | None = None
         """The layer of the masks; None without masks."""
         self._shown: ShownPlane | None = None
-        self._step = 1
+        self._step, self._first_slice = 1, 0
         self._connections = Connections()
 
     def show(
         self, shown: ShownPlane, picture: AutomaticPicture, alone: AutomaticMask | None = None
     ) -> None:
-        """Show the masks of a plane; with `alone` only that one."""
+        """Show the masks of a plane, or of slices from there on; with `alone` only that one."""
         if self.layer is not None and shown != self._shown:
             self.remove()
         self._shown, self._step = shown, picture.step
-        pixels = picture.labels
-        if alone is not None:
-            pixels = np.zeros_like(pixels)
-            region, mask = sampled(alone, picture.step)
-            pixels[region][mask] = picture.label_ids[picture.masks.index(alone)]
-        data = shown.view.to_nd(pixels)
+        self._first_slice = picture.first_slice
+        pixels = picture.labels if alone is None else picture.alone(alone)
+        data = _to_nd(shown.view, pixels)
         if self.layer is None:
             if not picture.masks:
                 return
@@ -100,6 +97,9 @@ class AutomaticView:
             view, (rows, columns) = self._shown.view, mask.span
             start = view.spread(rows.start // step, columns.start // step, 0)
             stop = view.spread(-(-rows.stop // step), -(-columns.stop // step), 1)
+            if mask.slice_index is not None:
+                axis, offset = view.axes_of_planes[-1], mask.slice_index - self._first_slice
+                start[axis], stop[axis] = offset, offset + 1
             show_box(self._viewer, self.layer, start, stop, is_sight_enough=True)
 
     @property
@@ -132,3 +132,10 @@ class AutomaticView:
             layer.release()
         else:
             self.remove()
+
+
+def _to_nd(view: PlaneView, pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Bring a picture, or those of several slices, to the axes of the image."""
+    if pixels.ndim == 2:
+        return view.to_nd(pixels)
+    return np.concatenate([view.to_nd(plane) for plane in pixels], axis=view.axes_of_planes[-1])

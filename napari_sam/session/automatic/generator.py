@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.session.automatic.linked import choose_on_slices, link_masks
 from napari_sam.session.automatic.masks import MaskKey, choose_masks
 from napari_sam.session.automatic.picture import AutomaticPicture, Painter
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, generate_tile_masks
@@ -29,6 +30,8 @@ class AutomaticState:
     is_running: bool = False
     tile: int = 1  # the number of the current tile, from 1
     tile_count: int = 1
+    slice_number: int = 1  # the number of the current slice, from 1
+    slice_count: int = 1
     fraction: float = 0.0  # share that is done, 0 to 1
     left_s: float | None = None  # estimated remaining time
 
@@ -36,6 +39,8 @@ class AutomaticState:
     def summary(self) -> str:
         """The progress in words."""
         text = f"{self.fraction:.0%}"
+        if self.slice_count > 1:
+            text += f", slice {self.slice_number} of {self.slice_count}"
         if self.tile_count > 1:
             text += f", tile {self.tile} of {self.tile_count}"
         return text if self.left_s is None else f"{text}, {duration(self.left_s)} left"
@@ -46,7 +51,7 @@ class _Run:
     """The masks of a request so far."""
 
     request: AutomaticRequest
-    tiles: dict[int, TileMasks] = field(default_factory=dict)
+    tiles: dict[int, TileMasks] = field(default_factory=dict)  # slice after slice
     limits: SimilarityLimits | None = None
     offered_count: int = 0  # how many masks were on offer last
 
@@ -104,7 +109,8 @@ class AutomaticMaskGenerator:
 
     def _submit(self, request: AutomaticRequest) -> None:
         self._start_s = time.monotonic()
-        self._set_state(AutomaticState(True, 1, len(request.tiles)))
+        counts = len(request.tiles), 1, request.n_slices
+        self._set_state(AutomaticState(True, 1, *counts))
         embedder = self._embedding.embedder
         self._run_executor.submit(
             lambda job: self._generate(request, embedder, job),
@@ -159,11 +165,18 @@ class AutomaticMaskGenerator:
         if self._run is not None and self._run.offered_count:
             self._previous = self._run
         self._run, self._excluded = run, frozenset()
-        if run is not None and (self._painter is None or self._painter[0] is not run.request.plane):
-            self._painter = run.request.plane, Painter(run.request.plane.shape)
+        if run is not None:
+            self._take_painter(run.request)
         self._set_state(AutomaticState())
         self._show(None)
         self.run_changed.emit()
+
+    def _take_painter(self, request: AutomaticRequest) -> None:
+        """Take one for a request; the last one, which knows the colors, if that fits."""
+        plane, indices = request.plane, None if request.slices is None else request.slices.indices
+        last_plane, painter = self._painter or (None, None)
+        if painter is None or last_plane is not plane or painter.slices != indices:
+            self._painter = plane, Painter(plane.shape, indices)
 
     def _generate(
         self, request: AutomaticRequest, embedder: Embedder, job: Job
@@ -175,10 +188,10 @@ class AutomaticMaskGenerator:
             limits = similarity_limits(request.existing, image)
         last: TileMasks | None = None
 
-        def on_masks(tile_index: int, share: float, masks: TileMasks) -> None:
+        def on_masks(number: int, share: float, masks: TileMasks) -> None:
             nonlocal last
             last = masks
-            job.report((tile_index, share, masks, limits))
+            job.report((number, share, masks, limits))
 
         generate_tile_masks(
             request, embedder, lambda: self._background.yield_to_foreground(job), on_masks
@@ -192,19 +205,22 @@ class AutomaticMaskGenerator:
     def _on_masks(
         self,
         request: AutomaticRequest,
-        tile_index: int,
+        number: int,
         share: float,
         masks: TileMasks,
         limits: SimilarityLimits | None,
     ) -> None:
         run = self._run if request is self.request else None
         if run is not None:
-            run.tiles[tile_index], run.limits = masks, limits
-        tile_count = len(request.tiles)
-        fraction = (tile_index + share) / tile_count
+            run.tiles[number], run.limits = masks, limits
+        tile_count, slice_count = len(request.tiles), request.n_slices
+        position, tile_index = divmod(number, tile_count)
+        fraction = (number + share) / (tile_count * slice_count)
         left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
-        self._set_state(AutomaticState(True, tile_index + 1, tile_count, fraction, left_s))
-        if run is not None:
+        counts = tile_index + 1, tile_count, position + 1, slice_count
+        self._set_state(AutomaticState(True, *counts, fraction, left_s))
+        # Objects of several slices grow slice by slice: linking takes longer than choosing.
+        if run is not None and (request.slices is None or share == 1):
             self._choose()
 
     def _on_done(self, request: AutomaticRequest, edges: NDArray[np.float32] | None) -> None:
@@ -245,13 +261,19 @@ class AutomaticMaskGenerator:
             return
         request, (_, painter) = run.request, self._painter
         pyramid = TilePyramid(request.plane.shape, self._embedding.embedder.spec)
-        tiles = [run.tiles[tile_index] for tile_index in sorted(run.tiles)]
-        settings, limits, excluded = self.settings, run.limits, self._excluded
-        target = None if request.existing is None else request.existing.target
+        tiles, excluded = dict(run.tiles), self._excluded
+        settings, limits = self.settings, run.limits
 
         def work(_: Job) -> AutomaticPicture:
-            masks = choose_masks(tiles, pyramid, settings, limits, target, excluded)
-            return painter.paint(masks)
+            if request.slices is None:
+                masks = choose_masks(
+                    *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits),
+                    *(request.target, excluded),
+                )
+                return painter.paint(masks)
+            slices = choose_on_slices(request, tiles, pyramid, settings, limits)
+            links, shape = request.slices.links, request.plane.shape
+            return painter.paint(link_masks(slices, links, shape, painter.step, excluded))
 
         self._choice_executor.submit(work, self._show, self._on_not_chosen)
 

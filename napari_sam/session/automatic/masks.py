@@ -35,6 +35,8 @@ _SAMPLES: Final = 64
 
 MaskKey = tuple[Any, ...]
 """Tells an automatic mask from all others of a run."""
+PictureRegion = tuple[int, slice, slice]
+"""Slice of the stack, rows and columns; the slice is 0 where only one plane is shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,21 @@ class AutomaticMask:
         """The same for the same mask, however it is filtered."""
         record = self.record
         return self.tile, record.crop_box_xyxy, record.point_xy, record.candidate
+
+    @property
+    def keys(self) -> tuple[MaskKey, ...]:
+        """By which it is known to be done."""
+        return (self.key,)
+
+    @property
+    def slice_index(self) -> int | None:
+        """The slice that it lies on, in a run through several."""
+        return None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the table of masks has of it besides scores, areas and boxes."""
+        return {}
 
     @property
     def _factor(self) -> tuple[float, float]:
@@ -102,6 +119,12 @@ class AutomaticMask:
         sampled: NDArray[np.bool_] = mask[r[:, None], c]
         return sampled
 
+    def on_picture(self, step: int) -> Iterator[tuple[PictureRegion, NDArray[np.bool_]]]:
+        """Yield where it lies in a picture of every `step`-th pixel, and its pixels there."""
+        rows, columns = (slice(span.start // step, -(-span.stop // step)) for span in self.span)
+        places = (np.arange(s.start, s.stop) * step + step // 2 for s in (rows, columns))
+        yield (0, rows, columns), self.at(*places)
+
     @property
     def edges_xyxy(self) -> Box:
         """x0, y0, x1, y1 of its bounding box, in the plane."""
@@ -120,6 +143,14 @@ class AutomaticMask:
         mine, others = self.at(rows, columns), other.at(rows, columns)
         union = np.count_nonzero(mine | others)
         return float(np.count_nonzero(mine & others) / union) if union else 0.0
+
+    def overlaps(self, other: AutomaticMask) -> bool:
+        """Whether it has pixels in common with another one."""
+        rows, columns = (
+            np.arange(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(self.span, other.span, strict=True)
+        )
+        return bool((self.at(rows, columns) & other.at(rows, columns)).any())
 
     def labels_below(self, plane: LabelsPlane) -> Iterator[NDArray[Any]]:
         """Yield the labels of the pixels of a plane that it covers, part by part."""

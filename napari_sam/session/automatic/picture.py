@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, prod, sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,8 @@ from napari_sam.session.automatic.masks import AutomaticMask, smaller_first
 
 _LONGEST_PX: Final = 2048
 """Longest side of a picture; that of a larger plane shows every n-th pixel."""
+_MOST_PX: Final = 2**27
+"""Pixels of the pictures of all slices together."""
 _MAX_MASKS: Final = int(np.iinfo(np.uint16).max)
 
 
@@ -21,10 +24,18 @@ class AutomaticPicture:
 
     masks: tuple[AutomaticMask, ...]  # the highest predicted IoU first
     label_ids: tuple[int, ...]  # of each mask, in the picture
-    labels: NDArray[np.uint16]  # the picture
+    labels: NDArray[np.uint16]  # the picture; of a run through slices, one for each of them
     step: int  # pixels of the plane, along each axis, that a pixel of the picture stands for
     covered_count: int  # masks without a pixel in the picture, because others cover them
     table: dict[str, list[Any]]  # a column each; all masks, also those that are covered
+    first_slice: int = 0  # the first of several slices
+
+    def alone(self, mask: AutomaticMask) -> NDArray[np.uint16]:
+        """Return the picture of a mask without all others."""
+        labels = np.zeros_like(self.labels)
+        label_id = self.label_ids[self.masks.index(mask)]
+        paint_mask(labels, mask, label_id, self.step, self.first_slice)
+        return labels
 
 
 def _row(mask: AutomaticMask, label_id: int, shown_px: int) -> dict[str, Any]:
@@ -44,20 +55,36 @@ def _row(mask: AutomaticMask, label_id: int, shown_px: int) -> dict[str, Any]:
         "point_x": round(x, 1),
         "point_y": round(y, 1),
         "tile": f"{tile.left},{tile.top} {tile.width}x{tile.height}",
+        **mask.columns,
     }
 
 
-def step_for(shape: tuple[int, int]) -> int:
+def step_for(shape: tuple[int, int], n_slices: int = 1) -> int:
     """Return how many pixels of a plane a pixel of its picture stands for, along each axis."""
-    return -(-max(shape) // _LONGEST_PX)
+    step = ceil(sqrt(prod(shape) * n_slices / _MOST_PX))
+    return max(step, -(-max(shape) // _LONGEST_PX))
+
+
+def paint_mask(
+    labels: NDArray[np.uint16], mask: AutomaticMask, label_id: int, step: int, first_slice: int
+) -> None:
+    """Paint a mask over a picture, or over those of several slices."""
+    for (slice_index, rows, columns), pixels in mask.on_picture(step):
+        plane = labels if labels.ndim == 2 else labels[slice_index - first_slice]
+        plane[rows, columns][pixels] = label_id
 
 
 class Painter:
     """Paints automatic masks of a plane; what is painted again keeps its color. For one thread."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._step = step_for(shape)
-        self._shape = tuple(-(-length // self._step) for length in shape)
+    def __init__(self, shape: tuple[int, int], slices: range | None = None) -> None:
+        self.slices = slices
+        """The slices of which there is a picture each; None for a single one."""
+        self.step = step_for(shape, 1 if slices is None else len(slices))
+        """Pixels of the plane that a pixel of the picture stands for, along each axis."""
+        self._shape = tuple(-(-length // self.step) for length in shape)
+        if slices is not None:
+            self._shape = (len(slices), *self._shape)
         self._label_ids = LabelIds(_MAX_MASKS)
 
     def paint(self, masks: Sequence[AutomaticMask]) -> AutomaticPicture:
@@ -66,10 +93,10 @@ class Painter:
         label_ids = self._label_ids.of(masks)
         by_key = dict(zip((mask.key for mask in masks), label_ids, strict=True))
         labels = np.zeros(self._shape, np.uint16)
+        first_slice = 0 if self.slices is None else self.slices.start
         for mask in reversed(smaller_first(masks)):
-            region, pixels = sampled(mask, self._step)
-            labels[region][pixels] = by_key[mask.key]
-        shown_px = np.bincount(labels.ravel(), minlength=_MAX_MASKS + 1) * self._step**2
+            paint_mask(labels, mask, by_key[mask.key], self.step, first_slice)
+        shown_px = np.bincount(labels.ravel(), minlength=_MAX_MASKS + 1) * self.step**2
         rows = [
             _row(mask, label_id, int(shown_px[label_id]))
             for mask, label_id in zip(masks, label_ids, strict=True)
@@ -78,14 +105,8 @@ class Painter:
             tuple(masks),
             tuple(label_ids),
             labels,
-            self._step,
+            self.step,
             sum(row["shown_px"] == 0 for row in rows),
             {name: [row[name] for row in rows] for name in (rows[0] if rows else ())},
+            first_slice,
         )
-
-
-def sampled(mask: AutomaticMask, step: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
-    """Return where a mask lies in a picture, and its pixels (h, w) there."""
-    spans = [slice(span.start // step, -(-span.stop // step)) for span in mask.span]
-    rows, columns = (np.arange(span.start, span.stop) * step + step // 2 for span in spans)
-    return (spans[0], spans[1]), mask.at(rows, columns)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,9 @@ from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Box, Tile
+from napari_sam.session.linking.settings import LinkSettings
 from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.session.stack import Stack
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -29,15 +32,47 @@ _GRAY_PX: Final = 512
 
 
 @dataclass(frozen=True, eq=False)
+class SliceRange:
+    """The slices of a stack that a run goes through."""
+
+    stack: Stack
+    indices: range
+    links: LinkSettings = field(default_factory=LinkSettings)  # how their masks are linked
+
+
+@dataclass(frozen=True, eq=False)
 class AutomaticRequest:
     """Where and how to generate masks."""
 
-    plane: ImagePlane  # the image
+    plane: ImagePlane  # the image; in a run through slices, that of one of them
     tiles: tuple[Tile, ...]  # its parts, each with a grid of points of its own
     settings: AutomaticRunSettings  # which points, and which masks stay at all
     view: Box | None = None  # x0, y0, x1, y1: only points there
     existing: ExistingObjects | None = None  # only points outside their labels, masks like them
     keep_logits: bool = False  # whether edges will be detected from the masks
+    slices: SliceRange | None = None  # those to go through; None: the plane alone
+
+    @property
+    def target(self) -> LabelsPlane | None:
+        """The labels whose objects are found already."""
+        return None if self.existing is None else self.existing.target
+
+    @property
+    def n_slices(self) -> int:
+        """Through how many slices it goes."""
+        return 1 if self.slices is None else len(self.slices.indices)
+
+    def on_slices(self) -> Iterator[AutomaticRequest]:
+        """Yield the request for each slice."""
+        if self.slices is None:
+            yield self
+            return
+        for index in self.slices.indices:
+            existing = self.existing
+            if existing is not None:
+                existing = replace(existing, target=existing.target.at_slice(index))
+            plane = self.slices.stack.image_plane(index)
+            yield replace(self, plane=plane, existing=existing, slices=None)
 
     def is_wanted(self, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which of (N, 2) points, x and y in the plane, are to be decoded."""
@@ -95,23 +130,31 @@ def generate_tile_masks(
     yield_to_foreground: Callable[[], None],
     on_masks: Callable[[int, float, TileMasks], None],
 ) -> None:
-    """Generate masks in one tile after the other."""
+    """Generate masks in one tile after the other, slice by slice.
+
+    `on_masks` gets the number of the tile, which goes on from slice to slice, the share of the tile
+    that is done, and its masks so far.
+    """
     yield_to_foreground()
     embedder.load()
-    for tile_index in range(len(request.tiles)):
-        _generate_in_tile(request, tile_index, embedder, yield_to_foreground, on_masks)
+    number = 0
+    for on_slice in request.on_slices():
+        for tile in on_slice.tiles:
+            report = partial(on_masks, number)
+            _generate_in_tile(on_slice, tile, embedder, yield_to_foreground, report)
+            number += 1
 
 
 def _generate_in_tile(
     request: AutomaticRequest,
-    tile_index: int,
+    tile: Tile,
     embedder: Embedder,
     yield_to_foreground: Callable[[], None],
-    on_masks: Callable[[int, float, TileMasks], None],
+    on_masks: Callable[[float, TileMasks], None],
 ) -> None:
     from napari_sam.model.automatic.generate import generate_masks
 
-    plane, tile, settings = request.plane, request.tiles[tile_index], request.settings.published
+    plane, settings = request.plane, request.settings.published
     embedded = embedder.find(plane, tile)
     if embedded is None and tile.size == plane.shape:
         embedded = embedder.embed(plane, tile, lambda _: yield_to_foreground())
@@ -126,7 +169,7 @@ def _generate_in_tile(
     def on_batch(done: int, total: int, new: MaskSet) -> None:
         nonlocal mask_set
         mask_set = new if mask_set is None else mask_set + new
-        on_masks(tile_index, done / total, TileMasks(tile, mask_set, gray))
+        on_masks(done / total, TileMasks(tile, mask_set, gray))
         yield_to_foreground()
 
     complete = generate_masks(
@@ -141,7 +184,7 @@ def _generate_in_tile(
         on_batch=on_batch,
         on_block=lambda *_: yield_to_foreground(),
     )
-    on_masks(tile_index, 1.0, TileMasks(tile, complete, gray))
+    on_masks(1.0, TileMasks(tile, complete, gray))
 
 
 def _small_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

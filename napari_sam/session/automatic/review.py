@@ -22,6 +22,7 @@ class _Decisions:
     """What was decided about the masks of a run."""
 
     rejected: set[MaskKey] = field(default_factory=set)
+    rejected_members: set[MaskKey] = field(default_factory=set)  # with all keys of each
     accepted: AcceptedMasks = field(default_factory=AcceptedMasks)
 
 
@@ -44,6 +45,7 @@ class AutomaticReview:
         self._decisions: WeakKeyDictionary[AutomaticRequest, _Decisions] = WeakKeyDictionary()
         self.rejected: set[MaskKey] = set()
         """The masks that were rejected."""
+        self._rejected_members: set[MaskKey] = set()
         self._current_key: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
@@ -63,6 +65,7 @@ class AutomaticReview:
         if request is not None:
             decisions = self._decisions.setdefault(request, decisions)
         self.rejected = decisions.rejected
+        self._rejected_members = decisions.rejected_members
         self.writer.follow(decisions.accepted)
         self._current_key = None
         self._update()
@@ -143,6 +146,7 @@ class AutomaticReview:
         current = self.current
         if current is not None:
             self.rejected.add(current.key)
+            self._rejected_members.update(current.keys)
             self._leave(current)
 
     def accept_all(self) -> None:
@@ -154,6 +158,7 @@ class AutomaticReview:
     def restore_rejected(self) -> None:
         """Offer rejected masks again."""
         self.rejected.clear()
+        self._rejected_members.clear()
         self._update()
 
     def _leave(self, current: AutomaticMask) -> None:
@@ -203,7 +208,7 @@ class AutomaticReview:
             registry.changed.connect(self._update)
 
     def _update(self) -> None:
-        done = self.rejected | self.writer.pending_keys
+        done = self._rejected_members | self.writer.pending_keys
         if self._registry is not None:
             done |= set(self.writer.accepted.existing(self._registry))
         self._generator.exclude(done)

@@ -61,7 +61,9 @@ class MaskWriter:
 
     def write(self, masks: Sequence[AutomaticMask], target: LabelsPlane) -> None:
         """Write masks into a target as soon as possible; they get the current class."""
-        states = {mask.key: mask.object_state() for mask in masks}
+        states: dict[MaskKey, ObjectState] = {}
+        for mask in masks:
+            states |= dict.fromkeys(mask.keys, mask.object_state())
         class_name = self._editing.classes.current
         self._waiting.append(_Batch(tuple(masks), states, target, class_name, self.accepted))
         self.changed.emit()
@@ -148,17 +150,9 @@ def _on_background(masks: Sequence[AutomaticMask], target: LabelsPlane) -> list[
         box = np.array(mask.edges_xyxy)
         free_boxes = boxes[: len(free)]
         meets = ((free_boxes[:, :2] < box[2:]) & (box[:2] < free_boxes[:, 2:])).all(axis=1)
-        if any(_overlap(mask, free[index]) for index in np.flatnonzero(meets)):
+        if any(mask.overlaps(free[index]) for index in np.flatnonzero(meets)):
             continue
         if not any(labels.any() for labels in mask.labels_below(target)):
             boxes[len(free)] = box
             free.append(mask)
     return free
-
-
-def _overlap(mask: AutomaticMask, other: AutomaticMask) -> bool:
-    rows, columns = (
-        np.arange(max(a.start, b.start), min(a.stop, b.stop))
-        for a, b in zip(mask.span, other.span, strict=True)
-    )
-    return bool((mask.at(rows, columns) & other.at(rows, columns)).any())

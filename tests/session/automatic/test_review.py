@@ -8,7 +8,6 @@ import pytest
 from napari_sam.model import MaskCrop
 from napari_sam.model.automatic.mask_set import MaskRecord
 from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
-from napari_sam.session.automatic import writing
 from napari_sam.session.automatic.masks import AutomaticMask, smaller_first
 from napari_sam.session.automatic.picture import Painter, step_for
 from napari_sam.session.image.tiles import Tile
@@ -101,8 +100,10 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
 
 
 def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
-    looked_at, overlap = [], writing._overlap
-    monkeypatch.setattr(writing, "_overlap", lambda *two: looked_at.append(two) or overlap(*two))
+    looked_at, overlaps = [], AutomaticMask.overlaps
+    monkeypatch.setattr(
+        AutomaticMask, "overlaps", lambda *two: looked_at.append(two) or overlaps(*two)
+    )
     opened.session.editing.set_overlap(Overlap.REFUSE)
     near = square(18, 18, 5, 0.7)
     opened.accept(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)

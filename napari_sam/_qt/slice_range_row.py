@@ -1,0 +1,87 @@
+"""The slices of a stack to go through: the shown one, or a range."""
+
+from typing import Final
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QLabel, QSpinBox, QWidget
+
+from napari_sam._qt.building import button, fill, row
+
+_NARROW: Final = "min-width: 40px; max-width: 40px; padding: 1px 4px;"
+
+
+class SliceRangeRow(QWidget):
+    """Two spin boxes for the first and the last slice; hidden where there is no stack.
+
+    They follow the shown slice until the user chooses a range.
+    """
+
+    changed = Signal()
+    """`chosen` changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slice_index = 0
+        self._n_slices = 1
+        self.first, self.last = QSpinBox(), QSpinBox()
+        for box, end in ((self.first, "first"), (self.last, "last")):
+            box.setToolTip(
+                f"The {end} slice to find masks on; those of several slices are linked to objects"
+            )
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            box.setStyleSheet(_NARROW)  # napari's style makes it twice as wide
+            box.setKeyboardTracking(False)
+            box.setMaximum(0)
+        self.first.valueChanged.connect(self._on_first)
+        self.last.valueChanged.connect(self._on_last)
+        self.all = button("All", "Go through the whole stack", self._choose_all)
+        self.this = button("This slice", "Find masks on the shown slice only", self._choose_this)
+        ends = QLabel("slices"), self.first, QLabel("to"), self.last
+        fill(self, row(*ends, self.this, self.all))
+        self.setVisible(False)
+
+    @property
+    def chosen(self) -> range | None:
+        """The slices to go through; None for the shown one alone."""
+        first, last = self.first.value(), self.last.value()
+        return range(first, last + 1) if first < last else None
+
+    def show_stack(self, n_slices: int, slice_index: int) -> None:
+        """Show how many slices there are, and which of them is shown."""
+        if (n_slices, slice_index) == (self._n_slices, self._slice_index):
+            return
+        is_other = n_slices < self._n_slices or n_slices == 1
+        self._n_slices, self._slice_index = n_slices, slice_index
+        self.setVisible(n_slices > 1)
+        before = self.chosen
+        for box in (self.first, self.last):
+            with QSignalBlocker(box):
+                box.setMaximum(n_slices - 1)
+        if before is None or is_other:
+            self._set(slice_index, slice_index)
+        elif before != self.chosen:
+            self.changed.emit()
+
+    def _set(self, first: int, last: int) -> None:
+        before = self.chosen
+        for box, value in ((self.first, first), (self.last, last)):
+            with QSignalBlocker(box):
+                box.setValue(value)
+        if self.chosen != before:
+            self.changed.emit()
+
+    def _choose_all(self) -> None:
+        self._set(0, self._n_slices - 1)
+
+    def _choose_this(self) -> None:
+        self._set(self._slice_index, self._slice_index)
+
+    def _on_first(self, first: int) -> None:
+        with QSignalBlocker(self.last):
+            self.last.setValue(max(first, self.last.value()))
+        self.changed.emit()
+
+    def _on_last(self, last: int) -> None:
+        with QSignalBlocker(self.first):
+            self.first.setValue(min(last, self.first.value()))
+        self.changed.emit()
