@@ -1,5 +1,6 @@
 """The panel for automatic masks: settings, runs, filters and results."""
 
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -34,7 +35,7 @@ class AutomaticPanel(QWidget):
         self.form = AutomaticSettingsForm()
         self.form.setWindowTitle("All settings of automatic masks")
         self._is_chosen = False  # whether the user has chosen any settings
-        self.run.preset_chosen.connect(self.set_settings)
+        self.run.preset_chosen.connect(self._on_preset_chosen)
         for part in (self.filters, self.form):
             part.values_chosen.connect(self._on_values_chosen)
         fill(self, self.run, self.results, self.filters, self.matching)
@@ -55,6 +56,9 @@ class AutomaticPanel(QWidget):
         for part in (self.run, self.filters, self.form):
             part.show_settings(settings)
         self.settings_changed.emit(settings)
+
+    def _on_preset_chosen(self, settings: AutomaticRunSettings) -> None:
+        self.set_settings(replace(settings, links=self.settings.links))
 
     def _on_values_chosen(self, values: dict[str, Any]) -> None:
         try:

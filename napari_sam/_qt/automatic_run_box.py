@@ -1,5 +1,6 @@
 """The controls that start a run of automatic masks, and its progress."""
 
+from dataclasses import replace
 from math import log
 from typing import Final
 
@@ -100,7 +101,10 @@ class AutomaticRunBox(QWidget):
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show which preset these settings are, if any."""
         self._settings = settings
-        presets = [AutomaticRunSettings.of_preset(preset) for preset in PRESETS]
+        links = settings.links  # they belong to no preset
+        presets = [
+            replace(AutomaticRunSettings.of_preset(preset), links=links) for preset in PRESETS
+        ]
         with QSignalBlocker(self.preset):
             custom = self.preset.findText(_CUSTOM)
             if settings in presets and custom >= 0:

@@ -37,7 +37,7 @@ class SliceRangeRow(QWidget):
         self.all = button("All", "Go through the whole stack", self._choose_all)
         self.this = button("This slice", "Find masks on the shown slice only", self._choose_this)
         ends = QLabel("slices"), self.first, QLabel("to"), self.last
-        fill(self, row(*ends, self.this, self.all))
+        fill(self, row(*ends, self.this, self.all, stretch=self.this))
         self.setVisible(False)
 
     @property

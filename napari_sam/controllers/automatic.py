@@ -22,6 +22,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import counted
 from napari_sam.session.state import SessionState
 
 
@@ -192,10 +193,8 @@ class AutomaticController:
             generator.forget_previous()
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
         self._review.set_here(shown is not None and self._is_shown)
-        n_slices, index = (
-            (1, 0) if shown is None else (shown.view.stack_size, shown.view.slice_index)
-        )
-        self.panel.run.slices.show_stack(n_slices, index)
+        n_slices = 1 if shown is None else shown.view.stack_size
+        self.panel.run.slices.show_stack(n_slices, 0 if shown is None else shown.view.slice_index)
         self._spec = self._session.state.spec
         shape = None if shown is None or plane is None else plane.shape
         self.panel.show_plane(shape, self._spec.input_side, is_here=not self._elsewhere)
@@ -240,7 +239,11 @@ class AutomaticController:
         generator, review, picture = self._generator, self._review, self._generator.picture
         count, covered = (0, 0) if picture is None else (len(picture.masks), picture.covered_count)
         self.panel.results.show_masks(count, len(review.rejected), generator.restorable_count)
+        request = generator.request
         text = "1 mask" if count == 1 else f"{count:,} masks"
+        if request is not None and request.slices is not None:
+            indices = request.slices.indices
+            text = f"{counted(count)} in slices {indices[0]} to {indices[-1]}"
         if covered:
             text += f", {covered:,} covered by others"
         if self._elsewhere and count:

@@ -7,6 +7,7 @@ from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.linking.settings import LinkSettings, Splits
 
 
 @pytest.fixture
@@ -36,8 +37,31 @@ def test_all_parts_show_the_same_settings(panel, heard):
 
 def test_the_form_offers_every_published_setting(panel):
     scripts_only = {"point_grids", "output_mode"}
-    assert set(panel.form.fields) == set(vars(AutomaticSettings())) - scripts_only | {"max_share"}
+    more = {"max_share", "least_iou", "max_gap", "min_slices"}
+    assert set(panel.form.fields) == set(vars(AutomaticSettings())) - scripts_only | more
     assert all(box.toolTip() for box in panel.form.fields.values())
+
+
+def test_how_slices_are_linked_belongs_to_no_preset(panel, heard):
+    changes = heard(panel, "settings_changed")
+    panel.form.fields["min_slices"].setValue(5)
+    panel.form.splits.activated.emit(0)
+    links = LinkSettings(min_slices=5, splits=Splits.ONE)
+    assert [settings.links for _, settings in changes] == [LinkSettings(min_slices=5), links]
+    assert panel.run.preset.currentText() == PRESETS[0].name
+    panel.run.preset.activated.emit(1)
+    assert panel.settings.links == links
+    assert panel.run.preset.currentText() == PRESETS[1].name
+    assert panel.form.splits.currentText() == "one"
+
+
+def test_a_run_through_slices_costs_more(panel):
+    assert not panel.run.slices.isVisibleTo(panel)
+    panel.run.slices.show_stack(12, 3)
+    assert panel.run.slices.isVisibleTo(panel)
+    assert "slices" not in panel.run.whole.toolTip()
+    panel.run.slices.all.click()
+    assert "1,024 clicks on each of 12 slices" in panel.run.whole.toolTip()
 
 
 def test_settings_that_do_not_go_together_are_refused(panel, heard):

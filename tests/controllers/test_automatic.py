@@ -10,6 +10,7 @@ from skimage import data
 
 from napari_sam.controllers import automatic_by_products
 from napari_sam.layers.automatic_layer import is_automatic_layer
+from tests.session.propagation.volume import moving_discs
 
 TIMEOUT_S = 120
 COINS = data.coins()[:200, :256]
@@ -382,3 +383,32 @@ def test_boxes_and_edges_are_layers(opened, monkeypatch):
     assert len(automatic_layers(viewer)) == 1
     messages = [one.message for one in notification_manager.records]
     assert not [one for one in messages if "could not" in one]
+
+
+def test_masks_of_several_slices_are_reviewed_and_accepted_as_objects(opened):
+    discs = moving_discs(6)[3:, 16:88, 12:84]
+    viewer, widget, panel = opened(Image(discs, name="discs"))
+    panel.set_settings(panel.settings.with_values(points_per_side=2))
+    panel.run.slices.all.click()
+    press(widget, panel.run.whole)
+    (layer,) = automatic_layers(viewer)
+    picture = widget.session.automatic.picture
+    np.testing.assert_array_equal(layer.data, picture.labels)
+    assert layer.data.shape == (3, 72, 72)
+    assert f"{len(picture.masks)} objects in slices 0 to 2" in panel.run.outcome.text()
+    viewer.dims.set_point(0, 0)
+    widget.wait_until_idle(TIMEOUT_S)
+    press(widget, panel.results.next)
+    current = widget.session.automatic_review.current
+    assert viewer.dims.current_step[0] == current.slice_index
+    assert "slices 0 to 2" in panel.run.outcome.text()
+    press(widget, accept_button(widget))
+    (record,) = widget.binding.target.labels.registry
+    assert (record.start[0], record.stop[0]) == (0, 3)
+    assert [entry.slice_index for entry in record.slices] == [0, 1, 2]
+    widget.session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not widget.binding.target.labels.layer.data.any()
+    panel.form.fields["min_slices"].setValue(4)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.automatic.picture.masks == ()

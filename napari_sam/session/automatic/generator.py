@@ -30,10 +30,10 @@ class AutomaticState:
     is_running: bool = False
     tile: int = 1  # the number of the current tile, from 1
     tile_count: int = 1
-    slice_number: int = 1  # the number of the current slice, from 1
-    slice_count: int = 1
     fraction: float = 0.0  # share that is done, 0 to 1
     left_s: float | None = None  # estimated remaining time
+    slice_number: int = 1  # the number of the current slice, from 1
+    slice_count: int = 1
 
     @property
     def summary(self) -> str:
@@ -109,8 +109,8 @@ class AutomaticMaskGenerator:
 
     def _submit(self, request: AutomaticRequest) -> None:
         self._start_s = time.monotonic()
-        counts = len(request.tiles), 1, request.n_slices
-        self._set_state(AutomaticState(True, 1, *counts))
+        tile_count, slice_count = len(request.tiles), request.n_slices
+        self._set_state(AutomaticState(True, 1, tile_count, slice_count=slice_count))
         embedder = self._embedding.embedder
         self._run_executor.submit(
             lambda job: self._generate(request, embedder, job),
@@ -217,8 +217,8 @@ class AutomaticMaskGenerator:
         position, tile_index = divmod(number, tile_count)
         fraction = (number + share) / (tile_count * slice_count)
         left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
-        counts = tile_index + 1, tile_count, position + 1, slice_count
-        self._set_state(AutomaticState(True, *counts, fraction, left_s))
+        of_tile = tile_index + 1, tile_count, fraction, left_s
+        self._set_state(AutomaticState(True, *of_tile, position + 1, slice_count))
         # Objects of several slices grow slice by slice: linking takes longer than choosing.
         if run is not None and (request.slices is None or share == 1):
             self._choose()
@@ -272,7 +272,7 @@ class AutomaticMaskGenerator:
                 )
                 return painter.paint(masks)
             slices = choose_on_slices(request, tiles, pyramid, settings, limits)
-            links, shape = request.slices.links, request.plane.shape
+            links, shape = settings.links, request.plane.shape
             return painter.paint(link_masks(slices, links, shape, painter.step, excluded))
 
         self._choice_executor.submit(work, self._show, self._on_not_chosen)

@@ -17,7 +17,6 @@ from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Box, Tile
-from napari_sam.session.linking.settings import LinkSettings
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.stack import Stack
 
@@ -37,7 +36,6 @@ class SliceRange:
 
     stack: Stack
     indices: range
-    links: LinkSettings = field(default_factory=LinkSettings)  # how their masks are linked
 
 
 @dataclass(frozen=True, eq=False)

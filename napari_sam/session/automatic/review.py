@@ -96,7 +96,12 @@ class AutomaticReview:
             return ""
         position = self._masks.index(current) + 1
         iou = score_of(current.record.predicted_iou)
-        return f"{position} of {len(self._masks)}: score {iou:.2f}"
+        text = f"{position} of {len(self._masks)}: score {iou:.2f}"
+        columns = current.columns
+        if not columns:
+            return text
+        first, last, weakest = (columns[f"{name}_slice"] for name in ("first", "last", "weakest"))
+        return f"{text}, slices {first} to {last}, weakest {weakest} ({columns['confidence']:.2f})"
 
     @property
     def offer(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from napari_sam.engine.automatic_presets import CELLS, MAX_SHARE, PRESETS, Preset
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.linking.settings import LinkSettings
 
 LOWEST_PRED_IOU: Final = 0.5
 """Masks of a lower predicted IoU are dropped at once, unless the threshold is lower still."""
@@ -25,7 +26,7 @@ def preset_for(plane: ImagePlane) -> tuple[Preset, str]:
 
 @dataclass(frozen=True)
 class AutomaticRunSettings:
-    """The published settings of a run, and which sizes are wanted."""
+    """The published settings of a run, which sizes are wanted, and how slices are linked."""
 
     published: AutomaticSettings = field(
         default_factory=lambda: AutomaticSettings(points_per_batch=_POINTS_PER_BATCH)
@@ -33,6 +34,7 @@ class AutomaticRunSettings:
     min_area_px: float = 0
     max_area_px: float = inf
     max_share: Annotated[float, MAX_SHARE] = 1.0
+    links: LinkSettings = field(default_factory=LinkSettings)  # how masks of slices are linked
 
     @classmethod
     def of_published(
@@ -48,10 +50,12 @@ class AutomaticRunSettings:
 
     def with_values(self, **values: Any) -> AutomaticRunSettings:
         """Return settings with other values, published ones or not; raises ValueError."""
-        names = {item.name for item in fields(self)}
+        names, link_names = ({item.name for item in fields(of)} for of in (self, self.links))
         run = {name: value for name, value in values.items() if name in names}
-        published = {name: value for name, value in values.items() if name not in names}
-        return replace(self, published=replace(self.published, **published), **run)
+        links = {name: value for name, value in values.items() if name in link_names}
+        published = {k: v for k, v in values.items() if k not in names | link_names}
+        changed = replace(self, links=replace(self.links, **links), **run)
+        return replace(changed, published=replace(self.published, **published))
 
     def needs_another_run(self, earlier: AutomaticRunSettings) -> bool:
         """Whether these settings need masks that a run with earlier settings did not decode."""

@@ -42,7 +42,7 @@ class LinkSettings:
             "Slices without a mask that an object may have between two with one; they are filled "
             "by interpolation.",
         ),
-    ] = 1
+    ] = 2
     min_slices: Annotated[
         int, Setting(1, 1000, 1, "Drop objects that extend through fewer slices.")
     ] = 2
