@@ -159,7 +159,8 @@ class JournalRecorder:
             if target not in self._failed:
                 self._failed.add(target)
                 self._warn(
-                    "The journal could not be written: save the labels, or a crash may lose them. "
+                    "The journal could not be written: save the labels, or they would be lost in a "
+                    "crash. "
                     f"({error})"
                 )
 

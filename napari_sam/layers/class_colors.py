@@ -126,11 +126,11 @@ def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> Direct
     mapped = {label_id: rgba for label_id, rgba in by_label.items() if rgba is not without}
     if not any(find_spec(name) for name in _MAPPERS):
         raise ColoringError(
-            f"Colors by class above label {_LARGEST:,} need numba: install it, restart napari."
+            f"Colors by class above label {_LARGEST:,} need numba. Install numba and restart."
         )
     if len(mapped) > MOST_MAPPED:
         raise ColoringError(
-            f"Cannot color over {MOST_MAPPED:,} objects by class with labels above {_LARGEST:,}: "
-            "renumber them from 1 (skimage.segmentation.relabel_sequential)."
+            f"Cannot color more than {MOST_MAPPED:,} objects by class with labels above "
+            f"{_LARGEST:,}: renumber them from 1 (skimage.segmentation.relabel_sequential)."
         )
     return direct_colormap(mapped, without)

@@ -74,6 +74,6 @@ class PlaneRequest:
         target, plane = self.target, self.plane
         if target is not None and plane is not None and target.shape != plane.shape:
             raise TargetError(
-                f"The target has shape {target.shape}, the image {plane.shape}: choose labels of "
-                "the same."
+                f"The labels have the shape {target.shape}, the image {plane.shape}: "
+                "write to a new layer."
             )

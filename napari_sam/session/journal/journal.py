@@ -288,6 +288,7 @@ class Journal:
         if not self._is_troubled:
             self._is_troubled = True
             self.troubled.emit(
-                "The journal could not be written: save the labels, or a crash may lose them. "
+                "The journal could not be written: save the labels, or they would be lost in a "
+                "crash. "
                 f"({self._folder}: {error})"
             )
