@@ -1,13 +1,14 @@
 """Kill napari while somebody annotates, again and again, and see whether everything is restored.
 
-    python benchmarks/killed.py [--kills 50] [--longest 6]
+    python benchmarks/killed.py [--kills 50] [--longest 6] [--stack]
 
 A program with the real widget on the coins of scikit-image accepts, paints, notes, deletes, undoes
 and repeats, saves sessions and exports, as fast as it can, and says after each action what there
 is: a digest of all pixels and records. At a random moment, up to so many seconds after its first
 object, it is killed (SIGKILL). Another program opens the same image in the widget, presses
 *Restore* and says what it has. Both are real processes, forked from this one, which has imported
-everything but never opened a window.
+everything but never opened a window. With --stack, objects are carried through a stack instead, cut
+and cleared, and mostly the kill comes while that runs.
 
 Ends with status 1 if anything that was reported before a kill is not restored exactly, or if a file
 under a final name is not whole. Objects that are in a session file are not offered again: where all
@@ -25,8 +26,9 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +36,9 @@ import imageio.v3 as imageio
 import numpy as np
 import torch
 from napari.layers import Image
+from numpy.typing import NDArray
 from skimage import data
+from volumes_made import spheres
 
 from napari_sam.formats.registry import FORMATS
 from napari_sam.model import Predictor, load_model
@@ -68,6 +72,8 @@ class Program:
     ----------
     predictor : Predictor
         The model.
+    files : Path
+        The folder for session files and exports.
     """
 
     def __init__(self, predictor: Predictor, files: Path) -> None:
@@ -75,10 +81,15 @@ class Program:
 
         self._files, self.n_files = files, 0
         self.viewer = napari.Viewer(show=False)
-        self.viewer.add_layer(Image(data.coins(), name=NAME))
+        self.viewer.add_layer(Image(self.image(), name=NAME))
         self.widget = SamWidget(self.viewer, load_predictor=lambda *_: predictor)
         self.viewer.window.add_dock_widget(self.widget)
         self.widget.wait_until_idle(TIMEOUT_S)
+
+    @staticmethod
+    def image() -> NDArray[Any]:
+        """Return what is annotated."""
+        return np.asarray(data.coins())
 
     @property
     def labels(self) -> Labels:
@@ -93,13 +104,24 @@ class Program:
         self.widget.binding.prompts.start_points()
         self._accept()
         yield
-        actions = (self._accept, self._paint, self._note, self._remove, self._undo, self._redo)
-        actions += (self._save, self._export)
+        actions = self._actions()
         while True:
-            shares = (0.4, 0.2, 0.08, 0.05, 0.1, 0.07, 0.05, 0.05)
-            self._random.choice(np.array(actions), p=shares)()
+            self._random.choice(np.array(list(actions)), p=list(actions.values()))()
             self.widget.wait_until_idle(TIMEOUT_S)
             yield
+
+    def _actions(self) -> dict[Callable[[], None], float]:
+        """Return what may be done, and how often."""
+        return {
+            self._accept: 0.4,
+            self._paint: 0.2,
+            self._note: 0.08,
+            self._remove: 0.05,
+            self._undo: 0.1,
+            self._redo: 0.07,
+            self._save: 0.05,
+            self._export: 0.05,
+        }
 
     def _accept(self) -> None:
         height, width = data.coins().shape
@@ -157,6 +179,51 @@ class Program:
         return digest(self.labels)
 
 
+class StackProgram(Program):
+    """napari with the widget on a stack, through which objects are carried."""
+
+    @staticmethod
+    def image() -> NDArray[Any]:
+        """Return some slices of a volume with balls."""
+        return np.ascontiguousarray(spheres(0)[0][8:24, :160, :160])
+
+    def _actions(self) -> dict[Callable[[], None], float]:
+        return {
+            self._propagate: 0.6,
+            self._cut: 0.1,
+            self._clear: 0.1,
+            self._paint: 0.05,
+            self._undo: 0.1,
+            self._redo: 0.05,
+        }
+
+    def _accept(self) -> None:
+        place = tuple(int(self._random.integers(n)) for n in self.viewer.layers[NAME].data.shape)
+        self.viewer.dims.set_current_step(0, place[0])
+        self.widget.wait_until_idle(TIMEOUT_S)
+        self.viewer.layers["SAM points"].add([place])
+        self.widget.wait_until_idle(TIMEOUT_S)
+        self.widget.binding.objects.accept()
+        self.widget.session.object_in_progress.clear()
+
+    def _attempt(self, action: Callable[..., Any], *values: Any) -> None:
+        self.widget.binding.objects.attempt(action, *values)
+        self.widget.wait_until_idle(TIMEOUT_S)
+
+    def _propagate(self) -> None:
+        self._accept()
+        self._attempt(self.widget.session.stack.propagate)
+
+    def _cut(self) -> None:
+        slices = self.widget.session.stack.state.slices
+        if slices is not None:
+            first, last = slices.with_object[0].slice_index, slices.with_object[-1].slice_index
+            self._attempt(self.widget.session.stack.corrections.set_range, first, last - 1)
+
+    def _clear(self) -> None:
+        self._attempt(self.widget.session.stack.corrections.clear_slice)
+
+
 @dataclass
 class Run:
     """The result of one kill: the last report, and what was restored."""
@@ -199,13 +266,17 @@ class Run:
         return "" if is_same else "the session file holds something else"
 
 
-def annotate(predictor: Predictor, seed: int, folder: Path, files: Path, words: int) -> None:
+def annotate(program: Program, seed: int, folder: Path, words: int) -> None:
     """Annotate until this process is killed, and report the state after each action."""
-    program = Program(predictor, files)
-    for _ in program.annotate(seed):
+
+    def report() -> None:
         paths = list(folder.iterdir())
         n_entries = paths[0].read_bytes().count(b"\n") - 1 if paths else 0
         os.write(words, f"{n_entries} {digest(program.labels)}\n".encode())
+
+    program.widget.session.editing.done.connect(lambda _: report())  # in the middle of a run, too
+    for _ in program.annotate(seed):
+        report()
 
 
 def half_written(files: Path) -> list[str]:
@@ -254,14 +325,16 @@ def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
         os._exit(status)
 
 
-def run_once(predictor: Predictor, seed: int, longest_s: float, base: Path) -> tuple[int, str]:
+def run_once(
+    open_program: Callable[[Path], Program], seed: int, longest_s: float, base: Path
+) -> tuple[int, str]:
     """Annotate, kill, restore; return the number of entries, and what is wrong."""
     folder, files = base / f"journals {seed}", base / f"files {seed}"
     folder.mkdir()
     files.mkdir()
     os.environ["NAPARI_SAM_JOURNALS"] = str(folder)
     run, delay_s, has_begun = Run(files), random.Random(seed).uniform(0, longest_s), False
-    pid, listen = in_fork(annotate, predictor, seed, folder, files)
+    pid, listen = in_fork(lambda words: annotate(open_program(files), seed, folder, words))
     timer = threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL))
     with os.fdopen(listen, encoding="utf-8") as heard:
         for line in heard:
@@ -284,9 +357,7 @@ def run_once(predictor: Predictor, seed: int, longest_s: float, base: Path) -> t
     if names := half_written(files):
         return n_reported, f"half written: {names}"
     content = read_journal(paths[0])
-    pid, listen = in_fork(
-        lambda words: os.write(words, Program(predictor, files).restore().encode())
-    )
+    pid, listen = in_fork(lambda words: os.write(words, open_program(files).restore().encode()))
     with os.fdopen(listen, encoding="utf-8") as heard:
         run.restored = heard.read()
     os.waitpid(pid, 0)
@@ -298,10 +369,11 @@ def main() -> None:
     """Parse the command line, and run apart from the user's files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--stack", action="store_true", help="carry objects through a stack")
     parser.add_argument("--longest", type=float, default=6.0, help="seconds from the first object")
     arguments = parser.parse_args()
     if _BASE_VARIABLE in os.environ:
-        sys.exit(kill_all(arguments.kills, arguments.longest, Path(os.environ[_BASE_VARIABLE])))
+        sys.exit(kill_all(arguments, Path(os.environ[_BASE_VARIABLE])))
     with tempfile.TemporaryDirectory() as base:
         # A kill may take files of napari's, too, which must not be those of the user.
         own = {"XDG_CACHE_HOME": base, "NAPARI_CONFIG": f"{base}/settings.yaml"}
@@ -311,14 +383,15 @@ def main() -> None:
         )
 
 
-def kill_all(n_kills: int, longest_s: float, base: Path) -> bool:
+def kill_all(arguments: argparse.Namespace, base: Path) -> bool:
     """Kill several times and print; return whether anything was lost."""
     torch.set_num_threads(1)  # more of them would not outlive the fork
     predictor = Predictor(load_model("vit_t"), device="cpu")
     os.environ["NAPARI_SAM_EMBEDDINGS"] = str(base / "embeddings")
-    n_wrong, n_all, n_files = 0, 0, 0
+    n_wrong, n_all, n_files, n_kills = 0, 0, 0, arguments.kills
+    open_program = partial(StackProgram if arguments.stack else Program, predictor)
     for seed in range(n_kills):
-        n_reported, wrong = run_once(predictor, seed, longest_s, base)
+        n_reported, wrong = run_once(open_program, seed, arguments.longest, base)
         n_wrong, n_all = n_wrong + bool(wrong), n_all + n_reported
         n_files += sum(path.suffix != PARTIAL_SUFFIX for path in base.glob(f"files {seed}/*"))
         print(f"{seed + 1}: {n_reported} entries, {wrong or 'restored exactly'}", flush=True)

@@ -5,9 +5,9 @@
 On the volumes of benchmarks/volumes_made.py. The annotator clicks where an object is deepest on its
 largest slice, chooses the best of the three masks, and has it carried through the stack. As long as
 the object overlaps the true one by less than 0.85, it goes to the slice with the most wrong pixels
-and re-edits that: there, it clicks where the error is deepest, up to three times, and accepts.
-After twenty actions it takes what there is. Going to a slice, re-editing, a click, a choice of a
-mask, accepting and carrying on are an action each; so is taking the object off a slice.
+by the strip and clicks where the error is deepest, up to three times; or, if the object goes on
+beyond the true one, it drags the ends of the strip. After twenty actions it takes what there is.
+Going to a slice, a click, a choice of a mask, carrying on and a drag are an action each.
 
 Prints, per volume, the actions per object and the mean 3-D intersection over union: after the
 carrying, and at the end; and what the same objects cost slice by slice, a click and an accept each
@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from annotator import GOOD_IOU, deepest, mask_of
 from numpy.typing import NDArray
+from volumes import extent
 from volumes_made import KINDS
 
 from napari_sam.model import Predictor, load_model
@@ -66,32 +67,37 @@ class StackAnnotator:
         self._count()
         label_id = session.stack.state.label_id
         carried = ious = self._iou(label_id, true)
-        while ious < GOOD_IOU and self._actions < MAX_ACTIONS:
-            wrong = np.count_nonzero((self._labels.array == label_id) ^ true, axis=(1, 2))
-            self._go_to(int(np.argmax(wrong)))
-            self._count()
+        while label_id is not None and ious < GOOD_IOU and self._actions < MAX_ACTIONS:
             try:
-                self._correct(label_id, true[self._index])
+                self._correct(label_id, true)
             except TargetError:
                 break
             ious = self._iou(label_id, true)
         return self._actions, carried, ious
 
     def _correct(self, label_id: int, true: Mask) -> None:
-        """Correct the shown slice."""
-        session = self._session
-        if not true.any():
-            session.stack.corrections.clear_slice()
+        """Correct the slice with the most wrong pixels, or cut off what is beyond the object."""
+        session, array = self._session, self._labels.array
+        index = int(np.argmax(np.count_nonzero((array == label_id) ^ true, axis=(1, 2))))
+        first, last = extent(true)
+        if not first <= index <= last:  # drag an end of the strip
+            low, high = extent(array == label_id)
+            session.stack.corrections.set_range(max(low, first), min(high, last))
             self._count()
             return
-        session.objects.annotate(label_id)
+        self._go_to(index)
         self._count()
+        session.stack.corrections.switch(True)
         for _ in range(MAX_CLICKS):
-            self._click(true)
-            if self._overlap(true) >= GOOD_IOU:
+            mask = array[index] == label_id
+            if _iou(mask, true[index]) >= GOOD_IOU:
                 break
-        session.accept()
-        self._count()
+            missing, excess = true[index] & ~mask, mask & ~true[index]
+            is_missing = np.count_nonzero(missing) >= np.count_nonzero(excess)
+            place = deepest(missing if is_missing else excess)
+            session.set_prompts(Prompts((place,), (FOREGROUND if is_missing else BACKGROUND,)))
+            self._count()
+        session.stack.corrections.switch(False)
 
     def _click(self, true: Mask) -> None:
         """Click where the error is deepest, and choose the best mask."""
@@ -118,9 +124,6 @@ class StackAnnotator:
         if candidates is None or chosen is None:
             return np.zeros(shape, np.bool_)
         return mask_of(candidates, chosen, shape)
-
-    def _overlap(self, true: Mask) -> float:
-        return _iou(self._mask(true.shape), true)
 
     def _go_to(self, index: int) -> None:
         self._index = index
