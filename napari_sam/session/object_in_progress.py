@@ -1,7 +1,8 @@
 """The object that the user is making: its prompts, candidates, choice and acceptance."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
+from typing import Final
 
 from psygnal import Signal
 
@@ -21,6 +22,9 @@ from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+
+_MAX_ACCEPTED: Final = 8
+"""The masks of an object take a megabyte."""
 
 
 class ObjectInProgress:
@@ -42,6 +46,8 @@ class ObjectInProgress:
         self._notifier = notifier
         self._planes = PlaneRegistry()
         self._slice_index = 0
+        # The last objects of this plane as they were when accepted: undo shows the very same masks.
+        self._accepted: deque[tuple[ObjectState, Candidates]] = deque(maxlen=_MAX_ACCEPTED)
         self._is_accept_pending = False
         self._is_click_accepted = False  # one undo takes back the object and the click
         # The object before the last edit of its prompts, with its masks, and `_is_click_accepted`.
@@ -216,10 +222,13 @@ class ObjectInProgress:
         self._restore(state)
         self.changed.emit()
 
-    def _restore(self, state: ObjectState) -> None:
-        """Replace the object without a trace in the history."""
+    def _restore(self, state: ObjectState, masks: Candidates | None = None) -> None:
+        """Replace the object without a trace in the history, maybe with its masks."""
         self._is_accept_pending = self._is_click_accepted = False
-        self._decoding.set_state(state)
+        if masks is None:
+            self._decoding.set_state(state)
+        else:
+            self._decoding.resume(state, masks)
 
     # Planes ------------------------------------------------------------------------------------
 
@@ -232,6 +241,7 @@ class ObjectInProgress:
 
     def enter_plane(self, request: PlaneRequest) -> None:
         """Take up the object that is parked on another plane, with its masks, or start one."""
+        self._accepted.clear()
         planes, self._slice_index = self._planes, request.slice_index
         planes.go_to(request.key, request.pixels)
         self._editing.go_to_plane(planes.plane_id, request.target, request.refusal)
@@ -243,6 +253,7 @@ class ObjectInProgress:
 
         An accept that waits for masks waits for those of the next model.
         """
+        self._accepted.clear()
         self._planes.forget_masks()
         self._decoding.forget_masks()
 
@@ -324,6 +335,7 @@ class ObjectInProgress:
             state=replace(state.with_choice(chosen, level=state.level), reedited=None),
         )
         new = NewObject(candidates.blocks(chosen), record, replaced)
+        self._accepted.append((state, candidates))
         edit = editing.accept(new, shown, state, with_click=with_click)
         for message in () if edit is None else warnings_of_remains(edit):
             self._notifier.warn(message)
@@ -339,7 +351,8 @@ class ObjectInProgress:
 
     def _on_restored(self, edit: Edit, state: ObjectState) -> None:
         if edit.plane_id == self._editing.plane_id:
-            self._restore(state)
+            masks = next((masks for known, masks in self._accepted if known is state), None)
+            self._restore(state, masks)
             return
         # The object in progress there, for when the user goes there.
         self._planes.put(edit.plane_id, state)

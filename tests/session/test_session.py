@@ -479,6 +479,17 @@ def test_undo_finds_the_same_masks(session):
 # Undo and redo of prompts ----------------------------------------------------------------------
 
 
+def test_undo_of_an_accept_shows_the_very_same_masks_at_once(session):
+    session.set_target(ArrayPlane(np.zeros((303, 384), np.uint16)))
+    prompt(session, COIN)
+    candidates, chosen = session.state.candidates, session.state.chosen
+    session.accept()
+    session.undo()
+    assert session.state.candidates is candidates
+    assert session.state.chosen == chosen
+    assert not session.state.is_decoding
+
+
 def test_prompts_are_undone_and_redone_one_by_one(session):
     session.set_prompts(COIN)
     session.set_prompts(COIN_AND_BACKGROUND)
