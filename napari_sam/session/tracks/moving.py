@@ -146,7 +146,7 @@ def _distribute(
             moves_in[frame].append(move)
     frames = range(record.start[axis], record.stop[axis])
     for frame in sorted({*frames, *entries, *chain.from_iterable(by_frame)}):
-        pixels = list(_pixels(labels, record, axis, frame)) if frame in frames else []
+        pixels = list(pixels_in_frame(labels, record, axis, frame)) if frame in frames else []
         here = moves_in.get(frame, [])
         masks, painted, erased = (kind.get(frame, []) for kind in by_frame)
         is_divided = any(move.parts is not None for move in here)
@@ -204,7 +204,7 @@ def _give(
             )
 
 
-def _pixels(
+def pixels_in_frame(
     labels: Labels, record: ObjectRecord, axis: int, frame: int
 ) -> Iterator[tuple[Start, Mask]]:
     """Yield the pixels that an object has in a frame, in parts that are read at once."""
