@@ -1,6 +1,7 @@
 import gc
 import os
 from contextlib import suppress
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -47,12 +48,10 @@ def nothing_was_said_before():
 class RememberingPredictor(Predictor):
     """The real predictor; the suite embeds each image once instead of once per test."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._embeddings: dict[str, SamEmbedding] = {}
+    _embeddings: ClassVar[dict[tuple[str, str, str], SamEmbedding]] = {}
 
     def encode(self, image, on_block=None):
-        key = content_key(np.asarray(image))
+        key = self.device, self.fingerprint, content_key(np.asarray(image))
         if key not in self._embeddings:
             self._embeddings[key] = super().encode(image, on_block)
         return self._embeddings[key]
@@ -61,6 +60,12 @@ class RememberingPredictor(Predictor):
 @pytest.fixture(scope="session")
 def remembering_predictor() -> Predictor:
     return RememberingPredictor(load_model("vit_t"), device="cpu")
+
+
+@pytest.fixture
+def remembered_embeddings(monkeypatch):
+    """Embed each image once, too, where the code under test loads the model by itself."""
+    monkeypatch.setattr("napari_sam.model.Predictor", RememberingPredictor)
 
 
 @pytest.fixture(autouse=True)

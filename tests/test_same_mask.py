@@ -15,6 +15,8 @@ from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 
+pytestmark = pytest.mark.usefixtures("remembered_embeddings")
+
 TIMEOUT_S = 120
 
 

@@ -17,7 +17,7 @@ from skimage import data
 from napari_sam.cli.main import main
 from napari_sam.session import EmbeddingStore, Phase
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
 
 TIMEOUT_S = 120
 EMBEDDING_BYTES = 2**22
@@ -193,8 +193,9 @@ def test_ctrl_c_keeps_what_is_done(stack_file, embeddings_folder):
     assert content["embeddings"] == 3
 
 
-def test_it_needs_neither_qt_nor_a_display(stack_file):
-    process = start(stack_file, code=WITHOUT_QT)
+def test_it_needs_neither_qt_nor_a_display(tmp_path):
+    gray_float(tmp_path / "gray.tif")
+    process = start(tmp_path / "gray.tif", code=WITHOUT_QT)
     output, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, errors
-    assert "3 embeddings, 3 computed" in output
+    assert "1 embeddings, 1 computed" in output

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from napari_sam.cli.main import main
 from napari_sam.formats import read_coco
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
 
 LEFT, RIGHT = (10, 20, 39, 59), (60, 20, 99, 59)  # boxes, the last pixel included
 

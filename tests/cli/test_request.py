@@ -9,7 +9,7 @@ from PIL import Image
 
 from napari_sam.cli.main import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
 
 COLUMNS = ["image", "input_boxes", "multimask_output"]
 
