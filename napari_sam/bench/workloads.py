@@ -56,7 +56,7 @@ def our_subjects(predictor: Predictor) -> dict[Workload, Subject]:
     image = example_image()
     embedding = predictor.encode(image)
     click: dict[str, Any] = {"points_xy": [POINT_XY], "point_labels": [1]}
-    points, labels = batch_xy(), np.ones((BATCH, 1))
+    points = batch_xy()
     prediction = predictor.decode(embedding, **click)
 
     def encode() -> None:
@@ -71,7 +71,8 @@ def our_subjects(predictor: Predictor) -> dict[Workload, Subject]:
         Workload.DECODE: Subject(decode, FAST_REPEATS),
         Workload.DECODE_ONE: Subject(lambda: decode(multimask_output=False), FAST_REPEATS),
         Workload.DECODE_BATCH: Subject(
-            lambda: predictor.decode_batch(embedding, points, labels), count=BATCH
+            lambda: predictor.decode_batch(embedding, points, np.ones(points.shape[:2])),
+            count=len(points),
         ),
         # A copy has no masks yet.
         Workload.UPSCALE: Subject(lambda: replace(prediction).masks, FAST_REPEATS),

@@ -3,10 +3,13 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
+from napari_sam.bench import run as bench_run
+from napari_sam.bench import workloads
 from napari_sam.bench.options import PEERS
 from napari_sam.bench.workloads import Workload
 from napari_sam.cli.main import main
@@ -79,7 +82,10 @@ def test_export_names_the_checkpoint_without_its_folder(tmp_path, monkeypatch):
     assert written == {"source": checkpoint.name}
 
 
-def test_a_small_run_gives_every_row():
+def test_a_small_run_gives_every_row(monkeypatch):
+    monkeypatch.setattr(bench_run, "_MEMORY_RUNS", 1)
+    monkeypatch.setattr(workloads, "batch_xy", lambda: np.array([[workloads.POINT_XY]] * 2))
+    monkeypatch.setattr(workloads, "FAST_REPEATS", 1)
     result = CliRunner().invoke(main, ["bench", "--rounds", "1", "--no-window", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
