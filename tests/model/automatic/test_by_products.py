@@ -50,10 +50,14 @@ def embedding(predictor, image):
 
 
 @pytest.fixture(scope="module")
-def edges(predictor, image, embedding):
-    return detect_edges(
-        generate_masks(predictor, image, EDGE_SETTINGS, embedding=embedding, keep_logits=True)
-    )
+def masks(predictor, image, embedding):
+    """All masks of the settings for edges, good or not."""
+    return generate_masks(predictor, image, EDGE_SETTINGS, embedding=embedding, keep_logits=True)
+
+
+@pytest.fixture(scope="module")
+def edges(masks):
+    return detect_edges(masks)
 
 
 def box_iou(one, two):
@@ -62,21 +66,18 @@ def box_iou(one, two):
     return common / (areas - common)
 
 
-def test_every_shape_is_proposed(predictor, image, embedding):
-    fewer_points = replace(PROPOSAL_SETTINGS, points_per_side=12)
-    found = generate_masks(predictor, image, fewer_points, embedding=embedding)
-    proposals = object_proposals(found.select(), limit=2 * len(SHAPES))
+def test_every_shape_is_proposed(masks):
+    fewer_points = replace(PROPOSAL_SETTINGS, points_per_side=EDGE_SETTINGS.points_per_side)
+    proposals = object_proposals(masks.select(fewer_points), limit=2 * len(SHAPES))
     assert len(proposals.boxes_xyxy) <= 2 * len(SHAPES)
     for rows, columns in SHAPES:
         box = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
         assert max(box_iou(box, other) for other in proposals.boxes_xyxy) >= 0.8
 
 
-def test_proposals_are_ranked(predictor, image, embedding):
-    found = generate_masks(
-        predictor, image, AutomaticSettings(points_per_side=6), embedding=embedding
-    )
-    records = found.select()
+def test_proposals_are_ranked(masks):
+    published = AutomaticSettings(points_per_side=EDGE_SETTINGS.points_per_side)
+    records = masks.select(published)
     boxes, scores = object_proposals(reversed(records))
     assert boxes.shape == (len(records), 4)
     assert (np.diff(scores) <= 0).all()
@@ -141,9 +142,9 @@ def test_edges_of_very_small_images(predictor, size):
     assert np.isfinite(edges).all()
 
 
-def test_edges_of_crops_lie_where_they_belong(predictor, image, truth):
+def test_edges_of_crops_lie_where_they_belong(predictor, image, embedding, truth):
     settings = replace(EDGE_SETTINGS, points_per_side=6, crop_n_layers=1)
-    found = generate_masks(predictor, image, settings, keep_logits=True)
+    found = generate_masks(predictor, image, settings, embedding=embedding, keep_logits=True)
     true = find_boundaries(truth, mode="outer")
     in_crops = replace(
         found, masks=tuple(mask for mask in found.masks if mask.crop_box_xyxy != (0, 0, 400, 300))
