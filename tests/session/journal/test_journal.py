@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import random
 import shutil
@@ -100,19 +101,21 @@ def test_what_is_replayed_is_what_was_done(seed):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks, which starts fast")
 def test_after_a_kill_everything_that_was_done_is_there(journals_folder):
     script = Path(__file__).parents[1] / "annotating.py"
-    times = random.Random(0)
+    moments = random.Random(0)
     with subprocess.Popen(
         [sys.executable, script, str(N_KILLS)], stdout=subprocess.PIPE, text=True
     ) as program:
         reported = {}
         for line in program.stdout:
             if line.startswith("began"):
-                pid = int(line.split()[1])
+                pid, n_before_kill = int(line.split()[1]), max(0, moments.randrange(-10, 50))
                 reported[pid] = 0
-                delay_s = times.uniform(0.0, 0.3)
-                threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL)).start()
             elif line.strip().isdigit():
                 reported[pid] = int(line)
+            if reported[pid] >= n_before_kill:
+                n_before_kill = math.inf
+                delay_s = moments.uniform(0.0, 0.02)
+                threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL)).start()
     assert len(reported) == N_KILLS
     assert sum(reported.values()) > 10 * N_KILLS
     journals = {int(path.name.split("-")[1], 16): path for path in journals_folder.iterdir()}
