@@ -1,12 +1,14 @@
 import gc
 import os
 from contextlib import suppress
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
 
 from napari_sam.model import Predictor, SamEmbedding, load_model
 from napari_sam.session.embedding.embeddings import content_key
@@ -37,6 +39,18 @@ def imports_are_no_garbage():
     """Spare what was imported from being looked at: napari collects garbage layer by layer."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def manifests_are_read_once():
+    """Do not read the manifests of all plugins again for each viewer, as napari's fixture does."""
+    discover = PluginManifest.discover
+    discover_once = cache(lambda *paths: tuple(discover(paths)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            PluginManifest, "discover", staticmethod(lambda paths=(): discover_once(*paths))
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)
