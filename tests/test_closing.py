@@ -1,4 +1,4 @@
-"""Every order of prompting, accepting and closing is quiet, in processes of their own."""
+"""Every order of prompting, accepting and closing is quiet, in a process of its own."""
 
 import os
 import subprocess
@@ -11,20 +11,22 @@ TIMEOUT_S = 600
 SCRIPT = Path(__file__).with_name("closing_orders.py")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "closings",
-    [
-        ("while embedding", "by its X", "image deleted first", "viewer.close"),
-        ("while decoding", "dock first", "by its X", "viewer.close"),
-    ],
-    ids=" and ".join,
+CLOSINGS = (
+    "while embedding",
+    "by its X",
+    "while decoding",
+    "dock first",
+    "image deleted first",
+    "viewer.close",
 )
-def test_every_order_of_closing_is_quiet(closings, tmp_path):
+
+
+@pytest.mark.slow
+def test_every_order_of_closing_is_quiet(tmp_path):
     # napari writes the icons of its themes into the cache: two processes at once read halves.
     own = {"XDG_CACHE_HOME": str(tmp_path), "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
     closed = subprocess.run(
-        [sys.executable, SCRIPT, *closings],
+        [sys.executable, SCRIPT, *CLOSINGS],
         env={**os.environ, **own},
         capture_output=True,
         text=True,
