@@ -15,9 +15,11 @@ run:
 	@sh scripts/setup.sh all
 	@sh scripts/run.sh
 
-# One process for each core, each with a virtual screen of its own where there is Xvfb.
+# One process for each core, each with a virtual screen of its own where there is Xvfb; in the order
+# of tests/conftest.py.
 test: setup
-	@sh scripts/on_screen.sh .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST)
+	@sh scripts/on_screen.sh .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder $(PYTEST)
 
 test-fast:
 	@$(MAKE) test PYTEST='-m "not slow" $(PYTEST)'

@@ -1,7 +1,9 @@
 import gc
 import os
+from collections import Counter
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +19,22 @@ from napari_sam.widget import SamWidget
 TIMEOUT_S = 120
 SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predictor"})
 """Tests that ask for these open a window or run the bundled model."""
+LONG_FILES = frozenset(
+    Path(__file__).parent / name
+    for name in (
+        "bench/test_window.py",
+        "cli/test_automatic.py",
+        "cli/test_embed.py",
+        "model/automatic/test_by_products.py",
+        "model/automatic/test_generate.py",
+        "scripts/test_demo.py",
+        "session/propagation/test_propagate.py",
+        "test_closing.py",
+        "test_killed.py",
+        "test_random_annotation.py",
+    )
+)
+"""Few tests that take long: begun first, so that no process waits for another in the end."""
 
 
 def pytest_configure():
@@ -29,6 +47,9 @@ def pytest_configure():
 
 def pytest_collection_modifyitems(items):
     """Mark more tests as slow by what they need; `make test-fast` leaves them out."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        counts = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path not in LONG_FILES, -counts[item.path], item.path))
     for item in items:
         if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
