@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from napari.components import ViewerModel
 from napari.layers import Labels
 from npe2 import PluginManager
 
@@ -21,8 +22,8 @@ def plugins():
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.geojson", "a.npz", "a.csv", "a.txt", "a.ome.tif"])
-def test_napari_saves_and_opens_with_the_plugin(make_napari_viewer, tmp_path, name):
-    viewer = make_napari_viewer()
+def test_napari_saves_and_opens_with_the_plugin(tmp_path, name):
+    viewer = ViewerModel()
     labels = np.zeros((3, 30, 40), np.uint8)
     labels[1, 5:10, 6:12], labels[2, 5:10, 6:12] = 4, 9
     viewer.add_labels(labels, name="mine", scale=(2, 0.5, 0.5), units=("um",) * 3)
@@ -69,8 +70,8 @@ def test_features_of_others_do_not_keep_napari_from_saving(tmp_path):
     ]
 
 
-def test_napari_is_told_why_a_layer_cannot_be_saved(make_napari_viewer, tmp_path):
-    viewer = make_napari_viewer()
+def test_napari_is_told_why_a_layer_cannot_be_saved(tmp_path):
+    viewer = ViewerModel()
     viewer.add_labels(np.full((9, 9), -1, np.int32), name="a")
     for plugin in (PLUGIN, None):
         with pytest.raises(NotSavedError, match="non-negative"):

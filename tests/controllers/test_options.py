@@ -8,6 +8,7 @@ from skimage import data
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session import Prompts
 from napari_sam.storage.options import load_options, save_options
+from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
 
@@ -83,11 +84,13 @@ def test_display_preview_and_accept_at_once_are_kept_too(make_widget):
     assert load_options() == kept
 
 
-@pytest.mark.parametrize("value", [0, 2, float("nan"), "0.5", True, None, [1]])
-def test_a_strength_that_is_none_gives_the_default(make_widget, value):
-    save_options({"clean": True, "clean_strength": value})
-    _, widget = make_widget()
-    assert panel_of(widget).clean_strength.value == round(100 * CLEAN_STRENGTH)
+def test_a_strength_that_is_none_gives_the_default(make_widget):
+    viewer, _ = make_widget()
+    for value in (0, 2, float("nan"), "0.5", True, None, [1]):
+        save_options({"clean": True, "clean_strength": value})
+        widget = SamWidget(viewer)
+        assert panel_of(widget).clean_strength.value == round(100 * CLEAN_STRENGTH), value
+        widget.close()
 
 
 def test_the_display_and_its_key_agree(make_widget):
