@@ -231,6 +231,7 @@ def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
 def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
     """Plan to merge two or more objects into the first one."""
     first, *others = records
+    label_ids = {record.label_id for record in records}
     blocks = {record: blocks_of(labels, record) for record in records}
     # For an object from elsewhere, its pixels are its mask: they would pass for a brush's.
     masks = (record.masks or tuple(block.mask for block in blocks[record]) for record in records)
@@ -243,13 +244,20 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
         stability=None,
         state=None,
         slices=merged_slices(record.slices for record in records),
+        parent_id=first.parent_id if first.parent_id not in label_ids else 0,
         masks=tuple(mask for masks_of_record in masks for mask in masks_of_record),
         brushed=merged_strokes(
             [record.brushed for record in records],
             [block.mask for record in records for block in blocks[record]],
         ),
     )
-    changes = (*(RecordChange(record, None) for record in others), RecordChange(first, merged))
+    children = (
+        RecordChange(record, replace(record, parent_id=first.label_id))
+        for record in labels.registry
+        if record.parent_id in label_ids - {first.label_id} and record.label_id not in label_ids
+    )
+    gone = (RecordChange(record, None) for record in others)
+    changes = (*gone, RecordChange(first, merged), *children)
     stroke = Stroke(first.label_id, tuple(block for record in others for block in blocks[record]))
     return LabelsEdit(labels, (stroke,), changes, first.label_id)
 

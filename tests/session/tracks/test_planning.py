@@ -8,6 +8,7 @@ import pytest
 from napari_sam.session import TargetError
 from napari_sam.session.objects.brush_edits import BrushEdits
 from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.planning import plan_merge
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from tests.session.tracks.films import Film, bars
 
@@ -93,6 +94,14 @@ def test_a_division_further_on_stays_with_its_mother(film: Film) -> None:
     assert film.tracks.lineages.children_of(tail) == later
     film.tracks.join(1, tail)
     assert film.tracks.lineages.children_of(1) == later
+
+
+def test_daughters_stay_with_a_mother_that_is_merged(film: Film) -> None:
+    film.tracks.divide(1, (1, 2), 3)
+    daughters = film.tracks.lineages.children_of(1)
+    records = [film.record(3), film.record(1)]
+    undone(film, lambda: film.editing.edit(lambda labels: plan_merge(labels, records), records))
+    assert film.tracks.lineages.children_of(3) == daughters
 
 
 def test_undivide(film: Film) -> None:
