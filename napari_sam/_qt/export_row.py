@@ -10,9 +10,9 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 
 from napari_sam._qt.building import button, combo_box, fill
-from napari_sam._qt.file_names import name_filter, path_with_suffix, suggested_path
+from napari_sam._qt.file_names import has_suffix, name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
-from napari_sam.formats.registry import FORMATS, Format
+from napari_sam.formats.registry import ALL_FORMATS, Format
 
 _ARROW_PX: Final = 24
 
@@ -42,7 +42,7 @@ class ExportRow(QWidget):
         super().__init__()
         self._suggest, self._is_image = suggest, is_image
         self._last_folder: Path | None = None
-        self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in FORMATS}
+        self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in ALL_FORMATS}
         names = name_filter("Objects", READ_SUFFIXES)
         self._last_filter = ""
         self.scope = ExportScope.ALL
@@ -118,7 +118,7 @@ class ExportRow(QWidget):
         self._last_filter, self._last_folder = chosen, Path(name).parent
         file_format = _format_of(name, self._formats[chosen])
         suffix = file_format.suffixes[0]
-        if not name.lower().endswith(file_format.suffixes) and self._is_image(Path(name + suffix)):
+        if not has_suffix(name, file_format.suffixes) and self._is_image(Path(name + suffix)):
             name += " labels"
         path = path_with_suffix(self, name, file_format.suffixes)
         if path is not None:
@@ -137,6 +137,6 @@ def _format_of(name: str, chosen: Format) -> Format:
     """Return the format whose suffix was typed, else the one chosen in the dialog."""
 
     def typed(entry: Format) -> int:
-        return max((len(end) for end in entry.suffixes if name.lower().endswith(end)), default=0)
+        return max((len(end) for end in entry.suffixes if has_suffix(name, (end,))), default=0)
 
-    return max((chosen, *FORMATS), key=typed)  # the first of equals
+    return max((chosen, *ALL_FORMATS), key=typed)  # the first of equals

@@ -11,6 +11,11 @@ def name_filter(title: str, suffixes: tuple[str, ...]) -> str:
     return f"{title} ({' '.join(f'*{suffix}' for suffix in suffixes)})"
 
 
+def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a name ends with one of the suffixes, in any case."""
+    return name.lower().endswith(tuple(suffix.lower() for suffix in suffixes))
+
+
 def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any) -> None:
     """Let the user choose a file to read, and emit its path with the signal `chosen`."""
     name, _ = QFileDialog.getOpenFileName(parent, title, "", names)
@@ -28,7 +33,7 @@ def path_with_suffix(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> P
 
     The dialog has only asked about the name as typed, which may lack the suffix.
     """
-    if name.lower().endswith(suffixes):
+    if has_suffix(name, suffixes):
         return Path(name)
     path = Path(name + suffixes[0])
     if path.exists():

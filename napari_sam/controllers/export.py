@@ -15,7 +15,7 @@ from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.reading import read_choices
-from napari_sam.formats.registry import FORMATS
+from napari_sam.formats.registry import ALL_FORMATS
 from napari_sam.layers.image_references import (
     file_for,
     is_file_of,
@@ -51,7 +51,7 @@ class ExportController:
         self._binding, self._session = context.binding, context.session
         self._messages, self._rows_in = context.messages, rows_in
         self._executor = context.session.background.executor("export", is_bulky=True)
-        self._formats = {file_format.title: file_format for file_format in FORMATS}
+        self._formats = {file_format.title: file_format for file_format in ALL_FORMATS}
         self._choose: Callable[[int], None] = lambda index: None
         self.row = ExportRow(self._suggested, self._is_image)
         self.row.export_requested.connect(self._on_export_requested)
@@ -107,8 +107,10 @@ class ExportController:
 
         def on_done(files: list[Path]) -> None:
             self.row.show_busy(False)
-            more = f" (and {len(files) - 1} more beside it)" if len(files) > 1 else ""
-            self._messages.info(f"Exported {counted(len(records))} to {files[0].name}{more}.")
+            is_folder = path.is_dir()
+            more = f" (and {len(files) - 1} more beside it)" if files[1:] and not is_folder else ""
+            name = path.name if is_folder else files[0].name
+            self._messages.info(f"Exported {counted(len(records))} to {name}{more}.")
 
         self._begin(work, on_done, "Export failed")
 

@@ -133,7 +133,7 @@ FORMATS: Final = (
     Format("yolo", "YOLO", (".txt",), _write_yolo_planes, "YOLO"),
     Format("csv", "CSV measurements", (".csv",), _single_file(write_measurements), "Measurements"),
 )
-"""All formats, in the order of the widget's dialog."""
+"""The formats of any image."""
 
 TRACK_FORMATS: Final = (
     Format("ctc", "Cell Tracking Challenge", ("_RES",), write_ctc),
@@ -141,7 +141,10 @@ TRACK_FORMATS: Final = (
     Format("geff", "GEFF", (".geff",), write_geff),
     Format("tracks", "CSV of tracks", (".csv",), _single_file(write_tracks_csv)),
 )
-"""Formats of films, which hold who divided into whom. The first and the third are folders."""
+"""The formats of films, which hold who divided into whom."""
+
+ALL_FORMATS: Final = (*FORMATS, *TRACK_FORMATS)
+"""What the widget's dialog offers, in its order."""
 
 
 def find_format(key: str) -> Format:

@@ -30,6 +30,9 @@ from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.stack import ArrayStack, stack_planes
 from napari_sam.session.state import SessionState
+from napari_sam.session.tracks.editing import TrackEditing
+from napari_sam.session.tracks.lineage import Lineages
+from napari_sam.session.tracks.link_labels import link_labels
 
 __all__ = [
     "AUTO",
@@ -50,6 +53,7 @@ __all__ = [
     "ImagePlane",
     "Labels",
     "LabelsEdit",
+    "Lineages",
     "ModelChoice",
     "ObjectClass",
     "ObjectRecord",
@@ -65,7 +69,9 @@ __all__ = [
     "SessionState",
     "SliceMask",
     "TargetError",
+    "TrackEditing",
     "decode_batch_prompts",
+    "link_labels",
     "propagate",
     "read_session",
     "stack_planes",

@@ -17,10 +17,12 @@ from napari_sam.controllers import messages as shown_messages
 from napari_sam.formats import (
     FORMATS,
     READ_SUFFIXES,
+    TRACK_FORMATS,
     ImageInfo,
     read_npz,
     read_objects,
 )
+from napari_sam.session.tracks.editing import TrackEditing
 
 TIMEOUT_S = 120
 PLUGIN = "napari-sam-live"
@@ -184,7 +186,7 @@ def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, 
     row._export.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert [name_filter.partition(" (")[0] for name_filter in asked] == [
-        entry.title for entry in FORMATS
+        entry.title for entry in (*FORMATS, *TRACK_FORMATS)
     ]
     assert len(read_npz(tmp_path / "objects.npz").objects) == 2
 
@@ -354,3 +356,30 @@ def test_shown_or_selected_rows_alone_are_exported(opened, said, tmp_path, monke
     table.model.set_text("")
     table.view.selectAll()
     assert export(ExportScope.SELECTED, "selected.npz") == 2
+
+
+@pytest.mark.parametrize("title", ["Cell Tracking Challenge", "TrackMate"])
+def test_a_film_comes_back_with_its_tracks(make_widget, said, tmp_path, title):
+    film = np.zeros((4, 40, 50), np.uint8)
+    viewer, widget = make_widget(Image(film, name="film", axis_labels=("t", "y", "x")))
+    labels = np.zeros(film.shape, np.uint16)
+    labels[:2, 10:20, 10:30], labels[2:, 10:20, 5:15], labels[2:, 10:20, 25:35] = 3, 5, 6
+    layer = viewer.add_layer(Labels(labels, name="cells", axis_labels=("t", "y", "x")))
+    widget.binding.target.set_layer(layer)
+    registry = widget.binding.target.labels.registry
+    tracks = TrackEditing(widget.session.editing)
+    tracks.divide(3, (5, 6), 2)
+    widget.wait_until_idle(TIMEOUT_S)
+    before, files = layer.data.copy(), widget.controllers.objects.files
+    (suffix, *_) = next(entry.suffixes for entry in TRACK_FORMATS if entry.title == title)
+    path = tmp_path / f"film{suffix}"
+    files.export_to(path, title, False)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == f"Exported 3 objects to {path.name}."
+    widget.session.objects.remove([3, 5, 6])
+    files.import_from(path / "res_track.txt" if path.is_dir() else path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith("Imported 3 objects")
+    np.testing.assert_array_equal(layer.data > 0, before > 0)
+    first, *daughters = sorted(registry, key=lambda record: record.start)
+    assert {daughter.parent_id for daughter in daughters} == {first.label_id}

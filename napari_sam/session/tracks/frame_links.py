@@ -200,12 +200,15 @@ def _gated(
     return FrameLinks([[objects.keys[place] for place in members] for members in tracks], divisions)
 
 
-def _cost(objects: FrameObjects, segments: dict[int, list[int]], parent: int, child: int) -> float:
-    """Return how little a daughter is like the mother, in place and size."""
+def _cost(
+    objects: FrameObjects, segments: dict[int, list[int]], parent: int, child: int
+) -> tuple[float, bool]:
+    """Return how little a daughter is like the mother, in place and size, then in label_id."""
     last, first = segments[parent][-1], segments[child][0]
     distance = np.linalg.norm(objects.centers[first] - objects.centers[last])
     change = abs(np.log(objects.sizes[first] / objects.sizes[last]))
-    return float(distance / objects.diameter + change)
+    is_other = objects.keys[first].label_id != objects.keys[last].label_id
+    return round(float(distance / objects.diameter + change), 6), is_other
 
 
 def _is_division(objects: FrameObjects, mother: int, first: int, second: int) -> bool:
@@ -241,6 +244,8 @@ def plan_links(tracks: TrackLabels, links: FrameLinks) -> LabelsEdit:
         for (label_id, to), frames in moves.items()
         for frame in frames
     ]
+    if not all_moves and not parents:  # they are tracks already, but may divide
+        return LabelsEdit(tracks.labels, (), (), label_ids[0])
     return tracks.plan(all_moves, parents)
 
 

@@ -5,9 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from napari_sam.session import TargetError
+from napari_sam.session import TargetError, link_labels
 from napari_sam.session.jobs import run_until
+from napari_sam.session.journal.journal import Journal
 from napari_sam.session.tracks.frame_links import frame_objects, link_frames
+from tests.session.annotating import REFERENCE
 from tests.session.tracks.films import Film, bars, dividing
 
 
@@ -61,6 +63,25 @@ def test_objects_become_tracks() -> None:
     assert same_partition(film.array, truth)
     film.editing.undo()
     np.testing.assert_array_equal(film.array, before)
+
+
+def test_tracks_may_be_linked_again() -> None:
+    pytest.importorskip("laptrack")
+    array = dividing()
+    array[4:, :, 24:][array[4:, :, 24:] > 0] = 2
+    film = Film(array)
+    journal = Journal(REFERENCE, film.labels)
+    film.editing.set_journal(journal.record)
+    linked(film)
+    once = film.array.copy()
+    film.tracks.confirm(film.tracks.state.divisions[0])
+    film.editing.undo()
+    assert film.tracks.state.divisions == ()
+    linked(film)
+    assert len(film.tracks.state.divisions) == 1
+    np.testing.assert_array_equal(film.array, once)
+    film.editing.undo()
+    np.testing.assert_array_equal(film.array, once)
 
 
 def test_a_gap_is_closed() -> None:
@@ -120,3 +141,16 @@ def test_without_laptrack_the_message_says_how_to_install_it(
 def test_nothing_to_link() -> None:
     with pytest.raises(TargetError, match="no objects to link"):
         link_frames(frame_objects(Film(np.zeros((3, 8, 8), np.uint16)).labels, 0))
+
+
+def test_a_script_links_an_array() -> None:
+    pytest.importorskip("laptrack")
+    array = dividing()
+    array[4:, :, 24:][array[4:, :, 24:] > 0] = 2
+    shown = shuffled(array)
+    linked, lineages = link_labels(shown, confirm=lambda division: division.frame == 4)
+    assert len(lineages) == 3
+    assert list(lineages.graph.values()) == [[1], [1]]
+    assert same_partition(linked[:4], array[:4])
+    assert same_partition(linked[4:], array[4:])
+    assert (shown != linked).any()
