@@ -98,10 +98,10 @@ class Linking:
         for division in right:
             self.tracks.confirm(division)
             self._wait()
-        found, true, wrong = self._edges()
+        right_edges, true, wrong = self._edges()
         n_divisions = len(set(self.truth.parents.values()))
         return {
-            "accuracy": found / true,
+            "accuracy": right_edges / true,
             "edges": true,
             "wrong": wrong,
             "divisions": n_divisions,
@@ -125,8 +125,8 @@ class Linking:
         for frame, true_id in nodes.values():
             plane = self.truth.labels[frame]
             shown[frame][plane == true_id] = true_id
-        own = {(t, n): (t, n) for t, n in nodes.values()}
-        true = edges_of(shown, self.truth.parents, own)
+        true_nodes_shown = {(t, n): (t, n) for t, n in nodes.values()}
+        true = edges_of(shown, self.truth.parents, true_nodes_shown)
         graph = self.tracks.lineages.graph
         parents = {child: parent for child, (parent,) in graph.items()}
         edges = edges_of(self.labels.array, parents, nodes)

@@ -125,6 +125,6 @@ def tracks_of_points(
     """Return points as `Tracks`, in their order; parents without a point are left out."""
     columns = np.asarray(track_ids, float), np.asarray(frames, float), places
     points = np.column_stack(columns).reshape(-1, 2 + places.shape[1])
-    known = set(track_ids)
-    kept = {child: parent for child, parent in parents.items() if {child, parent} <= known}
+    present = set(track_ids)
+    kept = {child: parent for child, parent in parents.items() if {child, parent} <= present}
     return Tracks(points[np.lexsort((points[:, 1], points[:, 0]))], kept, left_out)

@@ -72,10 +72,10 @@ def time_axis(image: ImageInfo) -> int:
         If the image is no film, or has an axis other than time, depth, height and width.
     """
     stack_axes = image.axes[:-2]
-    others = [
+    long_axes = [
         axis for axis, length in zip(stack_axes, image.stack_shape, strict=True) if length > 1
     ]
-    if "T" in stack_axes and set(others) <= {"T", "Z"}:
+    if "T" in stack_axes and set(long_axes) <= {"T", "Z"}:
         return stack_axes.index("T")
     if len(stack_axes) == 1:
         return 0

@@ -131,9 +131,9 @@ def _daughters(
         yield index, (PackedMask(corner, first), PackedMask(corner, second))
 
 
-def _is_swapped(found: NDArray[Any], centers: NDArray[Any]) -> bool:
+def _is_swapped(new_centers: NDArray[Any], centers: NDArray[Any]) -> bool:
     """Whether two centers are nearer to the two former ones the other way round."""
-    kept, swapped = (((order - centers) ** 2).sum() for order in (found, found[::-1]))
+    kept, swapped = (((order - centers) ** 2).sum() for order in (new_centers, new_centers[::-1]))
     return bool(swapped < kept)
 
 

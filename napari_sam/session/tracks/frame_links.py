@@ -185,10 +185,12 @@ def _gated(
     root = {segment: segment for segment in segments}
     divisions = []
     for parent in sorted(splits, key=lambda n: segments[n][0]):
-        nearest, *others = sorted(splits[parent], key=lambda n: _cost(objects, segments, parent, n))
+        nearest, *daughters = sorted(
+            splits[parent], key=lambda n: _cost(objects, segments, parent, n)
+        )
         root[nearest] = root[parent]  # the one that is more like the mother goes on as her
-        for other in others:
-            ends = segments[parent][-1], segments[nearest][0], segments[other][0]
+        for daughter in daughters:
+            ends = segments[parent][-1], segments[nearest][0], segments[daughter][0]
             if _is_division(objects, *ends):
                 mother_at, *daughters_at = (objects.pixels[place] for place in ends)
                 frame = max(objects.keys[place].frame for place in ends[1:])
@@ -278,16 +280,16 @@ def links_of_points(
             if key.label_id > 0 and is_new:
                 members[round(track_id)][key.frame] = key
                 taken.add(key)
-    others: dict[int, list[FrameObject]] = defaultdict(list)
+    unlinked: dict[int, list[FrameObject]] = defaultdict(list)
     for key in objects.keys:
         if key not in taken:
-            others[key.label_id].append(key)
+            unlinked[key.label_id].append(key)
     track_ids = sorted((n for n in members if members[n]), key=lambda n: (min(members[n]), n))
     numbers = {track_id: number for number, track_id in enumerate(track_ids)}
     linked = [[members[n][frame] for frame in sorted(members[n])] for n in track_ids]
-    known = {
+    linked_parents = {
         numbers[child]: numbers[parent]
         for child, parent in parents.items()
         if child in numbers and parent in numbers
     }
-    return FrameLinks([*linked, *others.values()], parents=known)
+    return FrameLinks([*linked, *unlinked.values()], parents=linked_parents)

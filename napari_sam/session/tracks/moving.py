@@ -147,10 +147,10 @@ def _distribute(
     frames = range(record.start[axis], record.stop[axis])
     for frame in sorted({*frames, *entries, *chain.from_iterable(by_frame)}):
         pixels = list(pixels_in_frame(labels, record, axis, frame)) if frame in frames else []
-        here = moves_in.get(frame, [])
+        frame_moves = moves_in.get(frame, [])
         masks, painted, erased = (kind.get(frame, []) for kind in by_frame)
-        is_divided = any(move.parts is not None for move in here)
-        for label_id, parts in _shares(record.label_id, frame, pixels, here):
+        is_divided = any(move.parts is not None for move in frame_moves)
+        for label_id, parts in _shares(record.label_id, frame, pixels, frame_moves):
             content = contents[label_id]
             _give(labels, content, record, label_id, frame, parts)
             if frame in entries and (parts or not is_divided):

@@ -37,14 +37,14 @@ class TrackPoints:
             Those of all objects; their pixels may not change meanwhile.
         """
         by_id = {record.label_id: record for record in records}
-        known = {n: entry for n, entry in self._points.items() if by_id.get(n) is entry[0]}
-        changed = [record for label_id, record in by_id.items() if label_id not in known]
+        unchanged = {n: entry for n, entry in self._points.items() if by_id.get(n) is entry[0]}
+        changed = [record for label_id, record in by_id.items() if label_id not in unchanged]
         if len(changed) > _MAX_SEPARATE:
-            points = self._measured_together()
-            measured = {r.label_id: points[points[:, 0] == r.label_id] for r in paced(changed)}
+            tracks = self._measured_together()
+            measured = {record.label_id: tracks[record.label_id] for record in changed}
         else:
             measured = {record.label_id: self._measured(record) for record in paced(changed)}
-        self._points = known | {n: (by_id[n], points) for n, points in measured.items()}
+        self._points = unchanged | {n: (by_id[n], points) for n, points in measured.items()}
         empty = np.zeros((0, len(self._labels.shape) + 1))
         return np.concatenate([empty, *(self._points[n][1] for n in sorted(self._points))])
 
@@ -58,8 +58,10 @@ class TrackPoints:
                 rows.append([record.label_id, frame, *center])
         return np.array(rows, np.float64).reshape(-1, len(record.start) + 1)
 
-    def _measured_together(self) -> NDArray[np.float64]:
+    def _measured_together(self) -> dict[int, NDArray[np.float64]]:
         objects = frame_objects(self._labels, self._axis)
         keys = np.array([(key.label_id, key.frame) for key in objects.keys], np.float64)
         points = np.column_stack([keys.reshape(-1, 2), objects.centers])
-        return np.asarray(points[np.lexsort((points[:, 1], points[:, 0]))])
+        points = points[np.lexsort((points[:, 1], points[:, 0]))]
+        label_ids, firsts = np.unique(points[:, 0].astype(np.int64), return_index=True)
+        return dict(zip(label_ids.tolist(), np.split(points, firsts[1:]), strict=True))

@@ -10,7 +10,7 @@ from napari_sam.session.objects.brush_edits import BrushEdits
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.planning import plan_merge
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
-from tests.session.tracks.films import Film, bars
+from tests.session.tracks.films import Film, bars, dividing
 
 
 @pytest.fixture
@@ -196,3 +196,26 @@ def test_masks_brush_edits_and_slices_go_with_their_frames(film: Film) -> None:
     joined = film.record(1)
     assert sorted(mask.start[0] for mask in joined.masks) == list(range(6))
     assert list(joined.slices) == list(slices)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_films_with_slices_and_time_along_any_axis(axis: int) -> None:
+    array = np.stack([bars(), bars()])  # Z, T, Y, X
+    film = Film(np.ascontiguousarray(np.moveaxis(array, 1, axis)))
+    film.tracks.set_axis(axis)
+    undone(film, lambda: film.tracks.divide(1, (1, 2), 3))
+    undone(film, lambda: film.tracks.cut(3, 2))
+    undone(film, lambda: film.tracks.swap(3, 4, 1))
+    undone(film, lambda: film.tracks.end(2, 4))
+    assert film.spans()[2] == (3, 3, 1)
+
+
+def test_two_pieces_of_a_film_with_slices_divide() -> None:
+    array = dividing()
+    film = Film(np.stack([np.zeros_like(array), array, array], axis=1))
+    film.tracks.set_axis(0)
+    film.tracks.propose([1])
+    (division,) = film.tracks.state.divisions
+    undone(film, lambda: film.tracks.confirm(division))
+    assert film.spans() == {1: (0, 3, 0), 2: (4, 7, 1), 3: (4, 7, 1)}
+    np.testing.assert_array_equal(film.array[:, 1], film.array[:, 2])
