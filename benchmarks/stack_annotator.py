@@ -5,9 +5,10 @@
 On the volumes of benchmarks/volumes_made.py. The annotator clicks where an object is deepest on its
 largest slice, chooses the best of the three masks, and has it carried through the stack. As long as
 the object overlaps the true one by less than 0.85, it goes to the slice with the most wrong pixels
-by the strip and clicks where the error is deepest, up to three times; or, if the object goes on
-beyond the true one, it drags the ends of the strip. After twenty actions it takes what there is.
-Going to a slice, a click, a choice of a mask, carrying on and a drag are an action each.
+by the strip. If hardly anything is right there, it draws a box around the object; it may click
+once where the error is deepest. If the object goes on beyond the true one, it drags the ends of the
+strip. After twenty actions it takes what there is. Going to a slice, a click, a box, a choice of a
+mask, carrying on and a drag are an action each.
 
 Prints, per volume, the actions per object and the mean 3-D intersection over union: after the
 carrying, and at the end; and what the same objects cost slice by slice, a click and an accept each
@@ -38,7 +39,9 @@ from napari_sam.session import (
 )
 
 MAX_ACTIONS: Final = 20
-MAX_CLICKS: Final = 3
+MAX_CLICKS: Final = 1
+BOX_BELOW: Final = 0.6
+"""Overlap below which a slice is made anew."""
 LEAST_SLICES: Final = 6
 TIMEOUT_S: Final = 600
 
@@ -88,6 +91,11 @@ class StackAnnotator:
         self._go_to(index)
         self._count()
         session.stack.corrections.switch(True)
+        if _iou(array[index] == label_id, true[index]) < BOX_BELOW:  # draw a box anew
+            rows, columns = (np.flatnonzero(true[index].any(axis=axis)) for axis in (1, 0))
+            corners = columns[0], rows[0], columns[-1], rows[-1]
+            session.set_prompts(Prompts(box_xyxy=tuple(float(corner) for corner in corners)))
+            self._count()
         for _ in range(MAX_CLICKS):
             mask = array[index] == label_id
             if _iou(mask, true[index]) >= GOOD_IOU:
@@ -95,6 +103,8 @@ class StackAnnotator:
             missing, excess = true[index] & ~mask, mask & ~true[index]
             is_missing = np.count_nonzero(missing) >= np.count_nonzero(excess)
             place = deepest(missing if is_missing else excess)
+            if not is_missing and place == deepest(mask):
+                break  # that would mean that the object is not there
             session.set_prompts(Prompts((place,), (FOREGROUND if is_missing else BACKGROUND,)))
             self._count()
         session.stack.corrections.switch(False)

@@ -1,5 +1,6 @@
 """Connects the panel for objects of several slices with the session, the table and the view."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -50,20 +51,24 @@ class StackController:
             (panel.strip.slice_requested, self.review_slice),
             (panel.strip.range_requested, partial(attempt, stack.corrections.set_range)),
         )
-        self._binding.shortcuts.register(
-            {
-                "continue_next": partial(self.continue_in_next, 1),
-                "continue_previous": partial(self.continue_in_next, -1),
-                "propagate": partial(self.propagate, BOTH_WAYS),
-                "propagate_forward": partial(self.propagate, FORWARD),
-                "propagate_backward": partial(self.propagate, BACKWARD),
-                "stop_propagating": self.stop,
-                "correct_slice": self.correct,
-                "clear_slice": partial(attempt, stack.corrections.clear_slice),
-                "next_weak": self.go_to_weak,
-            }
-        )
+        self._binding.shortcuts.register(self._commands())
         self._show()
+
+    def _commands(self) -> dict[str, Callable[[], None]]:
+        """Return what keys do."""
+        return {
+            "continue_next": partial(self.continue_in_next, 1),
+            "continue_previous": partial(self.continue_in_next, -1),
+            "propagate": partial(self.propagate, BOTH_WAYS),
+            "propagate_forward": partial(self.propagate, FORWARD),
+            "propagate_backward": partial(self.propagate, BACKWARD),
+            "stop_propagating": self.stop,
+            "correct_slice": self.correct,
+            "clear_slice": partial(
+                self._binding.objects.attempt, self._stack.corrections.clear_slice
+            ),
+            "next_weak": self.go_to_weak,
+        }
 
     def close(self) -> None:
         """Disconnect from the session and the table."""

@@ -11,12 +11,9 @@ from psygnal import Signal
 from napari_sam.layers.image_references import IMAGE_KEY, name_in_files
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_view import ShownPlane, levels
-from napari_sam.layers.target import (
-    TargetLayer,
-    TargetPlane,
-    new_target_layer,
-)
+from napari_sam.layers.target import TargetLayer, new_target_layer
 from napari_sam.layers.target_checks import check_target, grown_shape
+from napari_sam.layers.target_plane import TargetPlane
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.jobs import user_message

@@ -48,7 +48,7 @@ class ObjectInProgress:
         self._slice_index = 0
         # The last objects of this plane as they were when accepted: undo shows the very same masks.
         self._accepted: deque[tuple[ObjectState, Candidates]] = deque(maxlen=_MAX_ACCEPTED)
-        self._is_accept_pending = False
+        self._is_accept_pending = self._is_correction = False
         self._is_click_accepted = False  # one undo takes back the object and the click
         # The object before the last edit of its prompts, with its masks, and `_is_click_accepted`.
         self._before: tuple[ObjectState, tuple[Candidates, int] | None, bool] | None = None
@@ -111,8 +111,9 @@ class ObjectInProgress:
     def set_prompts(self, prompts: Prompts, accepted: ObjectState | None = None) -> None:
         """Move the object to other prompts; masks follow as soon as they can.
 
-        An accepted object may become the object in progress by that. Prompts given before the
-        embedding is ready are kept and decoded when it is.
+        An accepted object may become the object in progress by that, and is accepted again once
+        its shape is drawn. Prompts given before the embedding is ready are kept and decoded when
+        it is.
         """
         decoding, history = self._decoding, self._editing.history
         before, prompts = decoding.state, prompts.on_slice(self._slice_index)
@@ -128,29 +129,11 @@ class ObjectInProgress:
         self._is_accept_pending = self._is_click_accepted = False
         decoding.set_state(after, is_dragged=history.in_gesture)
         is_dragged = history.in_gesture and not prompts.points_xy  # see `finish_drawing`
-        if (
-            self.accept_on_click
-            and before.prompts.is_empty
-            and prompts.is_single
-            and not is_dragged
-        ):
+        if before.prompts.is_empty:
+            self._is_correction = accepted is not None
+        is_first = before.prompts.is_empty and not is_dragged
+        if is_first and (self._is_correction or (self.accept_on_click and prompts.is_single)):
             self._is_accept_pending = self._is_click_accepted = True
-        self.changed.emit()
-
-    def correct(self, accepted: ObjectState, click: Prompts) -> None:
-        """Add a click to an accepted object, and accept that again; one undo takes back both."""
-        decoding, before, held = self._decoding, self._decoding.state, accepted.prompts
-        prompts = replace(
-            held,
-            points_xy=(*held.points_xy, *click.points_xy),
-            point_labels=(*held.point_labels, *click.point_labels),
-            slice_index=self._slice_index,
-        )
-        after = accepted.with_prompts(prompts, None)
-        self._editing.history.push(Edit(before, after, self._editing.plane_id))
-        self._before = None
-        self._is_accept_pending = self._is_click_accepted = True
-        decoding.set_state(after)
         self.changed.emit()
 
     def finish_drawing(self, *, is_other_shape: bool) -> None:
@@ -180,7 +163,8 @@ class ObjectInProgress:
         elif not held.prompts.is_empty:
             return
         prompts = self.state.prompts
-        if self.accept_on_click and prompts.is_single and not prompts.points_xy:
+        is_accepted = self.accept_on_click or self._is_correction
+        if is_accepted and prompts.is_single and not prompts.points_xy:
             self._is_accept_pending = self._is_click_accepted = True
             if not self._decoding.is_pending:
                 self._accept_pending()

@@ -52,8 +52,9 @@ def test_an_object_is_carried_on_by_keys_and_shown_slice_by_slice(opened):
     assert (extent[0], extent[-1]) == (4, panel.strip.object_range[1])
     assert extent[-1] > 5
     assert panel._about.text().startswith(f"Object 1 · slices 4-{extent[-1]} · weakest")
-    row = widget.controllers.objects.table.model.index(0, 6)
-    assert row.data() == f"4-{extent[-1]}"
+    model = widget.controllers.objects.table.model
+    row = [model.index(0, number).data() for number in range(model.columnCount())]
+    assert f"4-{extent[-1]}" in row
     press(viewer, widget, "Shift+J")
     assert viewer.dims.current_step[0] == 3
     assert slices_with(widget, 1)[0] == 3

@@ -13,8 +13,9 @@ from skimage import data
 from napari_sam.layers import target as target_module
 from napari_sam.layers.camera import visible_box
 from napari_sam.layers.plane_view import displayed_plane, levels
-from napari_sam.layers.target import TargetLayer, TargetPlane, new_target_layer
+from napari_sam.layers.target import TargetLayer, new_target_layer
 from napari_sam.layers.target_checks import check_target
+from napari_sam.layers.target_plane import TargetPlane
 from napari_sam.session import Phase, TargetError
 from napari_sam.session.objects.packed import region_of
 

@@ -22,6 +22,14 @@ class ChosenObject:
         self.slice_index = 0
         self.label_id: int | None = None
 
+    def show(self, stack: Stack | None, slice_index: int) -> None:
+        """Follow which slice of which stack is shown."""
+        self.stack, self.slice_index = stack, slice_index
+
+    def choose(self, label_id: int | None) -> None:
+        """Choose an object, or none."""
+        self.label_id = label_id
+
     def require_stack(self) -> tuple[Stack, LabelsPlane]:
         """Return the stack and the target; raise TargetError without them."""
         if self.stack is None:

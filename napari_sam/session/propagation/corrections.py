@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 from psygnal import Signal
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.editing import Editing
@@ -25,7 +27,7 @@ from napari_sam.session.objects.slice_planning import (
     slices_of,
 )
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
-from napari_sam.session.prompts.prompts import BACKGROUND, Prompts
+from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.courses import course_after, course_beyond
 from napari_sam.session.propagation.stack_run import StackPropagation
@@ -64,20 +66,26 @@ class Corrections:
     def correct(self, prompts: Prompts) -> bool:
         """Correct the chosen object on the shown slice; return whether the prompts were for that.
 
-        A click is accepted at once, and the slice is annotated then. A background click in the
+        They are accepted at once, and the slice is annotated then. A background click in the
         middle of the object means that it is not on the slice.
         """
         record, target, state = self._chosen.record, self._editing.target, self._object.state
         is_other = not state.prompts.is_empty or state.reedited is not None
         if not self.is_on or record is None or target is None or is_other or prompts.is_empty:
             return False
+        crop = crop_of(record, target)
         if len(prompts.points_xy) != 1:  # a shape, which replaces what is there
             self._object.set_prompts(prompts, made_anew(record))
-        elif _means_absence(crop_of(record, target), prompts):
+        elif prompts.has_foreground:
+            is_elsewhere = not _is_in_box(crop, prompts)  # the object went astray
+            base = made_anew(record) if is_elsewhere else reedit(target, record)
+            self._object.set_prompts(_added(base, prompts), base)
+        elif _is_in_middle(crop, prompts):
             self.clear_slice()
             self._object.changed.emit()  # the click is gone
         else:
-            self._object.correct(reedit(target, record), prompts)
+            base = reedit(target, record)
+            self._object.set_prompts(_added(base, prompts), base)
         return True
 
     def clear_slice(self) -> None:
@@ -174,16 +182,30 @@ def _cleared(index: int) -> ObjectSlice:
     return ObjectSlice(index, Origin.CLEARED)
 
 
-def _means_absence(crop: MaskCrop, click: Prompts) -> bool:
-    """Whether a click is background, and at least half as deep in a mask as its middle."""
-    if click.point_labels != (BACKGROUND,):
-        return False
+def _added(accepted: ObjectState, click: Prompts) -> Prompts:
+    """Return the prompts of an accepted object with another click."""
+    prompts = accepted.prompts
+    points = (*prompts.points_xy, *click.points_xy)
+    return replace(
+        prompts, points_xy=points, point_labels=(*prompts.point_labels, *click.point_labels)
+    )
+
+
+def _is_in_box(crop: MaskCrop, click: Prompts) -> bool:
+    """Whether a click lies within the box of a mask."""
+    x0, y0, x1, y1 = crop.edges_xyxy
+    ((x, y),) = click.points_xy
+    return x0 <= x <= x1 and y0 <= y <= y1
+
+
+def _is_in_middle(crop: MaskCrop, click: Prompts) -> bool:
+    """Whether a click is at least half as deep in a mask as its middle, or there is none."""
     if not crop.mask.size:
         return True
-    ((x, y),) = click.points_xy
-    row, column = round(y) - crop.top, round(x) - crop.left
-    height, width = crop.mask.shape
-    if not (0 <= row < height and 0 <= column < width):
+    if not _is_in_box(crop, click):
         return False
+    ((x, y),) = click.points_xy
     depths = ndimage.distance_transform_edt(np.pad(crop.mask, 1))[1:-1, 1:-1]
-    return bool(depths[row, column] > depths.max() / 2)
+    rows, columns = depths.shape
+    row, column = min(round(y) - crop.top, rows - 1), min(round(x) - crop.left, columns - 1)
+    return bool(depths[max(row, 0), max(column, 0)] > depths.max() / 2)

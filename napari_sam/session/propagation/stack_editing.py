@@ -131,13 +131,14 @@ class StackEditing:
     def show(self, request: PlaneRequest) -> None:
         """Follow which slice of which stack is shown."""
         if request.plane is not None or self.propagation.state is None:  # else 3-D shows the run
-            self._chosen.stack, self._chosen.slice_index = request.stack, request.slice_index
+            self._chosen.show(request.stack, request.slice_index)
         self.changed.emit()
 
     def choose(self, label_id: int | None) -> None:
         """Choose the object that the next steps are about."""
         if label_id != self._chosen.label_id:
-            self._chosen.label_id, self._question = label_id, ""
+            self._chosen.choose(label_id)
+            self._question = ""
             self.corrections.switch(False)
             self.changed.emit()
 
@@ -233,11 +234,12 @@ class StackEditing:
         ends = goal.first, goal.last
         courses = [course_through(r, target, stack, *ends, is_deeper=is_deeper) for r in records]
         self._goal, self._question = goal, ""
-        self._chosen.label_id = records[0].label_id if len(records) == 1 else self._chosen.label_id
+        if len(records) == 1:
+            self._chosen.choose(records[0].label_id)
         self.propagation.start(stack, target, courses, self._embedding.embedder)
 
     def _continue(self, label_id: int, index: int) -> None:
-        self._chosen.label_id = label_id
+        self._chosen.choose(label_id)
         (stack, target), record = self._chosen.require_stack(), self._chosen.require_record()
         if crop_of(record, target.at_slice(index)).mask.size:
             self.slice_wanted.emit(index)
