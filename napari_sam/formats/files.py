@@ -197,7 +197,12 @@ def export_folder(path: str | Path, own: re.Pattern[str]) -> Iterator[Path]:
             yield partial
             if path.exists():
                 path.rename(former)
-            partial.rename(path)
+            try:
+                partial.rename(path)
+            except OSError:
+                if former.exists():
+                    former.rename(path)
+                raise
         shutil.rmtree(former, ignore_errors=True)
     except OSError as error:
         raise FileError(

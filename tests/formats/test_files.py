@@ -3,6 +3,8 @@ import inspect
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,6 +29,9 @@ from napari_sam.formats.files import (
     write_text,
 )
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
+from napari_sam.storage.atomic import PARTIAL_SUFFIX
+
+OF_FILMS = ("write_ctc", "write_geff", "write_trackmate", "write_tracks_csv")
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
@@ -95,14 +100,16 @@ def test_folders_that_do_not_exist_are_reported(tmp_path):
         write_text(tmp_path / "missing" / "a.txt", "")
 
 
-@pytest.mark.parametrize("name", [name for name in dir(export) if name.startswith("write_")])
+def full(self, target):
+    raise OSError("No space left on device")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in dir(export) if name.startswith("write_") and name not in OF_FILMS]
+)
 def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, name, monkeypatch):
     target = tmp_path / "old"
     target.write_text("old: 1")
-
-    def full(self, target):
-        raise OSError("No space left on device")
-
     monkeypatch.setattr("pathlib.Path.replace", full)
     labels = np.ones((17, 19), np.uint8)
     classes = annotations.classes
@@ -116,6 +123,25 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
         writer(target, *arguments)
     assert target.read_text() == "old: 1"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", OF_FILMS)
+def test_no_format_of_films_replaces_what_it_cannot_write(tmp_path, name, monkeypatch):
+    mask = np.ones((3, 3), bool)
+    objects = [ExportObject(1, mask, 2, frame, (frame,)) for frame in range(2)]
+    film = Annotations(ImageInfo((2, 9, 9), axes="TYX"), objects)
+    target, write = tmp_path / "old", getattr(export, name)
+    write(target, film)
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    rename = Path.rename
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr(
+        "pathlib.Path.rename",
+        lambda path, to: (full if path.name.endswith(PARTIAL_SUFFIX) else rename)(path, to),
+    )
+    with pytest.raises(FileError, match="No space left"):
+        write(target, replace(film, objects=objects[:1]))
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize(
