@@ -80,7 +80,7 @@ class AnnotateController:
 
     def _connect_image(self) -> None:
         image, session = self.image_panel, self._session
-        image.image_combo.chosen.connect(self._binding.set_image)
+        image.image_combo.chosen.connect(self._on_image_chosen)
         image.convert.clicked.connect(self._convert)
         image.cancel_requested.connect(session.embedding.cancel)
         image.embed_requested.connect(session.embedding.embed)
@@ -278,6 +278,12 @@ class AnnotateController:
             self._binding.set_image(image)
 
     # From the panels ---------------------------------------------------------------------------
+
+    def _on_image_chosen(self, image: Image | None) -> None:
+        """Annotate an image, with clicks to begin with."""
+        self._binding.set_image(image)
+        if self._binding.prompts.image_prompts.view is not None and not self._binding.prompts.tool:
+            self._binding.prompts.start_points()
 
     def _on_accept_on_click_toggled(self, is_on: bool) -> None:
         """Accept at once from now on; whoever has no tool yet begins with clicks."""

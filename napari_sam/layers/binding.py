@@ -100,6 +100,7 @@ class LayerBinding:
         """Disconnect from the viewer: candidates are removed; prompts and objects stay."""
         self._is_closed = True
         self._connections.close()
+        self._bind_keys(self.plane.image, None)
         self.plane.close()
         self.brush.close()
         self.objects.close()
@@ -142,6 +143,7 @@ class LayerBinding:
         self._session.prefetch.cancel("Another image was chosen")
         self._session.batch_prompts.abort("Another image was chosen")
         self._session.stack.abort("Another image was chosen")
+        self._bind_keys(self.plane.image, image)
         self.plane.follow(image)
         self.target.restore(None)
         self.candidates.candidate_layers.remove()
@@ -153,6 +155,15 @@ class LayerBinding:
         self.target.announce()
         if is_prompting and self.prompts.image_prompts.points.prompts is not None:
             self.prompts.start_points()  # whoever was clicking continues, with the same keys
+
+    def _bind_keys(self, former: Image | None, image: Image | None) -> None:
+        """Let the keys of the tools and of the history work while the image itself is selected."""
+        if former is not None:
+            self.shortcuts.unbind(former)
+        if image is not None:
+            run = self.shortcuts.run
+            commands = ["undo", "redo", "brush", *map(tool_command, ("points", *TOOLS))]
+            self.shortcuts.bind(image, {command: partial(run, command) for command in commands})
 
     @property
     def _is_prompting(self) -> bool:

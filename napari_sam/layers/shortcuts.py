@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from app_model.types import KeyBinding, KeyCode, KeyMod
 from napari.components import ViewerModel
-from napari.layers import Labels, Layer, Points, Shapes
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.events import Event
 from psygnal import Signal
 
@@ -71,7 +71,8 @@ def tool_command(tool: str) -> str:
     return f"tool_{tool}"
 
 
-# Undo, redo and the brush also work on the target, whose strokes are steps of the history.
+# Undo, redo and the brush also work on the target, whose strokes are steps of the history, and with
+# the tools on the annotated image, where napari uses none of these keys.
 SHORTCUTS: Final = (
     *(Shortcut(code, tool_command(tool), help_, _ALL, _TOOLS) for code, tool, help_ in _TOOL_KEYS),
     Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
@@ -187,7 +188,9 @@ class ShortcutMap:
         self._bound[layer] = commands, bound
         for shortcut in SHORTCUTS:
             binding, run = self.bindings[shortcut.command], commands.get(shortcut.command)
-            if isinstance(layer, shortcut.layer_types) and binding is not None and run is not None:
+            # An image is bound only to commands that its caller has chosen.
+            types = (Image, *shortcut.layer_types)
+            if isinstance(layer, types) and binding is not None and run is not None:
                 layer.bind_key(binding, lambda _, run=run: run(), overwrite=True)
                 bound.append(binding)
         layer.events.help.connect(self._show_help)
@@ -197,7 +200,7 @@ class ShortcutMap:
         """Name our keys in napari's status bar, where it names those that are redefined here."""
         layer: Layer = event.source
         commands, _ = self._bound.get(layer, ({}, []))
-        if "accept" not in commands:  # the target, which is the user's
+        if "accept" not in commands:  # the target or the image, which are the user's
             return
         keys = {name: key_text(self.bindings[name]) for name in _IN_STATUS_BAR if name in commands}
         texts = [f"{key} {_IN_STATUS_BAR[name]}" for name, key in keys.items() if key]

@@ -105,3 +105,19 @@ def test_several_selected_layers_are_told_to_choose_a_tool(make_widget):
     assert viewer.layers.selection == {viewer.layers["SAM points"]}
     assert widget.binding.prompts.tool == "points"
     assert hint.text() == mask_hint
+
+
+def test_an_image_chosen_in_the_dock_is_clicked_on_at_once_and_its_keys_start_tools(make_widget):
+    pixels = np.zeros((40, 50), np.uint8)
+    viewer, widget = make_widget(Image(pixels, name="first"), Image(pixels, name="second"))
+    first, second = viewer.layers["first"], viewer.layers["second"]
+    combo = widget.controllers.annotate.image_panel.image_combo
+    for image, former in ((first, second), (second, first)):
+        viewer.layers.selection.active = image
+        combo.chosen.emit(image)
+        assert widget.binding.prompts.tool == "points"
+        viewer.layers.selection.active = image
+        rectangle = widget.binding.shortcuts.bindings["tool_rectangle"]
+        image.keymap[rectangle](image)
+        assert widget.binding.prompts.tool == "rectangle"
+        assert not former.keymap

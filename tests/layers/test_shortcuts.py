@@ -53,6 +53,14 @@ def napari_keys(layer_type) -> set[KeyBinding]:
     }
 
 
+def test_no_key_of_the_annotated_image_is_one_that_napari_has_for_images(make_widget):
+    viewer, _ = make_widget(Image(data.coins(), name="coins"), wait=False)
+    ours = set(viewer.layers["coins"].keymap)
+    ours -= {one.binding for one in SHORTCUTS if one.command in ("undo", "redo")}
+    assert ours
+    assert not ours & napari_keys(Image)
+
+
 @pytest.mark.parametrize("layer_type", [Points, Shapes, Labels])
 def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     make_napari_viewer()  # registers napari's actions with the layer classes
@@ -75,7 +83,7 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     assert not ours & taken
 
 
-def test_keys_are_bound_on_our_layers_and_those_of_undo_and_brush_on_the_target(make_widget):
+def test_keys_are_bound_on_our_layers_and_some_on_the_target_and_the_image(make_widget):
     mine = Points([(1, 1)], name="mine")
     viewer, widget = make_widget(Image(data.coins(), name="coins"), mine)
     widget.binding.prompts.start_shape("rectangle")
@@ -94,9 +102,16 @@ def test_keys_are_bound_on_our_layers_and_those_of_undo_and_brush_on_the_target(
             for shortcut in SHORTCUTS
             if shortcut.command in ("undo", "redo", "brush")
         }
-        expected = {"coins labels": of_target, "coins": set(), "mine": set()}.get(layer.name, ours)
+        of_tools = {one.binding for one in SHORTCUTS if one.command.startswith("tool_")}
+        expected = {
+            "coins labels": of_target,
+            "coins": of_target | of_tools,
+            "mine": set(),
+        }.get(layer.name, ours)
         assert set(layer.keymap) == expected, layer.name
     assert not viewer.keymap
+    widget.binding.set_image(None)
+    assert not viewer.layers["coins"].keymap
 
 
 def press(viewer, key: str) -> None:
