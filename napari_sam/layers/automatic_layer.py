@@ -10,7 +10,9 @@ from napari.utils.colormaps import label_colormap
 from numpy.typing import NDArray
 
 from napari_sam.layers.camera import show_box
+from napari_sam.layers.candidate_layers import CANDIDATE_COLOR
 from napari_sam.layers.napari_workarounds import SessionLabels
+from napari_sam.layers.outlines import NO_SEGMENTS, LayerOutline, Segments
 from napari_sam.layers.plane_view import PlaneView, ShownPlane, set_transform, transform_events
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
@@ -19,6 +21,8 @@ from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.connections import Connections
 
 _OPACITY: Final = 0.45
+_OUTLINE: Final = "napari-sam-mask"
+"""Of a mask that is shown alone: it looks like a candidate, not like an accepted object."""
 
 
 class AutomaticLayer(SessionLabels):
@@ -60,6 +64,7 @@ class AutomaticView:
         self._shown: ShownPlane | None = None
         self._step, self._first_slice = 1, 0
         self._connections = Connections()
+        self._outline: LayerOutline | None = None
 
     def show(
         self, shown: ShownPlane, picture: AutomaticPicture, alone: AutomaticMask | None = None
@@ -77,6 +82,7 @@ class AutomaticView:
             name = f"{shown.image.name}: automatic"
             where = shown.layer_placement((picture.step, picture.step))
             self.layer = AutomaticLayer(data.copy(), name, self._commands, **where)
+            self._outline = LayerOutline(self.layer, _OUTLINE, CANDIDATE_COLOR)
             self._shortcuts.bind(self.layer, self._commands)
             self.layers.add(self.layer)
             events = transform_events(shown.image)
@@ -85,6 +91,10 @@ class AutomaticView:
             self.layer.data[...] = data
             self.layers.redraw(self.layer)
         self.layer.features = pd.DataFrame(picture.table)
+        if self._outline is not None:
+            is_outlined = alone is not None and pixels.ndim == 2
+            mask = [(pixels != 0, 0, 0)] if is_outlined else []
+            self._outline.show(Segments.around(mask) if mask else NO_SEGMENTS)
 
     def _follow_image(self) -> None:
         """Move the layer to where the image is."""
@@ -120,7 +130,9 @@ class AutomaticView:
 
     def forget(self) -> None:
         """Handle that the user deleted the layer."""
-        self.layer = None
+        if self._outline is not None:
+            self._outline.remove()
+        self.layer = self._outline = None
         self._connections.close()
 
     def release(self) -> None:

@@ -150,6 +150,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert panel.run.outcome.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
     assert accept_button(widget).text() == f"Accept 1 of {count} (C)"
+    assert len(layer._overlays["napari-sam-mask"].segments.ends_rc) > 8
     press_key(layer, "X")
     press_key(layer, "C")
     press_key(viewer.layers["SAM points"], "C")  # the keys work there, too
@@ -157,14 +158,18 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert len(widget.binding.target.labels.registry) == 3
     assert len(layer.features) == count - 3
     assert panel.results.restore_rejected.text() == "Unreject 1"
+    last = list(widget.binding.target.labels.registry)[-1]
     layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(layer.features) == count - 2
+    current = widget.session.automatic_review.current
+    assert current.point_xy == last.state.prompts.points_xy[0]
     press(widget, panel.results.restore_rejected)
     assert len(layer.features) == count - 1
     press(widget, panel.results.show_all)
     assert "one by one, press ▸" in widget.controllers.annotate.hint.text()
     assert len(np.unique(layer.data)) > 2
+    assert len(layer._overlays["napari-sam-mask"].segments.ends_rc) == 0
     press(widget, panel.results.discard)
     assert viewer.layers.selection.active.name == "SAM points"
     assert widget.controllers.annotate.hint.text() == "Click on an object."

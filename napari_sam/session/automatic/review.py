@@ -47,11 +47,14 @@ class AutomaticReview:
         """The masks that were rejected."""
         self._rejected_members: set[MaskKey] = set()
         self._current_key: MaskKey | None = None
+        # What was accepted alone: if it is undone, the review goes back to it.
+        self._accepted_alone: set[MaskKey] = set()
+        self._returning: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
         self.writer = MaskWriter(editing, background)
         """Writes accepted masks into the target."""
-        generator.picture_changed.connect(self.changed.emit)
+        generator.picture_changed.connect(self._on_picture_changed)
         generator.run_changed.connect(self._follow_run)
         self.writer.changed.connect(self._update)
 
@@ -67,8 +70,14 @@ class AutomaticReview:
         self.rejected = decisions.rejected
         self._rejected_members = decisions.rejected_members
         self.writer.follow(decisions.accepted)
-        self._current_key = None
+        self._current_key = self._returning = None
+        self._accepted_alone.clear()
         self._update()
+
+    def _on_picture_changed(self) -> None:
+        if any(mask.key == self._returning for mask in self._masks):
+            self._current_key, self._returning = self._returning, None
+        self.changed.emit()
 
     def set_here(self, is_here: bool) -> None:
         """Set whether the masks lie on the plane that is annotated."""
@@ -137,13 +146,15 @@ class AutomaticReview:
 
     def show_all(self) -> None:
         """Show all masks again."""
-        self._current_key = None
+        self._current_key = self._returning = None
+        self._accepted_alone.clear()
         self.changed.emit()
 
     def accept_current(self) -> None:
         """Write the mask that is shown alone, and show the next."""
         current = self.current
         if current is not None and self.accept([current]):
+            self._accepted_alone.add(current.key)
             self._leave(current)
 
     def reject_current(self) -> None:
@@ -216,4 +227,7 @@ class AutomaticReview:
         done = self._rejected_members | self.writer.pending_keys
         if self._registry is not None:
             done |= set(self.writer.accepted.existing(self._registry))
+        for key in self._accepted_alone - done:
+            self._accepted_alone.discard(key)
+            self._returning = key
         self._generator.exclude(done)
