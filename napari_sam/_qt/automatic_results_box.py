@@ -71,7 +71,7 @@ class AutomaticResultsBox(QWidget):
     def show_masks(self, count: int, rejected: int, restorable: int = 0) -> None:
         """Show how many masks are on offer, were rejected, and can be restored."""
         self._has_masks, self._rejected, self._restorable = count > 0, rejected, restorable
-        self.restore_rejected.setText(f"Unreject {rejected:,}" if rejected else "Unreject")
+        self.restore_rejected.setText(f"Bring back {rejected:,}" if rejected else "Bring back")
         self.restore.setText(f"Restore {restorable:,}" if restorable else "Restore")
         masks = "masks" if restorable != 1 else "mask"
         which = f"the {restorable:,} {masks}" if restorable else "the masks"

@@ -47,7 +47,8 @@ class AutomaticRunBox(QWidget):
         self.whole = button("Whole image", "")
         self.remaining = button(
             "Remaining",
-            "Search the whole image, but only where the target has no objects yet",
+            "Only where there is no object yet: searches the whole image, and leaves out masks "
+            "that lie mostly on objects of the target",
         )
         self.cancel = button("Cancel", "Stop the run; the masks found so far are kept")
         self.all_settings = button(

@@ -49,13 +49,12 @@ class RestoreRow(QWidget):
         if not journals:
             return
         newest, *older = journals
-        left = "widget closed or layer deleted"
-        end = left if newest.is_closed else "napari did not exit cleanly"
+        end = "" if newest.is_closed else "; napari did not exit cleanly"
         more = f" {len(older)} older {'set' if len(older) == 1 else 'sets'} can be restored next."
         image = newest.header.image
         objects = "unsaved object" if newest.n_objects == 1 else "unsaved objects"
         self._text.show_text(
-            f"{newest.n_objects} {objects} on '{image.name}' ({_when(newest.ended)}; {end})."
+            f"{newest.n_objects} {objects} on '{image.name}' ({_when(newest.ended)}{end})."
             f"{more if older else ''}"
         )
         self._text.setToolTip(

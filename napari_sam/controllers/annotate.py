@@ -225,7 +225,7 @@ class AnnotateController:
         if layer is None or image is None or image is layer or was_made_for(layer, image):
             return
         if self.image_panel.isVisible() and layer in self._viewer.layers:
-            self._messages.info(
+            self._messages.note(
                 f"Still annotating '{image.name}': choose '{layer.name}' at the top to switch."
             )
 

@@ -49,6 +49,10 @@ class Messages:
         """Say what was done."""
         self._say(text, Severity.INFO)
 
+    def note(self, text: str) -> None:
+        """Say what the user may want to know, though nothing was done."""
+        self._say(text, Severity.HINT)
+
     def warn(self, text: str) -> None:
         """Say why something was not done, or what to beware of."""
         self._say(text, Severity.WARNING)
@@ -60,14 +64,15 @@ class Messages:
     def _say(self, text: str, severity: Severity) -> None:
         entry = f"{time.strftime('%H:%M')}  {severity.letter}  {text}"
         self._history = [entry, *self._history][:_KEPT]
+        is_passing = severity in (Severity.HINT, Severity.INFO)
         if not self._is_visible:
-            (show_info if severity is Severity.INFO else show_warning)(text)
+            (show_info if is_passing else show_warning)(text)
             return
         self._has_message, self._shown_s = True, time.monotonic()
         self._message = text
         self.line.show_message(text, severity)
         # What went wrong is read later than it is said, and holds until the user goes on.
-        if severity is Severity.INFO:
+        if is_passing:
             self._timer.start()
         else:
             self._timer.stop()

@@ -135,7 +135,7 @@ class ShortcutsController:
         for action in (action for menu in menus for action in menu.actions()):
             if sequence in action.shortcuts():
                 name = action.text().replace("&", "")
-                msg = f"{key_text(binding)} triggers '{name}' in napari. Choose another key."
+                msg = f"{key_text(binding)} triggers '{name}' in napari."
                 raise ValueError(msg)
 
     def _on_reset_clicked(self) -> None:

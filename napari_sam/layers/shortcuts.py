@@ -247,8 +247,8 @@ class ShortcutMap:
         other = None if binding is None else self.command_of(binding)
         if other not in (None, command):
             raise ValueError(
-                f"{key_text(binding)} already triggers '{_BY_COMMAND[other].help}'. Choose another "
-                "key, or change that shortcut first."
+                f"{key_text(binding)} already triggers '{_BY_COMMAND[other].help}'. Change that "
+                "shortcut first to use its key here."
             )
         self.bindings[command] = binding
         self._rebind()

@@ -116,7 +116,7 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     panel.show_state(AutomaticState())
     assert not any(button.isEnabled() for button in (results.discard, results.restore))
     results.show_masks(3, 2, 14)
-    assert results.restore_rejected.text() == "Unreject 2"
+    assert results.restore_rejected.text() == "Bring back 2"
     assert results.restore.text() == "Restore 14"
     assert results.discard.isEnabled()
     assert results.restore.isEnabled()

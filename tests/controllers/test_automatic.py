@@ -149,7 +149,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert viewer.layers.selection.active is layer
     assert panel.run.outcome.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
-    assert accept_button(widget).text() == f"Accept 1 of {count} (C)"
+    assert accept_button(widget).text() == "Accept this mask (C)"
     assert len(layer._overlays["napari-sam-mask"].segments.ends_rc) > 8
     press_key(layer, "X")
     press_key(layer, "C")
@@ -157,7 +157,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert len(widget.binding.target.labels.registry) == 3
     assert len(layer.features) == count - 3
-    assert panel.results.restore_rejected.text() == "Unreject 1"
+    assert panel.results.restore_rejected.text() == "Bring back 1"
     last = list(widget.binding.target.labels.registry)[-1]
     layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
@@ -323,7 +323,7 @@ def test_an_object_in_progress_is_accepted_first(opened):
     widget.wait_until_idle(TIMEOUT_S)
     (record,) = widget.binding.target.labels.registry
     assert record.state.prompts.points_xy == ((104, 68),)
-    assert accept_button(widget).text() == f"Accept 1 of {count} (C)"
+    assert accept_button(widget).text() == "Accept this mask (C)"
     press(widget, panel.results.show_all)
     assert accept_button(widget).text() == f"Accept all {count}"
 

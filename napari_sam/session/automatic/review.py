@@ -119,7 +119,7 @@ class AutomaticReview:
         if not masks or not self._is_here:
             return ""
         if current is not None:
-            return f"Accept {masks.index(current) + 1:,} of {len(masks):,}"
+            return "Accept this mask"
         return "Accept 1 mask" if len(masks) == 1 else f"Accept all {len(masks):,}"
 
     @property

@@ -178,7 +178,7 @@ def test_accepted_quickly_one_after_the_other(opened):
     opened.review.step(1)
     assert opened.review.current is BIG
     assert opened.review.summary == "1 of 3: score 0.95"
-    assert opened.review.offer == "Accept 1 of 3"
+    assert opened.review.offer == "Accept this mask"
     opened.review.accept_current()
     opened.review.reject_current()
     assert opened.review.current is ALONE
