@@ -246,11 +246,14 @@ class AutomaticController:
             text = f"{counted(count)} in slices {indices[0]} to {indices[-1]}"
         if covered:
             text += f", {covered:,} covered by others"
+        background = 0 if picture is None else picture.background_count
+        if background:
+            text += f", {background:,} left out as background"
         if self._elsewhere and count:
             remark = f"They belong to {self._elsewhere}: go there to accept them."
         else:
             remark = self._remark(count)
-        texts = [f"{review.summary or text}." if count else "", remark]
+        texts = [f"{review.summary or text}." if count or background else "", remark]
         self.panel.run.show_outcome(" ".join(filter(None, texts)))
 
     def _remark(self, count: int) -> str:

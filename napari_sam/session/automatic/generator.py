@@ -270,7 +270,9 @@ class AutomaticMaskGenerator:
                     *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits),
                     *(request.target, excluded),
                 )
-                return painter.paint(masks)
+                objects = [mask for mask in masks if not mask.is_background(pyramid.shape)]
+                left_out = len(masks) - len(objects)
+                return replace(painter.paint(objects), background_count=left_out)
             slices = choose_on_slices(request, tiles, pyramid, settings, limits)
             links, shape = settings.links, request.plane.shape
             return painter.paint(link_masks(slices, links, shape, painter.step, excluded))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _MAX_LABELLED_SHARE: Final = 0.5
 """A mask that lies on labels by this share or more is not a remaining object."""
 
+_BACKGROUND_SHARE: Final = 0.5
+"""Of the plane; what covers more of it and touches all its borders lies behind the objects."""
 SAME_OBJECT_IOU: Final = 0.6
 """Masks of at least this intersection over union are of one object, which tiles of another size
 show more or less coarsely. A cell and a clump of it and another one have about 0.5."""
@@ -102,6 +104,14 @@ class AutomaticMask:
             self.tile.left + x * width + (width - 1) / 2,
             self.tile.top + y * height + (height - 1) / 2,
         )
+
+    def is_background(self, shape: tuple[int, int]) -> bool:
+        """Whether it touches all four borders of a plane, and covers more than half of it."""
+        height, width = shape
+        if self.area_px <= _BACKGROUND_SHARE * height * width:
+            return False
+        rows, columns = self.span
+        return (rows.start, rows.stop, columns.start, columns.stop) == (0, height, 0, width)
 
     @property
     def quality(self) -> float:

@@ -29,6 +29,7 @@ class AutomaticPicture:
     covered_count: int  # masks without a pixel in the picture, because others cover them
     table: dict[str, list[Any]]  # a column each; all masks, also those that are covered
     first_slice: int = 0  # the first of several slices
+    background_count: int = 0  # masks left out, as they are the background of the objects
 
     def alone(self, mask: AutomaticMask) -> NDArray[np.uint16]:
         """Return the picture of a mask without all others."""

@@ -265,6 +265,14 @@ def test_a_mask_of_a_large_tile_is_written_in_parts_of_its_plane():
     np.testing.assert_array_equal(picture.labels[:2033] > 0, covered[1::3, 1::3] > 0)
 
 
+def test_only_what_covers_most_of_the_plane_up_to_all_borders_is_background():
+    size = 60, 60
+    tile = Tile(0, 0, 0, *size)
+    assert square(0, 0, 60, tile=tile, size=size).is_background(size)
+    assert not square(1, 0, 59, tile=tile, size=size).is_background(size)
+    assert not square(0, 0, 30, tile=tile, size=size).is_background(size)
+
+
 def test_an_enlarged_plane_never_loses_a_mask():
     one = square(1, 1, 1, tile=Tile(0, 0, 0, 2, 2), size=(4, 4))
     rows, columns = one.span
