@@ -50,10 +50,10 @@ class WheelGuard(QObject):
 
     def watch(self, panel: QWidget) -> None:
         """Guard all values in a panel; to be called again when it has others."""
-        for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
-            for field in panel.findChildren(kind):
-                if not isinstance(field, QScrollBar):
-                    field.installEventFilter(self)
+        for field in panel.findChildren(QWidget):
+            is_value = isinstance(field, QComboBox | QAbstractSpinBox | QAbstractSlider)
+            if is_value and not isinstance(field, QScrollBar):
+                field.installEventFilter(self)
 
     def eventFilter(self, _: QObject, event: QEvent) -> bool:
         """Pass the wheel on to the widget around."""
@@ -78,7 +78,7 @@ class PanelColumn(QScrollArea):
         contents = QWidget()
         self.panels = QVBoxLayout(contents)
         self.panels.addStretch(1)
-        self._last_hint = QSize()
+        self._last_hint, self._is_watch_due = QSize(), False
         self.wheel_guard = WheelGuard(self)
         self.setWidget(contents)
 
@@ -105,11 +105,17 @@ class PanelColumn(QScrollArea):
             self._last_hint = self.minimumSizeHint()
             self.updateGeometry()
 
+    def _watch_values(self) -> None:
+        self._is_watch_due = False
+        self.wheel_guard.watch(self.widget())
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Handle that a panel needs another width, or has other widgets."""
         if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
             self._update_hint()
-            self.wheel_guard.watch(self.widget())
+            if not self._is_watch_due:  # many panels are laid out at the start
+                self._is_watch_due = True
+                QTimer.singleShot(0, self._watch_values)
         return bool(super().eventFilter(watched, event))
 
 
