@@ -12,7 +12,7 @@ from napari_sam.session.state import SessionState
 
 _STEPS: Final = (
     "Open an image, or drop one into the window",
-    "Click on an object, or drag a box around it",
+    "Click on an object, or press R and draw a box",
     "Choose a mask and press Accept",
 )
 _BADGE_PX: Final = 20

@@ -197,7 +197,9 @@ class ExportController:
             count = labels.n_made
             n_covered = len(records) - count
             covered = f"; {covered_left_out(n_covered)}" if n_covered else ""
-            self._messages.info(f"Imported {counted(count)} from {path.name}{covered}{without}.")
+            gone = f"; {counted(labels.n_gone)} replaced, see Undo" if labels.n_gone else ""
+            text = f"Imported {counted(count)} from {path.name}{gone}{covered}{without}."
+            self._messages.info(text)
 
         self._session.classes.table.ensure(classes)
         try:

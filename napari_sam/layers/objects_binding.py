@@ -16,6 +16,7 @@ from napari_sam.layers.prompt_sources import ReadPrompts, prompts_in_layer, regi
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.slice_planning import indices_of
 
 
 class ObjectsBinding:
@@ -147,7 +148,8 @@ class ObjectsBinding:
     def go_to(self, label_id: int, *, stays_on_slice: bool = False) -> None:
         """Show an object of the target in the middle of the window.
 
-        Of one on several slices that is the slice in the middle; on request, the shown one.
+        Of one on several slices that is the slice in the middle; on request, the shown one. The
+        window stays where it is if it shows all of the object already.
         """
         labels, view = self._target.labels, self._plane.view
         record = None if labels is None else labels.registry.get(label_id)
@@ -158,7 +160,12 @@ class ObjectsBinding:
             view = view.for_labels(len(labels.shape))
             for axis in view.axes_of_planes:
                 start[axis], stop[axis] = view.index[axis], view.index[axis] + 1
-        show_box(self._viewer, labels.layer, start, stop)
+        elif view is not None and (axes := view.for_labels(len(labels.shape)).axes_of_planes):
+            axis, indices = axes[-1], indices_of(record, axes[-1])
+            middle = (start[axis] + stop[axis] - 1) / 2
+            index = min(indices, key=lambda index: abs(index - middle))
+            start[axis], stop[axis] = index, index + 1
+        show_box(self._viewer, labels.layer, start, stop, is_sight_enough=True)
 
     def on_slice(self) -> list[int]:
         """Return the label_ids of objects whose bounding boxes reach into the shown slice."""

@@ -296,6 +296,10 @@ class ObjectInProgress:
         shown, state = decoding.shown, decoding.state
         if shown is None:
             msg = "There is no mask to accept yet: click on an object or draw a box around it."
+            parked = self._planes.newest
+            if parked is not None and state.prompts.is_empty:
+                number = parked.prompts.slice_index
+                msg = f"There is no mask here yet; your unfinished object is on slice {number}."
             if state.prompts.has_foreground and self._embedding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)

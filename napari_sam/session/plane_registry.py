@@ -38,6 +38,11 @@ class PlaneRegistry:
         self.plane_id = 0
         """The id of the current plane."""
 
+    @property
+    def newest(self) -> ObjectState | None:
+        """The object that was parked last, on whatever plane."""
+        return next((parked.state for parked in reversed(self._parked.values())), None)
+
     def leave(self, state: ObjectState, candidates: Candidates | None) -> None:
         """Park the object in progress on the current plane."""
         if self.key is not None and not state.prompts.is_empty:

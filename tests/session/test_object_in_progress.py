@@ -1,8 +1,9 @@
 """The object in progress knows the slice that it is made on."""
 
 import numpy as np
+import pytest
 
-from napari_sam.session import ArrayPlane, Prompts
+from napari_sam.session import ArrayPlane, Prompts, TargetError
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.plane_request import PlaneRequest
 
@@ -40,3 +41,13 @@ def test_an_object_of_an_older_file_reedits_on_the_slice_that_is_shown(open_sess
     session.wait_until_idle(TIMEOUT_S)
     assert session.accept() is None  # as it was
     assert target.labels.registry.get(label_id) is record
+
+
+def test_accept_on_another_slice_says_where_the_unfinished_object_is(open_session, coins):
+    session = open_session()
+    session.show(PlaneRequest(coins, key="third", slice_index=3))
+    session.set_prompts(COIN)
+    session.show(PlaneRequest(coins, key="fourth", slice_index=4))
+    with pytest.raises(TargetError, match="unfinished object is on slice 3"):
+        session.accept()
+    session.wait_until_idle(TIMEOUT_S)

@@ -137,6 +137,11 @@ class LabelsEdit:
         """Number of new objects."""
         return sum(change.before is None for change in self.changes)
 
+    @property
+    def n_gone(self) -> int:
+        """Number of objects that have no pixel left."""
+        return sum(change.after is None for change in self.changes)
+
     def followed_by(self, other: LabelsEdit) -> LabelsEdit:
         """Return this edit and another one of the same labels as one."""
         return replace(

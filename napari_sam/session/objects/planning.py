@@ -122,7 +122,8 @@ def _plan_masks(
         met = [np.unique(labels.read(mask.region)[mask.mask]) for mask in asked]
         others = _named(np.concatenate(met), but=record.label_id)
         raise RefusedError(
-            f"Covered by {others}: choose another mask, or set overlaps to '{Overlap.REPLACE}'."
+            f"Covered by {others}: choose another mask, or set overlaps to '{Overlap.REPLACE}' in "
+            "Options."
         )
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
@@ -163,7 +164,8 @@ def add_objects(
         raise
     if not edits:
         raise TargetError(
-            f"Nothing added: other objects cover all of it. Set overlaps to '{Overlap.REPLACE}'."
+            "Nothing added: objects that are there already cover all of it. To replace those, set "
+            f"overlaps to '{Overlap.REPLACE}' in Options."
         )
     changes = net_changes(change for edit in edits for change in edit.changes)
     label_id = min(change.label_id for change in changes if change.before is None)

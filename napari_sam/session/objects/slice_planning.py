@@ -67,6 +67,14 @@ def crop_of(record: ObjectRecord, plane: LabelsPlane) -> MaskCrop:
     return tight_crop(plane.read(rows, columns) == record.label_id, rows.start, columns.start)
 
 
+def indices_of(record: ObjectRecord, axis: int) -> list[int]:
+    """Return the slices along an axis that an object is on, as far as its masks tell."""
+    if not record.masks:
+        return list(range(record.start[axis], record.stop[axis]))
+    spans = (range(m.start[axis], m.start[axis] + m.shape[axis]) for m in record.masks)
+    return sorted({index for span in spans for index in span})
+
+
 def slices_of(record: ObjectRecord, axis: int) -> ObjectSlices:
     """Return what is known of an object on each slice along an axis.
 
@@ -78,7 +86,7 @@ def slices_of(record: ObjectRecord, axis: int) -> ObjectSlices:
         If it was carried along another axis.
     """
     if record.slices is None:
-        indices = range(record.start[axis], record.stop[axis])
+        indices = indices_of(record, axis)
         state = record.state if len(indices) == 1 else None
         return ObjectSlices(axis, tuple(ObjectSlice(index, state=state) for index in indices))
     if record.slices.axis != axis:
@@ -181,8 +189,8 @@ def _planned(
             blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
     if not blocks and edit.crop.mask.any() and not is_computed:
         raise RefusedError(
-            f"Other objects cover this mask: choose another one, or set overlaps to "
-            f"'{Overlap.REPLACE}'."
+            "Other objects cover this mask: choose another one, or set overlaps to "
+            f"'{Overlap.REPLACE}' in Options."
         )
     return blocks
 

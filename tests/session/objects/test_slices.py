@@ -1,5 +1,12 @@
 """What is known of an object on each slice."""
 
+from dataclasses import replace
+
+import numpy as np
+
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slice_planning import indices_of, slices_of
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 
 SLICES = ObjectSlices(0).updated(
@@ -30,3 +37,11 @@ def test_a_slice_lies_between_the_nearest_anchors():
     assert SLICES.span_around(2) == (None, 5)
     assert SLICES.span_around(9) == (5, None)
     assert [entry.slice_index for entry in SLICES.with_object] == [5, 6, 7]
+
+
+def test_an_object_of_two_slices_has_a_gap_between_them():
+    pixel = np.ones((1, 2, 2), bool)
+    masks = tuple(PackedMask((index, 0, 0), pixel) for index in (9, 11))
+    record = ObjectRecord(1, (9, 0, 0), (12, 2, 2), 8, masks=masks)
+    assert [entry.slice_index for entry in slices_of(record, 0)] == [9, 11]
+    assert indices_of(replace(record, masks=()), 0) == [9, 10, 11]
