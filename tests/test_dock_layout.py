@@ -23,8 +23,8 @@ def open_window(make_widget, qtbot):
         viewer, widget = make_widget(Image(SMALL, name="coins"), wait=False, show=True)
         viewer.window._qt_window.resize(width, height)
         qtbot.waitUntil(widget.isVisible)
-        for _ in range(3):
-            QApplication.processEvents()
+        qtbot.wait(50)  # until timers of the layout have run, too
+        QApplication.processEvents()
         return viewer, widget
 
     return make

@@ -214,7 +214,8 @@ class LayerBinding:
             return
         if self.is_ours(layer):
             self.shortcuts.unbind(layer)
-        self.candidates.candidate_layers.forget(layer)
+        if self.candidates.candidate_layers.forget(layer):
+            self._defer(self._show_candidates)
         if layer is self.plane.image:
             self.plane.source.imported_embeddings.stop()
             self.set_image(None)
@@ -222,6 +223,11 @@ class LayerBinding:
             self._defer(self._choose_another_image)
         elif not self.prompts.forget(layer) and isinstance(layer, Labels):
             self.target.forget(layer)
+
+    def _show_candidates(self) -> None:
+        """Show the mask that would be accepted again, though the user has deleted its layer."""
+        if not self._is_closed and self._session.state.candidates is not None:
+            self.candidates.show(self._session.state)
 
     def _choose_another_image(self) -> None:
         if not self._is_closed and self.plane.image is None:

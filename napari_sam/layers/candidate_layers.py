@@ -214,11 +214,12 @@ class CandidateLayers:
             if slot.layer.visible and self._fill(slot):
                 self._layers.redraw(slot.layer)
 
-    def forget(self, layer: object) -> None:
-        """Handle a layer's deletion; it is made again when needed."""
+    def forget(self, layer: object) -> bool:
+        """Handle a layer's deletion, which is made again when needed; return whether it was one."""
         number = self.number_of(layer)
         if number is not None:
             self._release(number)
+        return number is not None
 
     def _release(self, number: int) -> SessionLabels:
         layer = self._slots.pop(number).layer

@@ -180,7 +180,7 @@ def test_more_points_than_one_object_may_have_lead_to_batch_prompts(make_widget)
     state, title = widget.session.state, widget.controllers.batch_prompts.tab.title
     assert state.candidates is None
     assert state.hint.startswith("500 points are too many for one object")
-    assert f"the {title} tab" in state.hint
+    assert f"use {title}" in state.hint
     many.data = [CENTRES_RC[0]]
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.candidates is not None

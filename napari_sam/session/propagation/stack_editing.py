@@ -22,6 +22,7 @@ from napari_sam.session.objects.slice_planning import (
 )
 from napari_sam.session.objects.slices import ObjectSlices
 from napari_sam.session.plane_request import PlaneRequest
+from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.corrections import Corrections
 from napari_sam.session.propagation.courses import (
@@ -104,7 +105,8 @@ class StackEditing:
             *(self._chosen, embedding, editing, object_in_progress, self.propagation)
         )
         """Corrects the chosen object, slice by slice."""
-        self._then: Callable[[int], None] | None = None  # once the object in progress is accepted
+        # What to do once the object with these prompts is accepted.
+        self._then: tuple[Prompts, Callable[[int], None]] | None = None
         self._goal: _Goal | None = None
         self._question = ""
         self._wanted: int | None = None  # the slice to show once the object is carried there
@@ -214,7 +216,7 @@ class StackEditing:
         if not decoding.is_pending and decoding.shown is None:
             action(self._chosen.require_record().label_id)
             return
-        self._then = action
+        self._then = self._object.state.prompts, action
         try:
             edit = self._object.accept()
         except TargetError:
@@ -253,9 +255,9 @@ class StackEditing:
     def _on_edited(self, edit: Edit) -> None:
         if edit.labels is not None and edit.after is not edit.before:  # an object was accepted
             self.choose(edit.labels.label_id)
-            action, self._then = self._then, None
-            if action is not None:
-                action(edit.labels.label_id)
+            then, self._then = self._then, None
+            if then is not None and then[0] == edit.before.prompts:  # and no other one
+                then[1](edit.labels.label_id)
                 return
         self.corrections.follow(edit)
 
