@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLayout,
     QProgressBar,
+    QSpinBox,
     QTreeWidget,
     QVBoxLayout,
     QWidget,
@@ -47,6 +48,15 @@ def combo_box(tooltip: str, entries: Iterable[tuple[str, str]] = ()) -> QComboBo
         combo.addItem(text)
         combo.setItemData(index, entry_tooltip, Qt.ItemDataRole.ToolTipRole)
     return combo
+
+
+def slice_box(tooltip: str, width_px: int) -> QSpinBox:
+    """Return a narrow spin box for a slice, of which there is only the first as yet."""
+    box = QSpinBox(toolTip=tooltip, maximum=0)
+    box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    # napari's style makes it twice as wide.
+    box.setStyleSheet(f"min-width: {width_px}px; max-width: {width_px}px; padding: 1px 4px;")
+    return box
 
 
 class ShortcutTexts:

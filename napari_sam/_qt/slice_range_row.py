@@ -3,11 +3,11 @@
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.building import button, fill, row
+from napari_sam._qt.building import button, fill, row, slice_box
 
-_NARROW: Final = "min-width: 40px; max-width: 40px; padding: 1px 4px;"
+_SLICE_BOX_PX: Final = 40
 
 
 class SliceRangeRow(QWidget):
@@ -23,15 +23,12 @@ class SliceRangeRow(QWidget):
         super().__init__()
         self._slice_index = 0
         self._n_slices = 1
-        self.first, self.last = QSpinBox(), QSpinBox()
-        for box, end in ((self.first, "first"), (self.last, "last")):
-            box.setToolTip(
-                f"The {end} slice to find masks on; those of several slices are linked to objects"
-            )
-            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-            box.setStyleSheet(_NARROW)  # napari's style makes it twice as wide
+        tooltip = "The {} slice to find masks on; those of several slices are linked to objects"
+        self.first, self.last = (
+            slice_box(tooltip.format(end), _SLICE_BOX_PX) for end in ("first", "last")
+        )
+        for box in (self.first, self.last):
             box.setKeyboardTracking(False)
-            box.setMaximum(0)
         self.first.valueChanged.connect(self._on_first)
         self.last.valueChanged.connect(self._on_last)
         self.all = button("All", "Go through the whole stack", self._choose_all)

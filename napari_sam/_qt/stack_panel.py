@@ -5,9 +5,9 @@ from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QLabel, QLayout, QMenu, QSpinBox, QStackedWidget, QWidget
+from qtpy.QtWidgets import QLabel, QLayout, QMenu, QStackedWidget, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, fill, progress_bar, row
+from napari_sam._qt.building import ShortcutTexts, button, fill, progress_bar, row, slice_box
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.slice_strip import SliceStrip
@@ -21,7 +21,7 @@ _DIRECTIONS: Final = (
 )
 _NO_OBJECT: Final = "Segment an object, or select one in the table"
 _IDLE, _BUSY, _ASKING = range(3)
-_NARROW: Final = "min-width: 34px; max-width: 34px; padding: 1px 4px;"
+_SLICE_BOX_PX: Final = 34
 _ICON_PX: Final = 37
 
 
@@ -87,12 +87,10 @@ class StackPanel(QWidget):
         self._directions = buttons
         buttons[0].setFixedWidth(_ICON_PX)
         buttons[2].setFixedWidth(_ICON_PX)
-        self._first, self._last = QSpinBox(), QSpinBox()
-        for box, end in ((self._first, "first"), (self._last, "last")):
-            box.setToolTip(f"The {end} slice to propagate to")
-            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-            box.setStyleSheet(_NARROW)  # napari's style makes it twice as wide
-            box.setMaximum(0)
+        self._first, self._last = (
+            slice_box(f"The {end} slice to propagate to", _SLICE_BOX_PX)
+            for end in ("first", "last")
+        )
         self._first.valueChanged.connect(self._last.setMinimum)
         self._last.valueChanged.connect(self._first.setMaximum)
         self._all = FlatButton(icon="more", tooltip="Propagate all objects on this slice")

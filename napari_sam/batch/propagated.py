@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,9 @@ from napari_sam.formats.prompt_files import read_prompts
 from napari_sam.formats.reading import read_objects
 from napari_sam.session.prompts.file_prompts import prompts_of
 from napari_sam.session.prompts.prompts import Prompts
-from napari_sam.session.propagation.courses import Course
+from napari_sam.session.propagation.courses import Course, likely_depth
 from napari_sam.session.propagation.projection import Projection
-from napari_sam.session.propagation.propagate import depth_limit
+from napari_sam.session.propagation.propagate import within_depth
 from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.propagation.stack_run import carried
 
@@ -53,6 +53,7 @@ class OpenedStack:
 
     planes: Sequence[OpenedPlane]
     info: ImageInfo  # of the whole image
+    plane_info: ImageInfo  # of one slice
     axis: int  # along which they follow
     position: tuple[int, ...]  # where they are along the other axes of the stack
     slice_distance_px: float | None  # None through time
@@ -85,19 +86,7 @@ class OpenedStack:
             raise OpenError(f"{name} has no slices at {','.join(map(str, at))}.")
         side_px = float(np.sqrt(np.prod(info.pixel_size[-2:])))
         distance_px = None if info.axes[axis] == "T" else info.pixel_size[axis] / side_px
-        return cls(planes, info, axis, position, distance_px)
-
-    @property
-    def plane_info(self) -> ImageInfo:
-        """Describes one slice."""
-        info = self.info
-        return replace(
-            info,
-            shape=info.plane_shape,
-            axes=info.axes[-2:],
-            pixel_size=info.pixel_size[-2:],
-            units=info.units[-2:],
-        )
+        return cls(planes, info, image.info(name, first_axis=-2), axis, position, distance_px)
 
     def index_of(self, slice_index: int) -> tuple[int, ...]:
         """Return where a slice is in the image."""
@@ -253,7 +242,7 @@ def carry(
         PropagatedObject(
             course.label_id,
             tuple(sorted(masks, key=lambda mask: mask.slice_index)),
-            _is_cut_off(course, masks, limits),
+            course.is_cut_off({mask.slice_index for mask in masks}, *limits),
         )
         for course, masks in found.items()
     ]
@@ -271,22 +260,9 @@ def _course(
     limits: tuple[int, int],
     depth: int | None,
 ) -> Course:
-    first, last = limits
-    distance_px = stack.slice_distance_px
-    if depth is None and distance_px is not None:
-        largest = max(masks.values(), key=lambda crop: int(np.count_nonzero(crop.mask)))
-        depth = depth_limit(largest, 1, distance_px)
-    if depth is not None:
-        first, last = max(first, min(masks) - depth), min(last, max(masks) + depth)
-    return Course(label_id, label_id, masks, first, last)
-
-
-def _is_cut_off(course: Course, masks: Sequence[SliceMask], limits: tuple[int, int]) -> bool:
-    reached = {mask.slice_index for mask in masks}
-    first, last = limits
-    return (course.first > first and course.first in reached) or (
-        course.last < last and course.last in reached
-    )
+    if depth is None:
+        depth = likely_depth(masks, stack.slice_distance_px)
+    return Course(label_id, label_id, masks, *within_depth(*limits, masks, depth))
 
 
 def write_propagated(

@@ -27,6 +27,24 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(str(error)) from error
 
 
+@contextmanager
+def errors_of_segmentation(file: str, consequence: str) -> Iterator[None]:
+    """End the command with a message if the block fails or is stopped; then also say `consequence`.
+
+    Usage errors and the like pass through.
+    """
+    from napari_sam.session.jobs import user_message
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        end_stopped(consequence)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    except (RuntimeError, MemoryError, OSError) as error:
+        raise click.ClickException(user_message(error, f"{file} cannot be segmented")) from error
+
+
 def print_error(message: str) -> None:
     """Print an error without ending the command."""
     click.echo(f"Error: {message}", err=True)

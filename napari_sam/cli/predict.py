@@ -14,7 +14,7 @@ from napari_sam.batch.job import OVERLAPS
 from napari_sam.cli.exit_codes import (
     FAILED,
     NOTHING_WRITTEN,
-    end_stopped,
+    errors_of_segmentation,
     print_error,
     print_warning,
     usage_errors,
@@ -175,11 +175,11 @@ def predict(
     hide_progress_of_napari()
     from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted
     from napari_sam.session.embedding.embeddings import Embedder
-    from napari_sam.session.jobs import user_message
 
     _check_prompts(points, background, boxes, mask)
-    _check_output(output, image, multimask)
-    try:
+    if output is not None:
+        check_output(output, image, multimask)
+    with errors_of_segmentation(image, NOTHING_WRITTEN):
         choice = checked_choice(model, device)
         predictor = load(choice)
         with readers_on_stderr():
@@ -196,12 +196,6 @@ def predict(
                 embedder, opened.plane, prompts, start, multimask, strength, print_warning
             )
         files = [] if output is None else write_prompted(output, info, masks, overlap)
-    except KeyboardInterrupt:
-        end_stopped(NOTHING_WRITTEN)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except (RuntimeError, MemoryError, OSError) as error:
-        raise click.ClickException(user_message(error, f"{image} cannot be segmented")) from error
     _print_results(image, info, masks, files, as_json)
     if not all(mask.area_px for mask in masks):
         sys.exit(FAILED)
@@ -217,11 +211,10 @@ def _check_prompts(
         raise click.UsageError(msg)
 
 
-def _check_output(output: Path | None, image: str, multimask: str) -> None:
+def check_output(output: Path, image: str, multimask: str = "best") -> None:
+    """Refuse an unknown format, and to write over the image."""
     from napari_sam.batch.prompted import format_of, is_of_candidate
 
-    if output is None:
-        return
     with usage_errors():
         format_of(output)
         files = [output] if output.exists() else []

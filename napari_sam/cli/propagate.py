@@ -14,7 +14,8 @@ from napari_sam.batch.job import OVERLAPS
 from napari_sam.cli.exit_codes import (
     CAN_CONTINUE,
     FAILED,
-    end_stopped,
+    NOTHING_WRITTEN,
+    errors_of_segmentation,
     print_error,
     print_warning,
     usage_errors,
@@ -30,7 +31,7 @@ from napari_sam.cli.options import (
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
-from napari_sam.cli.predict import BOX, POINT, Numbers, check_corners, places_inside
+from napari_sam.cli.predict import BOX, POINT, Numbers, check_corners, check_output, places_inside
 
 if TYPE_CHECKING:
     from napari_sam.batch.propagated import AnnotatedSlices, OpenedStack, PropagatedObject
@@ -211,12 +212,11 @@ def propagate(
     """
     hide_progress_of_napari()
     from napari_sam.batch.propagated import write_propagated, write_slice_table
-    from napari_sam.session.jobs import user_message
 
     source, at = _Source(labels, prompts, points, boxes), _position(position)
     source.check(at)
-    _check_output(output, stack)
-    try:
+    check_output(output, stack)
+    with errors_of_segmentation(stack, f"{NOTHING_WRITTEN} {CAN_CONTINUE}"):
         choice = checked_choice(model, device)
         with readers_on_stderr(), usage_errors():
             opened = _opened(stack, NapariOpener(reader, intensities, channels), layer, at, through)
@@ -226,12 +226,6 @@ def propagate(
         if with_table:
             files.append(table := output.with_name(f"{output.stem}_slices.csv"))
             write_slice_table(table, found)
-    except KeyboardInterrupt:
-        end_stopped(f"Nothing was written. {CAN_CONTINUE}")
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    except (RuntimeError, MemoryError, OSError) as error:
-        raise click.ClickException(user_message(error, f"{stack} cannot be segmented")) from error
     _print_results(stack, found, files, as_json)
     if any(len(obj.masks) < 2 for obj in found):
         sys.exit(FAILED)
@@ -275,15 +269,6 @@ def _position(position: str | None) -> tuple[int, ...]:
     if any(index < 0 for index in at):
         raise click.UsageError(f"--slice is a number, or several with commas, not {position!r}.")
     return at
-
-
-def _check_output(output: Path, stack: str) -> None:
-    from napari_sam.batch.prompted import format_of
-
-    with usage_errors():
-        format_of(output)
-    if output.exists() and Path(stack).exists() and output.samefile(stack):
-        raise click.UsageError(f"{output} would replace the image: choose another name.")
 
 
 def _opened(

@@ -290,8 +290,7 @@ class AutomaticController:
 
 def _at(shown: ShownPlane, slice_index: int) -> ShownPlane:
     """Return the plane at another position of the slider next to it."""
-    axes = shown.view.axes_of_planes
-    return replace(shown, view=shown.view.at(axes[-1], slice_index)) if axes else shown
+    return replace(shown, view=shown.view.at_slice(slice_index))
 
 
 def _pyramid(plane: ImagePlane, spec: ModelSpec) -> TilePyramid:

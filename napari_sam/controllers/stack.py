@@ -201,4 +201,4 @@ class StackController:
     def _go_to_slice(self, slice_index: int) -> None:
         view = self._binding.plane.view
         if view is not None and view.axes_of_planes:
-            self._binding.plane.go_to(view.at(view.axes_of_planes[-1], slice_index))
+            self._binding.plane.go_to(view.at_slice(slice_index))

@@ -44,7 +44,7 @@ def new_boxes_layer(shown: ShownPlane, masks: Sequence[AutomaticMask]) -> Shapes
 
 def _view_of(mask: AutomaticMask, view: PlaneView) -> PlaneView:
     """Return the plane that a mask lies on; of one of several slices, that of the best."""
-    return view if mask.slice_index is None else view.at(view.axes_of_planes[-1], mask.slice_index)
+    return view if mask.slice_index is None else view.at_slice(mask.slice_index)
 
 
 def _corners_xy(mask: AutomaticMask) -> NDArray[np.float64]:

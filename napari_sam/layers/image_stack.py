@@ -16,7 +16,7 @@ class ImageStack:
         self, image: Image, view: PlaneView, plane_at: Callable[[PlaneView], ImagePlane]
     ) -> None:
         self._view, self._plane_at = view, plane_at
-        self._axis = axis = view.axes_of_planes[-1]
+        axis = view.axes_of_planes[-1]
         self.axis_name = axis_name(image, axis)
         """The name of its axis; empty if unknown."""
         sides = [abs(float(image.scale[n])) for n in (view.row_axis, view.column_axis)]
@@ -30,4 +30,4 @@ class ImageStack:
 
     def image_plane(self, slice_index: int) -> ImagePlane:
         """Return the image on a slice, without reading it; may be called on any thread."""
-        return self._plane_at(self._view.at(self._axis, slice_index))
+        return self._plane_at(self._view.at_slice(slice_index))

@@ -173,6 +173,11 @@ class PlaneView:
         """Return the plane at another position along an axis."""
         return replace(self, index=(*self.index[:axis], index, *self.index[axis + 1 :]))
 
+    def at_slice(self, slice_index: int) -> PlaneView:
+        """Return the plane at another position of the slider next to it, if there is one."""
+        axes = self.axes_of_planes
+        return self.at(axes[-1], slice_index) if axes else self
+
     @property
     def stack_size(self) -> int:
         """The number of planes in `stack_around`."""
@@ -189,7 +194,7 @@ class PlaneView:
             return {"the plane": self}
         current = self.index[axes[-1]]
         indices = [*range(current, self.stack_size), *reversed(range(current))]
-        return {f"slice {index}": self.at(axes[-1], index) for index in indices}
+        return {f"slice {index}": self.at_slice(index) for index in indices}
 
     def every_plane(self) -> dict[str, PlaneView]:
         """Return the planes at all positions of all sliders, by name."""

@@ -54,9 +54,7 @@ class TargetPlane:
 
     def at_slice(self, slice_index: int) -> "TargetPlane":
         """Return the plane at another position of the slider next to it."""
-        axis = self.slice_axis
-        view = self._view if axis is None else self._view.at(axis, slice_index)
-        return TargetPlane(self._target, view)
+        return TargetPlane(self._target, self._view.at_slice(slice_index))
 
     @property
     def slice_axis(self) -> int | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.session.objects.labels import Labels, masks_of, parts
-from napari_sam.session.objects.packed import Mask, Region, Start, region_of
+from napari_sam.session.objects.packed import Mask, PackedMask, Region, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 _FAR: Final = np.iinfo(np.int64).max
@@ -83,17 +83,18 @@ class Readable(Protocol):
 
 
 def tight_bounds(
-    labels: Readable, label_id: int, bounds: Bounds, touched: Sequence[tuple[bool, bool]]
+    labels: Readable, label_id: int, bounds: Bounds, changed: Sequence[PackedMask]
 ) -> Bounds | None:
-    """Return the bounding box of an object within a larger box.
+    """Return the bounding box of an object within a larger box, after changes.
 
-    Only sides that were touched are read, and no further than to the object's first pixels.
+    Only sides that these touch are read, and no further than to the object's first pixels.
     """
-    low, high = (list(corner) for corner in bounds)
-    for axis, (is_first_touched, is_last_touched) in enumerate(touched):
-        if is_first_touched:
+    start, stop = bounds
+    low, high = list(start), list(stop)
+    for axis in range(len(low)):
+        if any(mask.start[axis] <= start[axis] for mask in changed):
             low[axis] += _n_empty(labels, label_id, low, high, axis, from_end=False)
-        if is_last_touched:
+        if any(mask.stop[axis] >= stop[axis] for mask in changed):
             high[axis] -= _n_empty(labels, label_id, low, high, axis, from_end=True)
         if low[axis] >= high[axis]:
             return None

@@ -27,14 +27,23 @@ def region_of(start: Start, shape: Start) -> Region:
     return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
 
+def overlap_of(start: Start, shape: Start, packed: PackedMask) -> tuple[Region, Region] | None:
+    """Return where a box and a mask overlap, within either of them; None if they do not."""
+    low = np.maximum(start, packed.start)
+    high = np.minimum(np.add(start, shape), packed.stop)
+    if (low >= high).any():
+        return None
+    in_box, in_mask = (
+        tuple(map(slice, low - first, high - first)) for first in (start, packed.start)
+    )
+    return in_box, in_mask
+
+
 def subtract_mask(pixels: Mask, start: Start, packed: PackedMask) -> None:
     """Clear the pixels of a box where a mask is True; unpack that only if it meets the box."""
-    low = np.maximum(start, packed.start)
-    high = np.minimum(np.add(start, pixels.shape), np.add(packed.start, packed.shape))
-    if (low < high).all():
-        in_box, in_mask = (
-            tuple(map(slice, low - first, high - first)) for first in (start, packed.start)
-        )
+    overlap = overlap_of(start, pixels.shape, packed)
+    if overlap is not None:
+        in_box, in_mask = overlap
         pixels[in_box] &= ~packed.mask[in_mask]
 
 
@@ -71,6 +80,11 @@ class PackedMask:
     def is_full(self) -> bool:
         """Whether all of its pixels are True."""
         return self.area_px == prod(self.shape)
+
+    @property
+    def stop(self) -> Start:
+        """The index after its last, along each axis."""
+        return tuple(first + n for first, n in zip(self.start, self.shape, strict=True))
 
     @property
     def region(self) -> Region:

@@ -125,7 +125,7 @@ def _objects_beneath(
     )
     is_met = np.zeros(len(records), np.bool_)
     for mask in masks if records else ():
-        is_met |= ((starts < np.add(mask.start, mask.shape)) & (stops > mask.start)).all(axis=1)
+        is_met |= ((starts < mask.stop) & (stops > mask.start)).all(axis=1)
     return compress(records, is_met)
 
 
@@ -173,14 +173,7 @@ def _measured_incrementally(
     area_px = record.area_px + n_gained.get(record.label_id, 0)
     if area_px <= 0 or prod(b - a for a, b in zip(start, stop, strict=True)) <= _MAX_MEASURED_PX:
         return None
-    touched = [
-        (
-            any(mask.start[axis] <= start[axis] for mask in masks),
-            any(mask.start[axis] + mask.shape[axis] >= stop[axis] for mask in masks),
-        )
-        for axis in range(len(start))
-    ]
-    bounds = tight_bounds(labels, record.label_id, box, touched)
+    bounds = tight_bounds(labels, record.label_id, box, masks)
     if bounds is None:
         return None
     return replace(record, start=bounds[0], stop=bounds[1], area_px=area_px)

@@ -80,6 +80,12 @@ class ObjectRecord:
         """Extent of its bounding box."""
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
 
+    def box_at(self, axis: int, index: int) -> tuple[Start, Start]:
+        """Return start and shape of the slice of its box at an index along an axis."""
+        start, shape = list(self.start), list(self.shape)
+        start[axis], shape[axis] = index, 1
+        return tuple(start), tuple(shape)
+
     def is_alike(self, other: ObjectRecord) -> bool:
         """Whether another one has the same box and area."""
         sides = self.start, self.stop, self.area_px

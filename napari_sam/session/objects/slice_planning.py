@@ -22,7 +22,9 @@ from napari_sam.session.objects.packed import (
     PackedMask,
     Region,
     Start,
+    overlap_of,
     region_of,
+    subtract_mask,
 )
 from napari_sam.session.objects.pixel_sets import PixelSet
 from napari_sam.session.objects.planning import RefusedError, allowed
@@ -216,7 +218,7 @@ def _corrected(edit: SliceEdit, record: ObjectRecord) -> Iterator[tuple[Mask, St
 
 
 def _box_on(plane: LabelsPlane, mask: PackedMask) -> tuple[slice, slice] | None:
-    return plane.to_plane(mask.start, tuple(np.add(mask.start, mask.shape).tolist()))
+    return plane.to_plane(mask.start, mask.stop)
 
 
 def _left_over(
@@ -227,11 +229,9 @@ def _left_over(
     if not crop.mask.size:
         return
     mask, start = plane.to_nd(crop.mask, crop.top, crop.left)
-    pixels = PixelSet()
-    pixels.add(start, mask)
+    remains = mask.copy()
     for block in blocks:
-        pixels.discard(block.mask.start, block.mask.mask)
-    remains = pixels.read(start, mask.shape)
+        subtract_mask(remains, start, block.mask)
     if remains.any():
         yield Block.of(start, remains, record.label_id, labels.dtype)
 
@@ -248,13 +248,11 @@ def _masks_elsewhere(
 
 
 def _pixels_by_slice(labels: Labels, record: ObjectRecord, axis: int) -> Iterator[PackedMask]:
-    start, shape = list(record.start), list(record.shape)
     for index in range(record.start[axis], record.stop[axis]):
-        start[axis], shape[axis] = index, 1
-        corner = tuple(start)
-        mask = labels.read(region_of(corner, tuple(shape))) == record.label_id
+        start, shape = record.box_at(axis, index)
+        mask = labels.read(region_of(start, shape)) == record.label_id
         if mask.any():
-            yield PackedMask(corner, mask)
+            yield PackedMask(start, mask)
 
 
 def _brushed_after(record: ObjectRecord, edits: Iterable[SliceEdit]) -> BrushEdits:
@@ -284,16 +282,12 @@ class _Planned:
     def read(self, region: Region) -> NDArray[Any]:
         """Return a copy of a region."""
         pixels = self._labels.read(region)
-        first = [span.start for span in region]
+        start = tuple(span.start for span in region)
         for stroke in self._strokes:
             for block in stroke.blocks:
-                low = np.maximum(first, block.mask.start)
-                high = np.minimum(np.add(first, pixels.shape), _stop(block.mask))
-                if (low < high).all():
-                    here, there = (
-                        tuple(map(slice, low - corner, high - corner))
-                        for corner in (np.array(first), np.array(block.mask.start))
-                    )
+                overlap = overlap_of(start, pixels.shape, block.mask)
+                if overlap is not None:
+                    here, there = overlap
                     np.copyto(pixels[here], stroke.value, where=block.mask.mask[there])
         return pixels
 
@@ -303,16 +297,5 @@ def _bounds(planned: _Planned, record: ObjectRecord, strokes: Sequence[Stroke]) 
     masks = [block.mask for stroke in strokes for block in stroke.blocks]
     added = [block.mask for stroke in strokes if stroke.value for block in stroke.blocks]
     start = tuple(map(min, record.start, *(mask.start for mask in added), record.start))
-    stop = tuple(map(max, record.stop, *(_stop(mask) for mask in added), record.stop))
-    touched = [
-        (
-            any(mask.start[axis] <= start[axis] for mask in masks),
-            any(_stop(mask)[axis] >= stop[axis] for mask in masks),
-        )
-        for axis in range(len(start))
-    ]
-    return tight_bounds(planned, record.label_id, (start, stop), touched)
-
-
-def _stop(mask: PackedMask) -> Start:
-    return tuple(first + n for first, n in zip(mask.start, mask.shape, strict=True))
+    stop = tuple(map(max, record.stop, *(mask.stop for mask in added), record.stop))
+    return tight_bounds(planned, record.label_id, (start, stop), masks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slices_of
 from napari_sam.session.objects.slices import ObjectSlices, Origin
-from napari_sam.session.propagation.propagate import depth_limit
+from napari_sam.session.propagation.propagate import depth_limit, within_depth
 from napari_sam.session.stack import Stack
 
 
@@ -48,6 +48,20 @@ class Course:
         n_annotated = sum(self.first <= index <= self.last for index in self.annotated)
         return max(0, self.last - self.first + 1 - n_annotated)
 
+    def is_cut_off(self, reached: Collection[int], first: int, last: int) -> bool:
+        """Whether it was still there at an end of the course that lies within a range."""
+        return (self.first > first and self.first in reached) or (
+            self.last < last and self.last in reached
+        )
+
+
+def likely_depth(annotated: Mapping[int, MaskCrop], slice_distance_px: float | None) -> int | None:
+    """Return how far an object is likely to extend beyond its masks; None through time."""
+    if slice_distance_px is None:
+        return None
+    largest = max(annotated.values(), key=lambda crop: int(np.count_nonzero(crop.mask)))
+    return depth_limit(largest, 1, slice_distance_px)
+
 
 def course_through(
     record: ObjectRecord,
@@ -69,14 +83,11 @@ def course_through(
     """
     known = slices_of(record, target.slice_axis or 0)
     annotated = _annotated(record, target, known)
-    low, high = _ends(record, annotated)
-    largest = max(annotated.values(), key=lambda crop: int(np.count_nonzero(crop.mask)))
-    distance_px = stack.slice_distance_px
-    limit = len(stack) if distance_px is None else depth_limit(largest, 1, distance_px)
+    indices = _with_mask(record, annotated)
+    depth = likely_depth(annotated, stack.slice_distance_px)
     if is_deeper:
-        indices = [entry.slice_index for entry in known.with_object]
-        low, high = min(low, *indices), max(high, *indices)
-    first, last = max(first, low - limit), min(last, high + limit)
+        indices += [entry.slice_index for entry in known.with_object]
+    first, last = within_depth(first, last, indices, depth)
     return _course(record, known, annotated, first, last)
 
 
@@ -156,11 +167,11 @@ def _annotated(
     return masks
 
 
-def _ends(record: ObjectRecord, annotated: Mapping[int, MaskCrop]) -> tuple[int, int]:
-    """Return the outermost slices with a mask."""
+def _with_mask(record: ObjectRecord, annotated: Mapping[int, MaskCrop]) -> list[int]:
+    """Return the slices with a mask, of which there must be one."""
     indices = [index for index, crop in annotated.items() if crop.mask.size]
     if not indices:
         raise TargetError(
             f"Object {record.label_id} has no annotated slice: make one with a click first."
         )
-    return min(indices), max(indices)
+    return indices

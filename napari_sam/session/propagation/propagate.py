@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -82,8 +82,7 @@ def propagate(
         raise ValueError("Annotate the object on at least one slice first.")
     if min(annotated) < 0 or max(annotated) >= len(planes):
         raise ValueError(f"The stack has the slices 0 to {len(planes) - 1}.")
-    if max_depth is not None:
-        first, stop = max(first, known[0] - max_depth), min(stop, known[-1] + max_depth)
+    first, stop = within_depth(first, stop, known, max_depth)
     for index, other in pairwise(sorted(annotated)):
         if annotated[index].mask.size and annotated[other].mask.size:
             for between in range(max(first, index + 1), min(stop + 1, other)):
@@ -118,6 +117,16 @@ def _open_slices(
 def _certainty(share: float) -> float:
     """Return less the farther an interpolated slice is from both annotated ones."""
     return float(1 - np.minimum(share, 1 - share))
+
+
+def within_depth(
+    first: int, last: int, known: Iterable[int], max_depth: int | None
+) -> tuple[int, int]:
+    """Return the ends of a range, no farther than that beyond the slices that are known."""
+    if max_depth is None:
+        return first, last
+    known = tuple(known)
+    return max(first, min(known) - max_depth), min(last, max(known) + max_depth)
 
 
 def depth_limit(crop: MaskCrop, pixel_size: float, slice_distance: float) -> int:

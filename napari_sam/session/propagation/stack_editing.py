@@ -26,7 +26,6 @@ from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.corrections import Corrections
 from napari_sam.session.propagation.courses import (
-    Course,
     course_beyond,
     course_through,
 )
@@ -267,18 +266,14 @@ class StackEditing:
             self.slice_wanted.emit(wanted)
         goal = self._goal
         if goal is not None and run.is_complete:
-            deep = [course for course in run.courses if _is_cut_off(course, run, goal)]
+            deep = [
+                course
+                for course in run.courses
+                if course.is_cut_off(run.reached.get(course, ()), goal.first, goal.last)
+            ]
             if deep:
                 n_slices = max(course.last - course.first for course in deep) + 1
                 what = f"Object {deep[0].label_id}" if len(deep) == 1 else f"{len(deep)} objects"
                 self._question = f"{what}: {n_slices} slices and not ended. Go on?"
             else:
                 self._goal = None
-
-
-def _is_cut_off(course: Course, run: Run, goal: _Goal) -> bool:
-    """Whether an object reached a limit in depth that lies within the range that is wanted."""
-    reached = run.reached.get(course, set())
-    return (course.first > goal.first and course.first in reached) or (
-        course.last < goal.last and course.last in reached
-    )

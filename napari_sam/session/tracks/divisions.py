@@ -148,8 +148,5 @@ def _large_pieces(mask: Mask) -> list[Mask]:
 
 def _mask_in(tracks: TrackLabels, label_id: int, frame: int) -> tuple[Mask, Start]:
     """Return the pixels of an object in a frame, within its box, and where that begins."""
-    record, axis = tracks.record(label_id), tracks.axis
-    start, shape = list(record.start), list(record.shape)
-    start[axis], shape[axis] = frame, 1
-    corner = tuple(start)
-    return tracks.labels.read(region_of(corner, tuple(shape))) == label_id, corner
+    corner, shape = tracks.record(label_id).box_at(tracks.axis, frame)
+    return tracks.labels.read(region_of(corner, shape)) == label_id, corner

@@ -208,9 +208,7 @@ def pixels_in_frame(
     labels: Labels, record: ObjectRecord, axis: int, frame: int
 ) -> Iterator[tuple[Start, Mask]]:
     """Yield the pixels that an object has in a frame, in parts that are read at once."""
-    start, shape = list(record.start), list(record.shape)
-    start[axis], shape[axis] = frame, 1
-    for corner, mask in masks_of(labels, record.label_id, tuple(start), tuple(shape)):
+    for corner, mask in masks_of(labels, record.label_id, *record.box_at(axis, frame)):
         if mask.any():
             yield corner, mask
 

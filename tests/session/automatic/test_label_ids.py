@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_sam.session.automatic.label_ids import LabelIds
 from napari_sam.session.image.tiles import Tile
-from tests.session.automatic.test_review import square
+from tests.session.automatic.reviewed import square
 
 FIRST, SECOND, THIRD = square(2, 2, 10), square(20, 20, 10), square(40, 40, 10)
 BETTER = square(21, 20, 10, 0.97)

@@ -3,33 +3,21 @@
 import numpy as np
 import pytest
 
-from napari_sam.model import MaskCrop
-from napari_sam.model.automatic.mask_set import MaskRecord
 from napari_sam.session import AnnotationSession, Origin, Overlap
 from napari_sam.session.automatic.linked import link_masks
-from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.picture import Painter, step_for
 from napari_sam.session.automatic.request import AutomaticRequest, SliceRange
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.linking.settings import LinkSettings
+from tests.session.automatic.reviewed import SIZE, Reviewed, square
 from tests.session.propagation.volume import Volume, moving_discs
 
 TIMEOUT_S = 120
-SHAPE = (60, 80)
 
 
-def square(top, left, side, predicted_iou=0.9, shape=SHAPE):
-    """Return an automatic mask that was found by its first pixel."""
-    crop = MaskCrop(np.ones((side, side), bool), top, left)
-    box = left, top, left + side - 1, top + side - 1
-    whole = 0, 0, shape[1], shape[0]
-    record = MaskRecord(crop, box, side * side, predicted_iou, 0.9, (left, top), whole, 1)
-    return AutomaticMask(record, Tile(0, 0, 0, *shape), shape, 100.0)
-
-
-def linked(slices, first=2, step=1, shape=SHAPE, **settings):
+def linked(slices, first=2, step=1, shape=SIZE, **settings):
     masks = {first + index: on_slice for index, on_slice in enumerate(slices)}
     return link_masks(masks, LinkSettings(**settings), shape, step)
 
@@ -38,26 +26,12 @@ GAP = [[square(10, 10, 12, 0.8)], [], [square(10, 12, 12, 0.96)], [square(11, 12
 FLAT = [[square(12, 40, 10)], [square(12, 40, 10)], [square(30, 5, 8)]]
 
 
-class Opened:
+class Opened(Reviewed):
     """A session on an empty volume, and its review."""
 
     def __init__(self):
-        self.session = AnnotationSession()
-        self.volume = Volume(np.zeros((8, *SHAPE), np.uint8))
-        request = self.volume.request(4)
-        self.session.set_target(request.target)
-        self.review = self.session.automatic_review
-        self.review.follow_target()
-        self.review.set_here(True)
-
-    def accept(self, *masks):
-        self.review.accept(masks)
-        self.wait()
-
-    def wait(self):
-        while not self.session.is_idle:
-            self.session.background.dispatcher.run_pending(0.05)
-            self.session.wait_until_idle(TIMEOUT_S)
+        self.volume = Volume(np.zeros((8, *SIZE), np.uint8))
+        super().__init__(self.volume.request(4).target)
 
     @property
     def records(self):
@@ -115,8 +89,8 @@ def test_what_is_accepted_is_done_with_whatever_passes_later(opened):
     opened.accept(obj)
     done = opened.session.automatic._excluded
     fewer = {4: GAP[2], 5: GAP[3]}
-    assert link_masks(fewer, LinkSettings(), SHAPE, 1)
-    assert not link_masks(fewer, LinkSettings(), SHAPE, 1, done)
+    assert link_masks(fewer, LinkSettings(), SIZE, 1)
+    assert not link_masks(fewer, LinkSettings(), SIZE, 1, done)
 
 
 def test_overlaps_are_those_of_all_slices(opened):
@@ -132,8 +106,8 @@ def test_overlaps_are_those_of_all_slices(opened):
 
 def test_the_picture_has_a_plane_for_each_slice():
     (obj,) = linked(GAP)
-    picture = Painter(SHAPE, range(2, 6)).paint([obj])
-    assert picture.labels.shape == (4, *SHAPE)
+    picture = Painter(SIZE, range(2, 6)).paint([obj])
+    assert picture.labels.shape == (4, *SIZE)
     assert np.count_nonzero(picture.labels) == picture.table["area_px"][0] == obj.area_px
     assert picture.table["first_slice"] == [2]
     assert picture.table["last_slice"] == [5]
@@ -145,7 +119,8 @@ def test_large_planes_are_compared_and_filled_as_they_are_shown(opened):
     shape = (300, 400)
     step = step_for((4100, 3000))
     assert step == 3
-    slices = [[square(50, 60, 90, shape=shape)], [], [square(50, 66, 90, shape=shape)]]
+    of_plane = {"tile": Tile(0, 0, 0, *shape), "size": shape}
+    slices = [[square(50, 60, 90, **of_plane)], [], [square(50, 66, 90, **of_plane)]]
     (obj,) = linked(slices, step=step, shape=shape)
     volume = Volume(np.zeros((8, *shape), np.uint8))
     record = obj.object_record(volume.request(2).target, obj.object_state())

@@ -5,52 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam.model import MaskCrop
-from napari_sam.model.automatic.mask_set import MaskRecord
-from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
+from napari_sam.session import ArrayPlane, Overlap
 from napari_sam.session.automatic.masks import AutomaticMask, smaller_first
 from napari_sam.session.automatic.picture import Painter, step_for
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-
-TIMEOUT_S = 60
-SIZE = 60, 80
-WHOLE = Tile(0, 0, 0, *SIZE)
-
-
-def square(top, left, side, predicted_iou=0.9, tile=WHOLE, size=SIZE):
-    """Return a proposal for a square that was found by its first pixel."""
-    crop = MaskCrop(np.ones((side, side), bool), top, left)
-    box = left, top, left + side - 1, top + side - 1
-    whole = 0, 0, size[1], size[0]
-    record = MaskRecord(crop, box, side * side, predicted_iou, 0.9, (left, top), whole, 1)
-    return AutomaticMask(record, tile, size, 100.0)
-
+from tests.session.automatic.reviewed import SIZE, WHOLE, Reviewed, square
 
 BIG, SMALL, ALONE = square(10, 10, 20, 0.95), square(14, 14, 6, 0.9), square(40, 40, 10, 0.85)
 
 
-class Opened:
+class Opened(Reviewed):
     def __init__(self):
-        self.session = AnnotationSession()
         self.labels = np.zeros(SIZE, np.uint16)
-        self.session.set_target(ArrayPlane(self.labels))
-        self.review = self.session.automatic_review
-        self.review.follow_target()
-        self.review.set_here(True)
+        super().__init__(ArrayPlane(self.labels))
         self.warnings, self.added = [], []
         self.session.notifier.warned.connect(self.warnings.append)
         self.review.writer.added.connect(lambda *counts: self.added.append(counts))
-
-    def accept(self, *masks):
-        self.review.accept(masks)
-        self.wait()
-
-    def wait(self):
-        while not self.session.is_idle:
-            self.session.background.dispatcher.run_pending(0.05)
-            self.session.wait_until_idle(TIMEOUT_S)
 
     @property
     def registry(self):
