@@ -105,6 +105,7 @@ def test_why_a_mask_is_refused_fits_the_narrowest_dock(open_window, overlap):
 def test_the_unsaved_objects_are_offered_over_the_tabs_and_nothing_moves(open_window):
     _, widget = open_window(1100, 700)
     controllers = widget.controllers
+    widget.setFixedHeight(widget.height())  # napari's status bar may change its height
     buttons = [b for b in controllers.dock.findChildren(QAbstractButton) if b.isVisible()]
     row = controllers.restore.row
     buttons = [button for button in buttons if not row.isAncestorOf(button)]
