@@ -85,7 +85,7 @@ class Linking:
         self.background = Background(CallbackQueue())
         self.editing = Editing(SimpleNamespace(state=ObjectState()), self.background)
         self.editing.set_target(SimpleNamespace(labels=self.labels, slice_axis=0))
-        self.tracks = TrackEditing(self.editing)
+        self.tracks = TrackEditing(self.editing, self.background)
 
     def run(self) -> dict[str, float]:
         """Link, confirm what is true, and measure."""

@@ -35,6 +35,7 @@ from napari_sam.session.prefetch.prefetcher import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.stack_editing import StackEditing
 from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
+from napari_sam.session.tracks.editing import TrackEditing
 
 
 class AnnotationSession:
@@ -118,6 +119,8 @@ class AnnotationSession:
             background,
         )
         """Objects through the slices of a stack."""
+        self.tracks = TrackEditing(editing, background)
+        """Objects through the frames of a film."""
         self.prefetch = Prefetcher(embedding, decoding, background)
         """Embeds the likely next slices, and all slices on request."""
         self.automatic = AutomaticMaskGenerator(embedding, background)

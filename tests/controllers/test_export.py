@@ -22,7 +22,6 @@ from napari_sam.formats import (
     read_npz,
     read_objects,
 )
-from napari_sam.session.tracks.editing import TrackEditing
 
 TIMEOUT_S = 120
 PLUGIN = "napari-sam-live"
@@ -367,8 +366,7 @@ def test_a_film_comes_back_with_its_tracks(make_widget, said, tmp_path, title):
     layer = viewer.add_layer(Labels(labels, name="cells", axis_labels=("t", "y", "x")))
     widget.binding.target.set_layer(layer)
     registry = widget.binding.target.labels.registry
-    tracks = TrackEditing(widget.session.editing)
-    tracks.divide(3, (5, 6), 2)
+    widget.session.tracks.divide(3, (5, 6), 2)
     widget.wait_until_idle(TIMEOUT_S)
     before, files = layer.data.copy(), widget.controllers.objects.files
     (suffix, *_) = next(entry.suffixes for entry in TRACK_FORMATS if entry.title == title)

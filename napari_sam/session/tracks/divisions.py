@@ -66,7 +66,7 @@ def plan_confirmed(tracks: TrackLabels, division: ProposedDivision) -> LabelsEdi
         raise TargetError("An object of this division is gone: reject it.")
     if daughter_ids:
         return plan_division(tracks, mother_id, daughter_ids, division.frame)
-    return _plan_pieces(tracks, mother_id, division.frame)
+    return plan_pieces(tracks, mother_id, division.frame)
 
 
 def propose_by_pieces(tracks: TrackLabels, label_id: int) -> ProposedDivision | None:
@@ -87,7 +87,7 @@ def propose_by_pieces(tracks: TrackLabels, label_id: int) -> ProposedDivision | 
     return None
 
 
-def _plan_pieces(tracks: TrackLabels, mother_id: int, frame: int) -> LabelsEdit:
+def plan_pieces(tracks: TrackLabels, mother_id: int, frame: int) -> LabelsEdit:
     """Plan to make two daughters of the two pieces that an object has from a frame on."""
     frames = tracks.frames(mother_id)
     if not frames.start < frame < frames.stop:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.session.background import Background
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import Labels, TargetError
-from napari_sam.session.tracks.divisions import ProposedDivision, plan_confirmed, propose_by_pieces
+from napari_sam.session.tracks.divisions import (
+    ProposedDivision,
+    plan_confirmed,
+    plan_pieces,
+    propose_by_pieces,
+)
 from napari_sam.session.tracks.frame_links import (
     FrameLinks,
     FrameObjects,
@@ -22,6 +29,7 @@ from napari_sam.session.tracks.frame_links import (
     link_frames,
     links_of_points,
     plan_links,
+    require_laptrack,
 )
 from napari_sam.session.tracks.lineage import Lineages
 from napari_sam.session.tracks.planning import (
@@ -34,6 +42,17 @@ from napari_sam.session.tracks.planning import (
     plan_swap,
 )
 
+_STOPPED: Final = "Linking was stopped: nothing was changed."
+
+
+@dataclass(frozen=True)
+class LinkRun:
+    """The progress of linking: how many frames are measured of how many."""
+
+    done: int
+    total: int
+    is_stopping: bool = False
+
 
 @dataclass(frozen=True)
 class TracksState:
@@ -45,14 +64,17 @@ class TracksState:
         The axis of the target along which objects are tracks; None without frames.
     divisions : tuple of ProposedDivision
         Those that the user may confirm.
+    run : LinkRun, optional
+        The progress of linking; None while nothing is linked.
     """
 
     axis: int | None = None
     divisions: tuple[ProposedDivision, ...] = ()
+    run: LinkRun | None = None
 
 
 class TrackEditing:
-    """FrameLinks objects to tracks, and edits tracks; all methods belong to the owner's thread.
+    """Links objects to tracks, and edits tracks; all methods belong to the owner's thread.
 
     All of them raise TargetError where an edit is not possible; the message says what to do.
     """
@@ -60,13 +82,19 @@ class TrackEditing:
     changed = Signal()
     """`state` changed."""
 
-    def __init__(self, editing: Editing) -> None:
-        self._editing = editing
+    def __init__(self, editing: Editing, background: Background) -> None:
+        self._editing, self._dispatcher = editing, background.dispatcher
+        self._notifier = background.notifier
         self._axis: int | None = None
         self._divisions: tuple[ProposedDivision, ...] = ()
+        self._mothers: dict[ProposedDivision, int] = {}  # of the confirmed ones
+        self._unconfirmed: list[ProposedDivision] = []  # that are confirmed one after the other
         self._labels: Labels | None = None  # those that the proposals are about
         self._linked: FrameLinks | None = None  # while they are being written
+        self._run: LinkRun | None = None
+        self._is_stopped = threading.Event()
         editing.done.connect(self._on_edited)
+        editing.changed.connect(self._on_editing_changed)
 
     @property
     def state(self) -> TracksState:
@@ -74,8 +102,16 @@ class TrackEditing:
         with suppress(TargetError):
             tracks = self._tracks()
             is_about = tracks.labels is self._labels
-            return TracksState(tracks.axis, self._divisions if is_about else ())
-        return TracksState()
+            divisions = self._open_divisions(tracks) if is_about else ()
+            return TracksState(tracks.axis, divisions, self._run)
+        return TracksState(run=self._run)
+
+    def _open_divisions(self, tracks: TrackLabels) -> tuple[ProposedDivision, ...]:
+        """Return the proposals but those that are marked: one that is undone is back again."""
+        if not self._mothers:
+            return self._divisions
+        mothers = {record.parent_id for record in tracks.registry}
+        return tuple(n for n in self._divisions if self._mothers.get(n, 0) not in mothers - {0})
 
     def set_axis(self, axis: int | None) -> None:
         """Choose the axis of time; None: the only one with frames, or the first of several."""
@@ -101,26 +137,54 @@ class TrackEditing:
 
         See `frame_objects` and `session.tracks.frame_links.link_frames` for the parameters.
         """
-        self._link(lambda tracks: link_frames(self._objects(tracks, scale), max_distance, max_gap))
+        require_laptrack()
+        self._link(lambda _, objects: link_frames(objects, max_distance, max_gap), scale)
 
     def link_by_points(self, points: NDArray[Any], parents: Mapping[int, int]) -> None:
         """Link the objects that the points of tracks lie in, in the background.
 
         See `session.tracks.frame_links.links_of_points`.
         """
-        self._link(lambda tracks: links_of_points(tracks, self._objects(tracks), points, parents))
+        self._link(lambda tracks, objects: links_of_points(tracks, objects, points, parents))
 
-    def _objects(self, tracks: TrackLabels, scale: Sequence[float] | None = None) -> FrameObjects:
-        return frame_objects(tracks.labels, tracks.axis, scale)
+    def stop_linking(self) -> None:
+        """Stop to link; nothing is changed then."""
+        if self._run is not None:
+            self._is_stopped.set()
+            self._show_run(replace(self._run, is_stopping=True))
 
-    def _link(self, find: Callable[[TrackLabels], FrameLinks]) -> None:
-        tracks = self._tracks()
+    def _link(
+        self,
+        find: Callable[[TrackLabels, FrameObjects], FrameLinks],
+        scale: Sequence[float] | None = None,
+    ) -> None:
+        tracks, is_stopped = self._tracks(), threading.Event()
+        total = tracks.labels.shape[tracks.axis]
+
+        def on_frame(frame: int) -> None:
+            if is_stopped.is_set():
+                raise TargetError(_STOPPED)
+            self._dispatcher.post(lambda: self._on_measured(is_stopped, frame + 1))
 
         def plan(_: Labels) -> LabelsEdit:
-            self._linked = links = find(tracks)
+            objects = frame_objects(tracks.labels, tracks.axis, scale, on_frame)
+            links = find(tracks, objects)
+            if is_stopped.is_set():
+                raise TargetError(_STOPPED)
+            self._linked = links
             return plan_links(tracks, links)
 
         self._editing.edit(plan, in_background=True)
+        self._is_stopped = is_stopped
+        self._show_run(LinkRun(0, total))
+
+    def _on_measured(self, is_stopped: threading.Event, n_frames: int) -> None:
+        if self._run is not None and is_stopped is self._is_stopped:
+            self._show_run(replace(self._run, done=n_frames))
+
+    def _show_run(self, run: LinkRun | None) -> None:
+        self._run = run
+        self.changed.emit()
 
     # Edits -----------------------------------------------------------------------------------
 
@@ -133,9 +197,15 @@ class TrackEditing:
         self._edit((label_id,), lambda tracks: plan_cut(tracks, label_id, frame))
 
     def divide(self, mother_id: int, daughter_ids: Sequence[int], frame: int) -> None:
-        """Mark that a track divides before a frame; see `plan_division`."""
+        """Mark that a track divides before a frame; see `plan_division`.
+
+        Without daughters, these are the two pieces that the track has from that frame on.
+        """
         label_ids = mother_id, *daughter_ids
-        self._edit(label_ids, lambda t: plan_division(t, mother_id, daughter_ids, frame))
+        if daughter_ids:
+            self._edit(label_ids, lambda t: plan_division(t, mother_id, daughter_ids, frame))
+        else:
+            self._edit(label_ids, lambda t: plan_pieces(t, mother_id, frame))
 
     def undivide(self, mother_id: int) -> None:
         """Take a division back: its daughters have no parent any more."""
@@ -167,11 +237,26 @@ class TrackEditing:
         self._set_divisions(tracks.labels, (*self.state.divisions, *divisions))
 
     def confirm(self, division: ProposedDivision) -> None:
-        """Mark a proposed division."""
+        """Mark a proposed division; once that is undone, it is proposed again."""
         tracks = self._tracks()
-        label_ids = {division.mother_id(tracks.labels), *division.daughter_ids(tracks.labels)}
+        mother_id = division.mother_id(tracks.labels)
+        label_ids = {mother_id, *division.daughter_ids(tracks.labels)}
         self._edit(label_ids - {0}, lambda tracks: plan_confirmed(tracks, division))
-        self.reject(division)
+        self._mothers[division] = mother_id
+        self.changed.emit()
+
+    def confirm_all(self) -> None:
+        """Mark all proposed divisions, one after the other; each is undone by itself."""
+        self._unconfirmed = list(self.state.divisions)
+        self._confirm_next()
+
+    def _confirm_next(self) -> None:
+        while self._unconfirmed and self._editing.executor.is_idle:
+            division = self._unconfirmed.pop(0)
+            try:
+                self.confirm(division)
+            except TargetError as error:
+                self._notifier.warn(str(error))
 
     def reject(self, division: ProposedDivision) -> None:
         """Propose a division no more."""
@@ -180,12 +265,20 @@ class TrackEditing:
 
     def _set_divisions(self, labels: Labels | None, divisions: Iterable[ProposedDivision]) -> None:
         self._labels, self._divisions = labels, tuple(dict.fromkeys(divisions))
+        self._mothers = {n: self._mothers[n] for n in self._divisions if n in self._mothers}
         self.changed.emit()
 
     def _on_edited(self, edit: Edit) -> None:
         links, self._linked = self._linked, None
         if links is not None and edit.labels is not None:
             self._set_divisions(edit.labels.target, links.divisions)
+
+    def _on_editing_changed(self) -> None:
+        """Notice that something is written, or is not."""
+        if self._run is not None and self._editing.executor.is_idle:
+            self._show_run(None)
+        if self._unconfirmed:
+            self._confirm_next()
 
     def _tracks(self) -> TrackLabels:
         target = self._editing.target

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -82,7 +83,18 @@ class FrameLinks:
     parents: dict[int, int] = field(default_factory=dict)
 
 
-def frame_objects(labels: Labels, axis: int, scale: Sequence[float] | None = None) -> FrameObjects:
+def require_laptrack() -> None:
+    """Raise TargetError with what to install if laptrack is missing."""
+    if find_spec("laptrack") is None:
+        raise TargetError(f"Linking needs the package laptrack; run: {INSTALL_COMMAND}")
+
+
+def frame_objects(
+    labels: Labels,
+    axis: int,
+    scale: Sequence[float] | None = None,
+    on_frame: Callable[[int], None] = lambda frame: None,
+) -> FrameObjects:
     """Return the objects of each frame of labels.
 
     Parameters
@@ -91,6 +103,8 @@ def frame_objects(labels: Labels, axis: int, scale: Sequence[float] | None = Non
         That of time.
     scale : sequence of float, optional
         The size of a pixel along each axis of the labels; 1 by default.
+    on_frame : callable
+        Called with each frame once its objects are known; may raise to stop.
     """
     spacing = np.delete(np.ones(len(labels.shape)) if scale is None else np.asarray(scale), axis)
     keys: list[FrameObject] = []
@@ -111,6 +125,7 @@ def frame_objects(labels: Labels, axis: int, scale: Sequence[float] | None = Non
         sums = [np.bincount(numbers, coordinates, len(counts)) for coordinates in places]
         centers.append(np.stack(sums, axis=1) / counts[:, None] * spacing)
         sizes.append(counts * np.prod(spacing))
+        on_frame(frame)
     return FrameObjects(keys, np.concatenate(centers), np.concatenate(sizes), pixels)
 
 
@@ -145,11 +160,9 @@ def _segments(
     objects: FrameObjects, reach: float, max_gap: int
 ) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
     """Return the objects of laptrack's tracks, by their places, and which ones split into which."""
-    try:
-        from laptrack import LapTrack
-    except ImportError as error:
-        raise TargetError(f"Linking needs the package laptrack; run: {INSTALL_COMMAND}") from error
+    require_laptrack()
     import pandas as pd
+    from laptrack import LapTrack
 
     columns = [f"axis_{n}" for n in range(objects.centers.shape[1])]
     table = pd.DataFrame(objects.centers, columns=columns)

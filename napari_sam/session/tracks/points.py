@@ -41,7 +41,8 @@ class TrackPoints:
         changed = [record for label_id, record in by_id.items() if label_id not in unchanged]
         if len(changed) > _MAX_SEPARATE:
             tracks = self._measured_together()
-            measured = {record.label_id: tracks[record.label_id] for record in changed}
+            nothing = np.zeros((0, len(self._labels.shape) + 1))  # of what is gone by then
+            measured = {record.label_id: tracks.get(record.label_id, nothing) for record in changed}
         else:
             measured = {record.label_id: self._measured(record) for record in paced(changed)}
         self._points = unchanged | {n: (by_id[n], points) for n, points in measured.items()}

@@ -25,7 +25,7 @@ class Film:
         self.background = Background(CallbackQueue())
         self.editing = Editing(in_progress, self.background)
         self.editing.set_target(plane)
-        self.tracks = TrackEditing(self.editing)
+        self.tracks = TrackEditing(self.editing, self.background)
 
     @property
     def track_labels(self) -> TrackLabels:
