@@ -9,7 +9,13 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from skimage import data
 
+from napari_sam.layers.shape_prompts import TOOLS
+
 TIMEOUT_S = 120
+BACKGROUND_CLICKS = (
+    {"button": Qt.MouseButton.RightButton},
+    {"keys": Qt.KeyboardModifier.ShiftModifier},
+)
 
 
 class Mouse:
@@ -92,9 +98,7 @@ def test_a_click_is_a_prompt_where_the_mouse_is(job):
     assert widget.session.state.candidates is not None
 
 
-@pytest.mark.parametrize(
-    "options", [{"button": Qt.MouseButton.RightButton}, {"keys": Qt.KeyboardModifier.ShiftModifier}]
-)
+@pytest.mark.parametrize("options", BACKGROUND_CLICKS)
 def test_right_click_and_shift_click_are_background(job, options):
     _, widget, mouse = job
     widget.binding.prompts.start_points()
@@ -108,25 +112,28 @@ def test_right_click_and_shift_click_are_background(job, options):
     assert widget.session.state.prompts.point_labels == (1,)
 
 
-@pytest.mark.parametrize("tool", ["rectangle", "lasso", "polygon", "ellipse"])
-def test_a_right_click_with_a_tool_for_areas_is_background(job, tool):
+def test_a_click_for_the_background_is_one_with_every_tool(job):
     viewer, widget, mouse = job
-    widget.binding.prompts.start_shape("rectangle")
+    prompts = widget.binding.prompts
+    prompts.start_shape("rectangle")
     mouse.drag((40, 78), (60, 100), (95, 132))
     widget.wait_until_idle(TIMEOUT_S)
-    box = widget.session.state.prompts.box_xyxy
-    widget.binding.prompts.start_shape(tool)
-    mouse.click((45, 82), button=Qt.MouseButton.RightButton)
-    widget.wait_until_idle(TIMEOUT_S)
-    prompts = widget.session.state.prompts
-    assert (prompts.point_labels, prompts.box_xyxy) == ((0,), box)
-    assert np.allclose(prompts.points_xy, [(82, 45)], atol=1.5)
-    assert len(viewer.layers["SAM boxes"].data) == 1
-    assert widget.binding.prompts.tool == tool
-    assert widget.binding.prompts.image_prompts.polarity == 1
-    assert not widget.binding.prompts.image_prompts.has_open_shape
+    box, count = widget.session.state.prompts.box_xyxy, 0
+    for tool in TOOLS:
+        prompts.start_shape(tool)
+        for options in BACKGROUND_CLICKS:
+            mouse.click((45 + count, 82), **options)
+            widget.wait_until_idle(TIMEOUT_S)
+            count += 1
+            state = widget.session.state
+            assert (state.prompts.point_labels, state.prompts.box_xyxy) == ((0,) * count, box)
+            assert np.allclose(state.prompts.points_xy[-1], (82, 44 + count), atol=1.5)
+            assert len(viewer.layers["SAM boxes"].data) == 1
+            assert prompts.tool == tool
+            assert prompts.image_prompts.polarity == 1
+            assert not prompts.image_prompts.has_open_shape
     widget.session.undo()
-    assert widget.session.state.prompts.points_xy == ()
+    assert len(widget.session.state.prompts.points_xy) == count - 1
 
 
 def test_the_wheel_with_shift_grows_and_shrinks_the_mask_alone(job):

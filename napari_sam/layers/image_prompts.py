@@ -177,7 +177,7 @@ class ImagePrompts:
         return slot.prompts
 
     def _add_background(self, world: ArrayLike) -> None:
-        """Add a background point where the right button was pressed, whatever is drawn."""
+        """Add a background point where there was a click for one, whatever tool is in use."""
         points = self.make(self.points)
         if points is not None and points.is_own:
             points.set_polarity(BACKGROUND)  # until the end of the gesture

@@ -18,6 +18,10 @@ RIGHT_BUTTON: Final = 2
 """The right mouse button, as vispy numbers it."""
 AREA_MODES: Final = {"add_rectangle", "add_ellipse", "add_polygon", "add_polygon_lasso"}
 """The modes of a Shapes layer that draw around an object."""
+DRAWING_MODES: Final = AREA_MODES | {"add_path", "add_line"}
+"""These, and those that draw along an object."""
+_CLICK_PX: Final = 3
+"""How far the mouse may move on the canvas between press and release of a click."""
 _STROKE_IDS: Final = count(1)
 
 
@@ -216,13 +220,65 @@ class PromptPoints(Points):
         super().refresh(event, **options)
 
 
-def _except_right(draw: Callable[[Shapes, Any], Any]) -> Callable[[Shapes, Any], Any]:
-    """Return what a mouse button does on a layer, but not for the right one."""
-    return lambda layer, event: None if event.button == RIGHT_BUTTON else draw(layer, event)
+class _LatePress:
+    """The mouse event of a gesture, for a tool that learns only later of the press that began it.
+
+    It is the press as long as `is_press`, then whatever the mouse does.
+    """
+
+    def __init__(self, event: Any) -> None:
+        self._event, self.is_press = event, True
+        self._press = {"type": event.type, "position": event.position, "pos": event.pos}
+
+    def __getattr__(self, name: str) -> Any:
+        if self.is_press and name in self._press:
+            return self._press[name]
+        return getattr(self._event, name)
+
+
+def _from_a_drag(draw: Callable[[Shapes, Any], Any], event: Any, layer: Shapes) -> Iterator[None]:
+    """Use a tool from the press on, but only if the mouse is dragged."""
+    press = _LatePress(event)
+    yield
+    while event.type == "mouse_move":
+        if is_drag(press.pos, event.pos):
+            drawing = draw(layer, press)
+            if drawing is not None:  # else it was done at once
+                next(drawing)
+                press.is_press = False
+                yield from drawing
+            return
+        yield
+
+
+def is_drag(start: Any, end: Any) -> bool:
+    """Whether two positions on the canvas are too far apart for a click."""
+    return float(np.hypot(*np.subtract(end, start))) > _CLICK_PX
+
+
+def is_for_background(event: Any) -> bool:
+    """Whether a press is one for the background: of the right button, or with Shift."""
+    return event.button == RIGHT_BUTTON or "Shift" in event.modifiers
+
+
+def _unless_clicked(draw: Callable[[Shapes, Any], Any], *, is_area: bool) -> Callable[..., Any]:
+    """Return what a tool does, but nothing for a click of the background.
+
+    The right button draws no area either.
+    """
+
+    def use(layer: Shapes, event: Any) -> Any:
+        if event.button == RIGHT_BUTTON and (is_area or layer._is_creating):
+            return None
+        if layer._is_creating or not is_for_background(event):
+            return draw(layer, event)
+        return _from_a_drag(draw, event, layer)
+
+    return use
 
 
 class PromptShapes(Shapes):
-    """A Shapes layer in which the right mouse button draws no area.
+    """A Shapes layer in which a click with the right button or with Shift begins no shape.
 
     Reason: napari draws with any button, and has no way to take a press away from a layer's tool.
     It saves a layer as the type that its class is called after.
@@ -230,7 +286,9 @@ class PromptShapes(Shapes):
     """
 
     _drag_modes: ClassVar = {
-        mode: _except_right(draw) if str(mode) in AREA_MODES else draw
+        mode: _unless_clicked(draw, is_area=str(mode) in AREA_MODES)
+        if str(mode) in DRAWING_MODES
+        else draw
         for mode, draw in Shapes._drag_modes.items()
     }
 

@@ -13,7 +13,7 @@ from napari.layers import Image, Layer, Points, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
-from napari_sam.layers.napari_workarounds import RIGHT_BUTTON, PromptPoints
+from napari_sam.layers.napari_workarounds import PromptPoints, is_drag, is_for_background
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
@@ -99,17 +99,23 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
             self._on_changed()
 
     def _on_mouse_drag(self, _: Layer, event: Event) -> Generator[None, None, None]:
-        if self.is_own and (event.button == RIGHT_BUTTON or "Shift" in event.modifiers):
+        is_background = self.is_own and is_for_background(event)
+        if is_background:
             self.set_polarity(BACKGROUND)  # until the end of the gesture
         self._on_gesture(True)
-        self._on_press(event)
+        on_click = self._on_background_press(event) if is_background else None
+        start_px = event.pos
         yield
         while event.type == "mouse_move":
+            if is_drag(start_px, event.pos):
+                on_click = None
             yield
+        if on_click is not None:
+            on_click()
         self._on_gesture(False)
 
-    def _on_press(self, event: Event) -> None:
-        """Handle the begin of a gesture."""
+    def _on_background_press(self, event: Event) -> Callable[[], None] | None:
+        """Handle a press for the background; return what to do if it is a click."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:

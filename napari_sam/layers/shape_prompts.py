@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_sam.layers.napari_workarounds import (
     AREA_MODES,
+    DRAWING_MODES,
     RIGHT_BUTTON,
     PromptShapes,
     drop_features_of_no_shape,
@@ -72,10 +74,10 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         is_own: bool,
         on_changed: Callable[[], None],
         on_gesture: Callable[[bool], None],
-        on_right_click: Callable[[Any], None] = lambda _: None,
+        on_background_click: Callable[[Any], None] = lambda _: None,
     ) -> None:
         super().__init__(layer, is_own, on_changed, on_gesture)
-        self._on_right_click = on_right_click  # with the position in the world
+        self._on_background_click = on_background_click  # with the position in the world
         self._unfinished = unfinished_shape(layer)  # also where drawing began before
         if is_own:
             layer.events.scale_factor.connect(self._on_zoomed)
@@ -93,10 +95,14 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             width = _EDGE_PX * layer.scale_factor / abs(layer.scale[-1])
             layer.edge_width = layer.current_edge_width = width
 
-    def _on_press(self, event: Event) -> None:
-        is_area = self.layer.mode in AREA_MODES
-        if self.is_own and is_area and event.button == RIGHT_BUTTON and not self.is_open:
-            self._on_right_click(event.position)
+    def _on_background_press(self, event: Event) -> Callable[[], None] | None:
+        if self.is_open or self.layer.mode not in DRAWING_MODES:
+            return None
+        on_click = partial(self._on_background_click, event.position)
+        if event.button == RIGHT_BUTTON and self.layer.mode in AREA_MODES:
+            on_click()  # however the mouse moves on: it draws no area
+            return None
+        return on_click
 
     @property
     def is_open(self) -> bool:
