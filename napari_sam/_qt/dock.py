@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from qtpy.QtCore import QEvent, QObject, QSize
+from qtpy.QtCore import QEvent, QObject, QSize, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -12,12 +12,18 @@ from napari_sam._qt.workarounds import PanelColumn
 
 NARROWEST_PX: Final = 340
 _WIDE_PX: Final = 2 * NARROWEST_PX + 40
+_LOW_PX: Final = 720
+"""Below this height everything is closer together."""
 _GAP_PX: Final = 8
+_LOW_GAP_PX: Final = 4
 _MARGIN_PX: Final = 8
 
 
 class Dock(PanelColumn):
     """Controls above tabs that take the rest; it only scrolls in very low windows."""
+
+    low_changed = Signal(bool)
+    """Whether what is in it is to take less height."""
 
     def __init__(self, controls: tuple[QWidget, ...], message: QWidget, tabs: DockTabs) -> None:
         super().__init__()
@@ -25,7 +31,8 @@ class Dock(PanelColumn):
         self.help_button = FlatButton("?", "Show all keyboard shortcuts (?)")
         self.help_button.setFixedSize(28, 28)
         self._controls = QWidget()
-        column = QVBoxLayout(self._controls)
+        self._is_low = False
+        self._column = column = QVBoxLayout(self._controls)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(_GAP_PX)
         *above, last = controls
@@ -52,7 +59,8 @@ class Dock(PanelColumn):
 
     def lay_over_tabs(self, banner: QWidget) -> None:
         """Show a widget over the top of the tabs' pages whenever it is visible: nothing moves."""
-        Overlay(banner, self.tabs.pages)
+        overlay = Overlay(banner, self.tabs.pages)
+        self.tabs.pages.currentChanged.connect(overlay.raise_banner)
 
     def sizeHint(self) -> QSize:
         """Ask for room for everything, as Qt shares out what several docks in a column get."""
@@ -67,7 +75,29 @@ class Dock(PanelColumn):
             self._parts.setDirection(direction)
             self._parts.setSpacing(2 * _GAP_PX if is_wide else _GAP_PX)
             self._parts.setStretch(0, 1 if is_wide else 0)
+        is_low = self.height() < _LOW_PX and not is_wide
+        if is_low != self._is_low:
+            self._is_low = is_low
+            gap_px = _LOW_GAP_PX if is_low else _GAP_PX
+            self._column.setSpacing(gap_px)
+            self._parts.setSpacing(2 * _GAP_PX if is_wide else gap_px)
+            self.low_changed.emit(is_low)
         super().resizeEvent(event)
+        self._choose_scroll_bar()
+
+    def _update_hint(self) -> None:
+        super()._update_hint()
+        self._choose_scroll_bar()
+
+    def _choose_scroll_bar(self) -> None:
+        """Scroll the page on top or, where not even the controls fit, the dock: never both."""
+        heights = self._controls.minimumSizeHint().height(), self.tabs.least_height
+        is_wide = self._parts.direction() == QBoxLayout.Direction.LeftToRight
+        needed = max(heights) if is_wide else sum(heights) + self._parts.spacing()
+        margins = self.panels.contentsMargins()
+        is_enough = needed + margins.top() + margins.bottom() <= self.viewport().height()
+        for page in self.tabs.findChildren(PanelColumn):
+            page.set_scrolls(is_enough)
 
 
 class Overlay(QObject):
@@ -92,5 +122,9 @@ class Overlay(QObject):
             if height <= 0:
                 height = self._banner.sizeHint().height()
             self._banner.setGeometry(0, 0, width, height)
-            self._banner.raise_()
+            self.raise_banner()
         return False
+
+    def raise_banner(self) -> None:
+        """Put it on top again, where another page has come on top."""
+        self._banner.raise_()

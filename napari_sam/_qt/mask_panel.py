@@ -20,6 +20,8 @@ from napari_sam.session.state import SessionState
 
 PICTURE_SIZE_PX: Final = (66, 104)
 """Height and width of a picture at its smallest."""
+_LOW_PX: Final = 42
+"""The height of a picture where there is little room."""
 _SCORE_PX: Final = 18
 _WIDEST_PX: Final = 168
 _FRAME_PX: Final = 2
@@ -44,12 +46,17 @@ class MaskButton(FlatButton):
         self.number, self._frame_color = number, QColor(color)
         self._picture: QPixmap | None = None
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(PICTURE_SIZE_PX[0] + _SCORE_PX + 2 * _FRAME_PX)
         self.setMaximumWidth(_WIDEST_PX)
+        self.set_low(False)
 
     def sizeHint(self) -> QSize:
         """Have room for a picture."""
         return QSize(PICTURE_SIZE_PX[1], self.minimumHeight())
+
+    def set_low(self, is_low: bool) -> None:
+        """Have a low picture, or one of the usual height."""
+        picture_px = _LOW_PX if is_low else PICTURE_SIZE_PX[0]
+        self.setFixedHeight(picture_px + _SCORE_PX + 2 * _FRAME_PX)
 
     def show_picture(self, pixels: NDArray[np.uint8] | None) -> None:
         """Show (H, W, 3) pixels, or none."""
@@ -143,7 +150,7 @@ class MaskPanel(QWidget):
         layout.addLayout(self._places)
         layout.addWidget(self._reason)
         layout.addWidget(self.level)
-        self._is_first_run = False
+        self._is_first_run = self._is_low = False
         self._shown: tuple[Candidates | None, int | None, int] | None = None
         self.show_state(SessionState())
 
@@ -184,6 +191,12 @@ class MaskPanel(QWidget):
             for button, picture in zip(self._buttons, pictures, strict=False):
                 button.show_picture(picture)
 
+    def set_low(self, is_low: bool) -> None:
+        """Have low pictures, or pictures of the usual height."""
+        self._is_low = is_low
+        for button in self._buttons:
+            button.set_low(is_low)
+
     def show_first_run(self, is_on: bool) -> None:
         """Show the steps of a first run while there are no masks, or never again."""
         self._is_first_run = is_on
@@ -205,6 +218,7 @@ class MaskPanel(QWidget):
         for number in range(count):
             button = MaskButton(number, self._colors[number % len(self._colors)])
             button.clicked.connect(lambda _, number=number: self._on_clicked(number))
+            button.set_low(self._is_low)
             self._row.insertWidget(number, button, 1)
             self._buttons.append(button)
 

@@ -1,5 +1,7 @@
 """What becomes of the shown mask: accept it, or begin again."""
 
+from typing import Final
+
 from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
@@ -7,7 +9,8 @@ from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam.session.state import SessionState
 
-_HEIGHT_PX = 32
+_HEIGHT_PX: Final = 32
+_LOW_PX: Final = 28
 
 
 class ObjectPanel(QWidget):
@@ -38,8 +41,8 @@ class ObjectPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         for widget, share in ((self.accept, 5), (self.clear, 2), (self.undo, 1), (self.redo, 1)):
-            widget.setFixedHeight(_HEIGHT_PX)
             layout.addWidget(widget, share)
+        self.set_low(False)
         self.accept.clicked.connect(self._on_accept)
         self.accept.installEventFilter(self)
         self.show_state(self._state)
@@ -48,6 +51,11 @@ class ObjectPanel(QWidget):
         """Keep the second press of a double-click, meant for an object, from all masks."""
         is_second = event.type() == QEvent.Type.MouseButtonDblClick
         return is_second and self._accepts_automatic and not self._is_reviewing
+
+    def set_low(self, is_low: bool) -> None:
+        """Take less height, or the usual one."""
+        for widget in (self.accept, self.clear, self.undo, self.redo):
+            widget.setFixedHeight(_LOW_PX if is_low else _HEIGHT_PX)
 
     def show_automatic(self, offer: str, *, is_reviewing: bool) -> None:
         """Show what accepting automatic masks does, empty: there are none; one of them, or all."""

@@ -17,6 +17,7 @@ from napari_sam.session.objects.records import ObjectRecord
 
 _ROW_PX: Final = 24
 _LEAST_HEIGHT_PX: Final = 96
+"""Two rows, the titles and a scroll bar."""
 
 
 class ObjectTable(QWidget):

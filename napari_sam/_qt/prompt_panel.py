@@ -13,6 +13,9 @@ from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
 from napari_sam.session.state import NO_IMAGE_HINT, SessionState
 
 _TOOL_HEIGHT_PX: Final = 32
+_LOW_TOOL_PX: Final = 28
+_GAP_PX: Final = 8
+_LOW_GAP_PX: Final = 4
 _NARROWEST_TOOL_PX: Final = 28
 _WIDEST_TOOL_PX: Final = 48
 _SPACING_PX: Final = 4
@@ -117,7 +120,7 @@ class PromptPanel(QWidget):
             choices.addWidget(box)
         choices.addStretch(1)
         fill(self, tools, choices)
-        self.layout().setSpacing(8)
+        self.set_low(False)
         self.show_polarity(FOREGROUND)
         self.show_state(SessionState())
 
@@ -158,6 +161,12 @@ class PromptPanel(QWidget):
         return button
 
     # What is shown -----------------------------------------------------------------------------
+
+    def set_low(self, is_low: bool) -> None:
+        """Take less height, or the usual one."""
+        self.layout().setSpacing(_LOW_GAP_PX if is_low else _GAP_PX)
+        for button in (*self._tools.values(), self._brush, self._foreground, self._background):
+            button.setFixedHeight(_LOW_TOOL_PX if is_low else _TOOL_HEIGHT_PX)
 
     def show_state(self, state: SessionState) -> None:
         """Enable the tools if there is an image to use them on."""

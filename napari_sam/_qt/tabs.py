@@ -28,7 +28,7 @@ class Tab(QWidget):
 
     def __init__(self, page: QWidget, title: str, tooltip: str, *, scrolls: bool = True) -> None:
         super().__init__()
-        self.title, self.tooltip = title, tooltip
+        self.title, self.tooltip, self._scrolls = title, tooltip, scrolls
         self.is_current = False
         """Whether it is on top of the others."""
         self.is_offered = True
@@ -41,6 +41,11 @@ class Tab(QWidget):
             column.add(page)
             page = column
         layout.addWidget(page)
+
+    @property
+    def least_height(self) -> int:
+        """What it needs, unless it scrolls."""
+        return 0 if self._scrolls else int(self.minimumSizeHint().height())
 
     def set_title(self, title: str) -> None:
         """Show another title."""
@@ -129,6 +134,12 @@ class DockTabs(QWidget):
         for index, (button, tab) in enumerate(zip(self._buttons, self.tabs, strict=True)):
             button.setChecked(index == number)
             tab.set_current(index == number)
+
+    @property
+    def least_height(self) -> int:
+        """What the titles and the pages that do not scroll need."""
+        titles = self.minimumSizeHint().height() - self.pages.minimumSizeHint().height()
+        return int(titles) + max(tab.least_height for tab in self.tabs)
 
     def _offer(self, number: int, is_offered: bool) -> None:
         """Show the title of a tab or hide it; the first tab takes the place of a hidden page."""

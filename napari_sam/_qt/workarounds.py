@@ -79,6 +79,7 @@ class PanelColumn(QScrollArea):
         self.panels = QVBoxLayout(contents)
         self.panels.addStretch(1)
         self._last_hint, self._is_watch_due = QSize(), False
+        self._scrolls = True
         self.wheel_guard = WheelGuard(self)
         self.setWidget(contents)
 
@@ -88,11 +89,21 @@ class PanelColumn(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         """Leave room for the widest panel and the scroll bar."""
+        hint = super().minimumSizeHint()
         if not self.isVisible():  # widths are known once it has the window's style
-            return super().minimumSizeHint()
-        needed = self.widget().minimumSizeHint().width()
-        width = needed + self.verticalScrollBar().sizeHint().width() + _SCROLL_BAR_MARGIN_PX
-        return QSize(width, super().minimumSizeHint().height())
+            return hint
+        needed = self.widget().minimumSizeHint()
+        bar_px = self.verticalScrollBar().sizeHint().width() + _SCROLL_BAR_MARGIN_PX
+        return QSize(needed.width() + bar_px, hint.height() if self._scrolls else needed.height())
+
+    def set_scrolls(self, scrolls: bool) -> None:
+        """Scroll, or be as high as the panels because what is around scrolls."""
+        if scrolls != self._scrolls:
+            self._scrolls = scrolls
+            policies = Qt.ScrollBarPolicy
+            policy = policies.ScrollBarAsNeeded if scrolls else policies.ScrollBarAlwaysOff
+            self.setVerticalScrollBarPolicy(policy)
+            self._update_hint()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Update the width to the window's style, which is known by now."""

@@ -78,6 +78,8 @@ class Controllers:
             self.classes.chips,
         )
         dock = Dock(controls, context.messages.line, self.tabs)
+        for panel in (annotate.prompt_panel, annotate.mask_panel, annotate.object_panel):
+            dock.low_changed.connect(panel.set_low)
         dock.lay_over_tabs(self.restore.row)
         dock.help_button.clicked.connect(self.shortcuts.toggle)
         return dock
