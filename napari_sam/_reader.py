@@ -16,7 +16,7 @@ from napari_sam.formats.dicom import DICOM_SUFFIX, read_dicom
 from napari_sam.formats.files import FileError, file_reader, require_memory
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.reading import json_reader
-from napari_sam.layers.target_features import CLASSES_KEY
+from napari_sam.layers.target_features import CLASSES_KEY, FEATURES
 from napari_sam.session.annotations import used_classes
 from napari_sam.session.classes.classes import classes_to_json
 from napari_sam.session.journal.replaying import replay
@@ -100,5 +100,5 @@ def _layer(annotations: Annotations) -> _FullLayerData:
 def _features(objects: Iterable[ExportObject | ObjectRecord]) -> pd.DataFrame:
     """Return the features of a layer with these objects."""
     by_label_id = {obj.label_id: obj for obj in objects}  # objects in a stack have several parts
-    rows = [(label_id, *details_of(obj).values()) for label_id, obj in by_label_id.items()]
-    return pd.DataFrame(rows, columns=["index", "class", "score", "reviewed", "note"])
+    rows = [{"index": label_id, **details_of(obj)} for label_id, obj in by_label_id.items()]
+    return pd.DataFrame(rows, columns=list(FEATURES))

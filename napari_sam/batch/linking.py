@@ -47,7 +47,14 @@ def _parts(
     """Yield an object's part on each slice."""
     for mask in linked.masks:
         slice_index = slice_indices[mask.slice_index]
-        yield ExportObject(label_id, *mask.crop, slice_index, score=score)
+        yield ExportObject(
+            label_id,
+            *mask.crop,
+            slice_index,
+            score=score,
+            origin=str(mask.origin),
+            confidence=mask.confidence,
+        )
 
 
 def _summary(

@@ -80,10 +80,10 @@ def without_overlaps(annotations: Annotations, overlap: str) -> Annotations:
         objects.sort(key=lambda obj: OVERLAPS[overlap](obj, areas_px[obj.label_id]))
         plane = replace(annotations, objects=objects).plane(slice_index)
         labels = labels_from_objects(plane, overlap="last_wins")
-        scores = {obj.label_id: obj.score for obj in objects if obj.score is not None}
+        whole = {obj.label_id: obj for obj in objects}
         flat += [
-            replace(obj, slice_index=slice_index)
-            for obj in objects_from_labels(labels, scores=scores)
+            replace(whole[part.label_id], mask=part.mask, top=part.top, left=part.left)
+            for part in objects_from_labels(labels)
         ]
     return replace(annotations, objects=flat)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,20 +98,21 @@ class OpenedStack:
         return index[self.axis] if is_here else None
 
     def annotations_of(self, objects: Sequence[PropagatedObject]) -> Annotations:
-        """Return objects as files have them."""
-        return Annotations(
-            self.info,
-            [
-                ExportObject(
-                    obj.label_id,
-                    *mask.crop,
-                    self.index_of(mask.slice_index),
-                    score=mask.confidence,
-                )
-                for obj in objects
-                for mask in obj.masks
-            ],
-        )
+        """Return objects as files have them; the score of one is its mean confidence."""
+        return Annotations(self.info, [part for obj in objects for part in self._parts_of(obj)])
+
+    def _parts_of(self, obj: PropagatedObject) -> Iterator[ExportObject]:
+        """Yield an object's part on each slice."""
+        score = float(np.mean([mask.confidence for mask in obj.masks])) if obj.masks else None
+        for mask in obj.masks:
+            yield ExportObject(
+                obj.label_id,
+                *mask.crop,
+                self.index_of(mask.slice_index),
+                score=score,
+                origin=str(mask.origin),
+                confidence=mask.confidence,
+            )
 
 
 def _without(index: tuple[int, ...], axis: int) -> tuple[int, ...]:

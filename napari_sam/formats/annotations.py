@@ -46,6 +46,10 @@ class ExportObject:
         The user's note about it, in any script.
     parent_id : int
         The label_id of the object that divided into it and others, in a film; 0 for none.
+    origin : str
+        Where the mask in this slice comes from, a value of the session's `Origin`; "" if unknown.
+    confidence : float or None
+        How surely the object is in this slice as the mask says, 0 to 1; None if it is unknown.
     """
 
     label_id: int
@@ -58,6 +62,8 @@ class ExportObject:
     reviewed: bool = False
     note: str = ""
     parent_id: int = 0
+    origin: str = ""
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.label_id, self.top, self.left, *self.slice_index)

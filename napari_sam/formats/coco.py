@@ -1,8 +1,8 @@
 """COCO JSON, with run-length encoded or polygonal masks (https://cocodataset.org/#format-data).
 
-Our members beyond the format, which others ignore, are ``label_id``, ``score``, ``reviewed`` and
-``note`` of annotations, ``color`` of categories (as in COCO's panoptic files), and ``source`` of
-images, the stack that a slice is from.
+Our members beyond the format, which others ignore, are ``label_id``, ``score``, ``reviewed``,
+``note``, ``parent_id``, ``origin`` and ``confidence`` of annotations, ``color`` of categories (as
+in COCO's panoptic files), and ``source`` of images, the stack that a slice is from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from napari_sam.formats.annotations import Annotations, ExportObject, annotation
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
-from napari_sam.formats.details import details_from, id_in, whole_number_in
+from napari_sam.formats.details import (
+    details_from,
+    details_of,
+    id_in,
+    slice_details_from,
+    slice_details_of,
+    whole_number_in,
+    with_value,
+)
 from napari_sam.formats.files import (
     FileError,
     file_reader,
@@ -133,13 +141,9 @@ def _annotation_entry(
             joined_ring([piece.shell_xy, *piece.holes_xy]).ravel().tolist()
             for piece in trace_outlines(obj.mask, obj.top, obj.left)
         ]
-    if obj.score is not None:
-        entry["score"] = obj.score
-    if obj.reviewed:
-        entry["reviewed"] = True
-    if obj.note:
-        entry["note"] = obj.note
-    return entry
+    details = with_value(details_of(obj) | slice_details_of(obj))
+    details.pop("class", None)  # its category
+    return entry | details
 
 
 @file_reader()
@@ -240,6 +244,7 @@ def _read_annotation(
         content.label_ids[position] = label_id
     # Other programs leave out categories that nobody asked for.
     details = details_from({**entry, "class": names.get(id_in(entry.get("category_id")))})
+    details |= slice_details_from(entry)
     content.objects.append(ExportObject(position, *mask, slice_index, **details))
 
 

@@ -1,12 +1,14 @@
 """Details of the objects of a label image: a text for the metadata of the file.
 
 The text is JSON in ASCII: ``{"label_details": {"classes": [{"name", "color_rgb"}], "objects":
-{label_id: {"class", "score", "reviewed", "note"}}}}``. Members without a value are left out.
+{label_id: {"class", "score", "reviewed", "note", "parent_id", "slices"}}}}``; ``slices`` are lists
+of index, origin and confidence. Members without a value are left out.
 """
 
 import json
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,18 +19,21 @@ from napari_sam.storage.json_text import json_text, says_something
 from napari_sam.storage.pacing import paced
 
 DETAILS_KEY: Final = "label_details"
+_SLICES: Final = "slices"
 _MAX_WHOLE: Final = 2**32
 _YES: Final = frozenset({"true", "yes", "1", "1.0"})
 
 
 def details_to_text(annotations: Annotations) -> str:
-    """Return classes, and class, score, review and note of objects as text; "" if none has any."""
+    """Return classes, and what is known of objects and their slices, as text; "" without any."""
     objects: dict[int, dict[str, Any]] = {}
     for obj in paced(annotations.objects):
-        items = details_of(obj).items()
-        details = {key: value for key, value in items if says_something(value)}
+        details = with_value(details_of(obj))
         if details:
             objects.setdefault(obj.label_id, details)
+        if obj.origin:
+            entry = [list(map(int, obj.slice_index)), *slice_details_of(obj).values()]
+            objects.setdefault(obj.label_id, {}).setdefault(_SLICES, []).append(entry)
     if not objects and not annotations.classes:
         return ""
     classes = classes_to_metadata(annotations.classes)
@@ -45,13 +50,54 @@ def annotations_with_details(
         entries = {str(label_id): entry for label_id, entry in details["objects"].items()}
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return Annotations(image, tuple(objects))
-    detailed = [replace(obj, **details_from(entries.get(str(obj.label_id)))) for obj in objects]
+    slices = {label_id: _slices_in(entry) for label_id, entry in entries.items()}
+    detailed = []
+    for obj in paced(objects):
+        label_id = str(obj.label_id)
+        of_slice = slices.get(label_id, {}).get(obj.slice_index, {})
+        details = details_from(entries.get(label_id)) | slice_details_from(of_slice)
+        detailed.append(replace(obj, **details))
     return Annotations(image, detailed, classes)
 
 
+def _slices_in(entry: Any) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return what an object's entry says of slices, by their index, as far as it can be read."""
+    slices = {}
+    with suppress(AttributeError, TypeError, ValueError):
+        for index, origin, confidence in entry.get(_SLICES, ()):
+            slices[tuple(index)] = {"origin": origin, "confidence": confidence}
+    return slices
+
+
+def with_value(details: dict[str, Any]) -> dict[str, Any]:
+    """Return the details that say something."""
+    return {key: value for key, value in details.items() if says_something(value)}
+
+
 def details_of(obj: Any) -> dict[str, Any]:
-    """Return the class, the score, the review and the note of an object or of its record."""
-    return {"class": obj.class_name, "score": obj.score, "reviewed": obj.reviewed, "note": obj.note}
+    """Return the score, the class, the review, the note and the parent of an object or a record."""
+    return {
+        "score": obj.score,
+        "class": obj.class_name,
+        "reviewed": obj.reviewed,
+        "note": obj.note,
+        "parent_id": int(obj.parent_id) or None,
+    }
+
+
+def slice_details_of(obj: ExportObject) -> dict[str, Any]:
+    """Return what is known of an object in its slice."""
+    confidence = None if obj.confidence is None else float(obj.confidence)
+    return {"origin": obj.origin, "confidence": confidence}
+
+
+def slice_details_from(details: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says of an object in its slice, as members of the object."""
+    origin = details.get("origin")
+    return {
+        "origin": origin if isinstance(origin, str) else "",
+        "confidence": number_in(details.get("confidence")),
+    }
 
 
 def details_from(entry: Any) -> dict[str, Any]:
@@ -63,6 +109,7 @@ def details_from(entry: Any) -> dict[str, Any]:
         "score": number_in(details.get("score")),
         "reviewed": str(details.get("reviewed")).strip().lower() in _YES,
         "note": note if isinstance(note, str) else "",
+        "parent_id": whole_number_in(details.get("parent_id")) or 0,
     }
 
 

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
-from napari_sam.formats.details import details_from, number_in, whole_number_in
+from napari_sam.formats.details import (
+    details_from,
+    number_in,
+    slice_details_from,
+    slice_details_of,
+    whole_number_in,
+)
 from napari_sam.formats.files import (
     FileError,
     file_reader,
@@ -102,14 +108,24 @@ def _feature(
         color = list(colors[obj.class_name])
         properties["classification"] = {"name": obj.class_name, "color": color}
     # QuPath shows numbers among the measurements, and keeps them.
-    properties["measurements"] = {"label_id": obj.label_id}
-    if obj.score is not None:
-        properties["measurements"]["score"] = obj.score
+    properties["measurements"] = {"label_id": obj.label_id} | {
+        key: number for key, number in _numbers_of(obj).items() if number is not None
+    }
     # QuPath keeps metadata as texts.
-    metadata = {"reviewed": "true" if obj.reviewed else "", "note": obj.note}
+    reviewed = "true" if obj.reviewed else ""
+    metadata = {"reviewed": reviewed, "note": obj.note, "origin": obj.origin}
     if any(metadata.values()):
         properties["metadata"] = {key: text for key, text in metadata.items() if text}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _numbers_of(obj: ExportObject) -> dict[str, float | None]:
+    """Return what is known of an object in numbers."""
+    return {
+        "score": obj.score,
+        "parent_id": int(obj.parent_id) or None,
+        "confidence": slice_details_of(obj)["confidence"],
+    }
 
 
 @file_reader()
@@ -225,12 +241,14 @@ def _object(
     if mask is None:
         left_out.add(OUTSIDE)
         return None
+    measurements = _measurements(feature)
     details = {
         **_mapping(_mapping(feature, "properties"), "metadata"),
-        "score": _measurements(feature).get("score"),
+        **{key: measurements.get(key) for key in ("score", "parent_id", "confidence")},
         "class": _class_of(feature, classes),
     }
-    return ExportObject(number, *mask, slice_index_in(geometry, image), **details_from(details))
+    members = details_from(details) | slice_details_from(details)
+    return ExportObject(number, *mask, slice_index_in(geometry, image), **members)
 
 
 def slice_index_in(geometry: dict[str, Any], image: ImageInfo) -> tuple[int, ...]:

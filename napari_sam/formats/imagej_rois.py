@@ -19,7 +19,14 @@ from roifile import ROI_COLOR_NONE, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiwrite
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.details import details_from, whole_number_in
+from napari_sam.formats.details import (
+    details_from,
+    details_of,
+    slice_details_from,
+    slice_details_of,
+    whole_number_in,
+    with_value,
+)
 from napari_sam.formats.files import FileError, export_file, file_reader, reason
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
@@ -134,16 +141,11 @@ def _shape(obj: ExportObject) -> ImagejRoi:
 
 
 def _properties(obj: ExportObject) -> str:
-    values: dict[str, Any] = {"label_id": obj.label_id}
-    if obj.score is not None:
-        values["score"] = obj.score
-    if obj.class_name is not None:
-        values["class"] = _escaped(obj.class_name)
+    details = with_value(details_of(obj) | slice_details_of(obj))
+    values: dict[str, Any] = {"label_id": obj.label_id, **details}
     if obj.reviewed:
         values["reviewed"] = "true"
-    if obj.note:
-        values["note"] = _escaped(obj.note)
-    return "".join(f"{key}: {value}\n" for key, value in values.items())
+    return "".join(f"{key}: {_escaped(str(value))}\n" for key, value in values.items())
 
 
 def _escaped(text: str) -> str:
@@ -228,7 +230,7 @@ def rois_in(
                 left_out.add(OUTSIDE)
                 continue
             values = _values(roi.props)
-            details = details_from(values)
+            details = details_from(values) | slice_details_from(values)
             _add_class(classes, details["class_name"], roi)
             label_id = whole_number_in(values.get("label_id"))
             if label_id is not None:

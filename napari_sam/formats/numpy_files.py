@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
-from napari_sam.formats.details import details_from
+from napari_sam.formats.details import details_from, slice_details_from
 from napari_sam.formats.files import export_file, file_reader, require_memory
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import LabelPlanes, as_small_labels, check_size
@@ -27,6 +27,8 @@ _TABLES: Final = (
     *("label_ids", "boxes_rc", "slice_indices", "class_indices", "scores"),
     "metadata",
 )
+_LATER_TABLES: Final = ("reviewed", "parent_ids", "origins", "confidences")
+"""Files of earlier versions do not have all of these."""
 _MAX_TABLE_BYTES: Final = 2**28
 """Of what there is of each object beside its mask; millions have less."""
 _NPY_HEADER_BYTES: Final = 2**12
@@ -127,9 +129,10 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
     With N objects and k axes before height and width, the arrays are ``label_ids`` (N,) int64,
     ``boxes_rc`` (N, 4) int64 (top, left, height, width), ``slice_indices`` (N, k) int64,
     ``class_indices`` (N,) int64 (-1 for none), ``scores`` (N,) float64 (NaN for none),
-    ``reviewed`` (N,) bool, ``masks`` uint8 (the bits of all masks, row by row and mask after mask,
-    as `numpy.packbits` packs them), and ``metadata``, JSON with image, classes, and notes by the
-    index of their object.
+    ``reviewed`` (N,) bool, ``parent_ids`` (N,) int64 (0 for none), ``origins`` (N,) str and
+    ``confidences`` (N,) float64 of the slices ("" and NaN for none), ``masks`` uint8 (the bits of
+    all masks, row by row and mask after mask, as `numpy.packbits` packs them), and ``metadata``,
+    JSON with image, classes, and notes by the index of their object.
     """
     objects = annotations.objects
     n_axes = len(annotations.image.stack_shape)
@@ -141,6 +144,7 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
     }
     indices = [class_indices.get(obj.class_name or "", -1) for obj in objects]
     scores = [np.nan if obj.score is None else obj.score for obj in objects]
+    confidences = [np.nan if obj.confidence is None else obj.confidence for obj in objects]
     boxes = [(obj.top, obj.left, *obj.mask.shape) for obj in objects]
     slice_indices = [obj.slice_index for obj in objects]
     masks = [obj.mask.ravel() for obj in objects]
@@ -149,6 +153,9 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
         "class_indices": np.array(indices, np.int64),
         "scores": np.array(scores, np.float64),
         "reviewed": np.array([obj.reviewed for obj in objects], np.bool_),
+        "parent_ids": np.array([obj.parent_id for obj in objects], np.int64),
+        "origins": np.array([obj.origin for obj in objects], np.str_),
+        "confidences": np.array(confidences, np.float64),
         "boxes_rc": np.array(boxes, np.int64).reshape(-1, 4),
         "slice_indices": np.array(slice_indices, np.int64).reshape(len(objects), n_axes),
         "masks": np.packbits(np.concatenate([np.zeros(0, np.bool_), *masks])),
@@ -181,9 +188,9 @@ def read_npz(path: str | Path, shape: Sequence[int] | None = None) -> Annotation
     """
     with zipfile.ZipFile(path) as archive:
         tables = {name: _member(archive, name, _MAX_TABLE_BYTES) for name in _TABLES}
-        # Files of earlier versions have neither this nor notes.
-        if "reviewed.npy" in archive.namelist():
-            tables["reviewed"] = _member(archive, "reviewed", _MAX_TABLE_BYTES)
+        for name in _LATER_TABLES:
+            if f"{name}.npy" in archive.namelist():
+                tables[name] = _member(archive, name, _MAX_TABLE_BYTES)
         metadata = json.loads(str(tables["metadata"]))
         image = image_from_json(metadata["image"])
         boxes, (height, width) = tables["boxes_rc"].tolist(), image.plane_shape
@@ -221,18 +228,22 @@ def _objects(
 ) -> Iterator[ExportObject]:
     names = ("label_ids", "slice_indices", "class_indices", "scores", "boxes_rc")
     columns = [tables[name].tolist() for name in names]
-    columns.append(tables.get("reviewed", np.zeros(len(masks), np.bool_)).tolist())
-    notes = metadata.get("notes", {})
+    nothing = np.full(len(masks), None)
+    columns += [tables.get(name, nothing).tolist() for name in _LATER_TABLES]
+    notes = metadata.get("notes", {})  # files of earlier versions have none
     for number, (row, pixels) in enumerate(zip(zip(*columns, strict=True), masks, strict=True)):
-        label_id, slice_index, class_index, score, (top, left, height, width), reviewed = row
+        label_id, slice_index, class_index, score, (top, left, height, width), *later = row
         with left_out.unreadable(f"object {number + 1}"):
             entry = metadata["classes"][class_index] if class_index >= 0 else {}
+            reviewed, parent_id, origin, confidence = later
             details = {"class": entry.get("name"), "score": score, "reviewed": reviewed}
+            details |= {"parent_id": parent_id, "note": notes.get(str(number))}
             yield ExportObject(
                 label_id,
                 pixels.reshape(height, width),
                 top,
                 left,
                 tuple(slice_index),
-                **details_from({**details, "note": notes.get(str(number))}),
+                **details_from(details),
+                **slice_details_from({"origin": origin, "confidence": confidence}),
             )

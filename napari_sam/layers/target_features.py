@@ -57,8 +57,10 @@ def _text(cell: Any) -> str | None:
 
 
 _TEXTS: Final = frozenset({"class", "note"})
-_COLUMNS: Final = ("class", "score", "reviewed", "note")
-_EMPTY: Final = {"class": "", "score": None, "reviewed": False, "note": ""}
+_EMPTY: Final = {"class": "", "score": None, "reviewed": False, "note": "", "parent_id": None}
+_COLUMNS: Final = tuple(_EMPTY)
+FEATURES: Final = (_INDEX, *_COLUMNS)
+"""Our columns of a layer's features."""
 
 
 def classes_in(metadata: Mapping[str, Any]) -> tuple[ObjectClass, ...]:
@@ -106,6 +108,8 @@ class FeatureWriter:
                 self._filled_cells["reviewed"].add(label_id)
             if record.note:
                 self._filled_cells["note"].add(label_id)
+            if record.parent_id:
+                self._filled_cells["parent_id"].add(label_id)
         self._changed.clear()
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
@@ -158,6 +162,7 @@ def _merged(
             "score": [record.score for record in detailed],
             "reviewed": [record.reviewed for record in detailed],
             "note": [record.note for record in detailed],
+            "parent_id": [record.parent_id or None for record in detailed],
         },
         label_ids,
     )

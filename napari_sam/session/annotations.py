@@ -1,7 +1,7 @@
 """Conversion between the objects of a Labels layer and the annotations of file formats."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from typing import Any, TypeVar
@@ -18,10 +18,14 @@ from napari_sam.formats.units import unit_name
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, region_of, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.storage.pacing import paced
 
 _CONVERTED_TO = ("micrometer", "second")
 """Lengths and times in units that few programs know are converted to these."""
+
+_ORIGINS = frozenset(Origin) - {Origin.CLEARED}
+"""Of a mask on a slice; a cleared one has none."""
 
 _T = TypeVar("_T")
 
@@ -115,6 +119,7 @@ def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Itera
     ]
     boxes = [(_at(axes, record.start), _at(axes, record.stop))]
     boxes += [(mask_start, tuple(np.add(mask_start, mask.shape))) for mask_start, mask in accepted]
+    known = _known_slices(record, axes)
     start = np.min([box_start for box_start, _ in boxes], axis=0).tolist()
     stop = np.max([box_stop for _, box_stop in boxes], axis=0).tolist()
     (top, bottom), (left, right) = zip(start[-2:], stop[-2:], strict=True)
@@ -127,6 +132,7 @@ def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Itera
         for mask_start, accepted_mask in accepted:
             _add_covered(mask, pixels, (*slice_index, top, left), mask_start, accepted_mask)
         if mask.any():
+            entry = known(slice_index)
             yield ExportObject(
                 record.label_id,
                 mask,
@@ -138,7 +144,21 @@ def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Itera
                 record.reviewed,
                 record.note,
                 record.parent_id,
+                "" if entry is None else str(entry.origin),
+                None if entry is None else entry.confidence,
             ).cropped()
+
+
+def _known_slices(
+    record: ObjectRecord, axes: Sequence[int]
+) -> Callable[[tuple[int, ...]], ObjectSlice | None]:
+    """Return what tells what is known of an object on the slice at an index of a file."""
+    slices = record.slices
+    if slices is None or slices.axis not in axes[:-2]:
+        return lambda slice_index: None
+    place = axes.index(slices.axis)
+    entries = {entry.slice_index: entry for entry in slices.with_object}
+    return lambda slice_index: entries.get(slice_index[place])
 
 
 def _accepted_masks(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray[np.bool_]]]:
@@ -178,6 +198,7 @@ def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRec
     parts = defaultdict(list)
     for part in annotations.objects:
         parts[part.label_id].append(part)
+    axes, parents = axes_in_files(shape), _parents_in(parts)
     return [
         ObjectRecord(
             label_id,
@@ -185,11 +206,51 @@ def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRec
             class_name=next((part.class_name for part in slices if part.class_name), None),
             reviewed=any(part.reviewed for part in slices),
             note=next((part.note for part in slices if part.note), ""),
-            parent_id=next((part.parent_id for part in slices if part.parent_id), 0),
+            parent_id=parents.get(label_id, 0),
+            slices=_slices_of(slices, axes),
             masks=tuple(_packed(part, shape) for part in slices),
         )
         for label_id, slices in paced(parts.items())
     ]
+
+
+def _parents_in(parts: Mapping[int, Sequence[ExportObject]]) -> dict[int, int]:
+    """Return the parent of each object that has one, as far as they can be true.
+
+    Of a parent that is not in the file, the target may have another object; and no object descends
+    from itself.
+    """
+    claimed = {
+        label_id: next((part.parent_id for part in slices if part.parent_id in parts), 0)
+        for label_id, slices in parts.items()
+    }
+    founded: set[int] = {0}  # those that descend from an object without a parent
+    for label_id in claimed:
+        line: set[int] = set()
+        ancestor = label_id
+        while ancestor not in founded and ancestor not in line:
+            line.add(ancestor)
+            ancestor = claimed[ancestor]
+        if ancestor in founded:
+            founded |= line
+    return {label_id: parent for label_id, parent in claimed.items() if parent in founded - {0}}
+
+
+def _slices_of(parts: Sequence[ExportObject], axes: Sequence[int]) -> ObjectSlices | None:
+    """Return what is known of an object on its slices; None if they do not all follow one axis."""
+    indices = zip(*(part.slice_index for part in parts), strict=True)
+    along = [place for place, index in enumerate(indices) if len(set(index)) > 1]
+    if len(along) != 1 or any(part.origin not in _ORIGINS for part in parts):
+        return None
+    entries = [
+        ObjectSlice(
+            part.slice_index[along[0]],
+            Origin(part.origin),
+            1.0 if part.confidence is None else min(max(part.confidence, 0.0), 1.0),
+        )
+        for part in parts
+    ]
+    return ObjectSlices(axes[along[0]]).updated(entries)
 
 
 def _packed(part: ExportObject, shape: Sequence[int]) -> PackedMask:

@@ -41,6 +41,11 @@ def assert_same(read: Annotations, written: Annotations, *, details: bool = True
                 expected.reviewed,
                 expected.note,
             )
+            assert (result.parent_id, result.origin, result.confidence) == (
+                expected.parent_id,
+                expected.origin,
+                expected.confidence,
+            )
     if details:
         named = {obj.class_name for obj in written.objects}
         kept = [entry for entry in written.classes if entry.name in named]
@@ -70,6 +75,9 @@ def random_objects(count: int, shape: tuple[int, ...], seed: int) -> list[Export
                 NAMES[label_id % len(NAMES)],
                 reviewed=label_id % 2 == 0,
                 note=f"look at {NAMES[0]}\nagain" if label_id % 3 == 0 else "",
+                parent_id=label_id // 2,
+                origin=("annotated", "propagated", "")[label_id % 3] if slice_index else "",
+                confidence=(1.0, 0.625, None)[label_id % 3] if slice_index else None,
             )
         )
     return objects

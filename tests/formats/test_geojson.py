@@ -72,7 +72,10 @@ def test_qupath_finds_what_it_looks_for(tmp_path, stack):
         assert properties["objectType"] == "detection"
         assert properties["classification"]["name"] == obj.class_name
         assert len(properties["classification"]["color"]) == 3
-        assert properties["measurements"] == {"label_id": obj.label_id}
+        numbers = {"label_id": obj.label_id, "parent_id": obj.parent_id or None}
+        numbers |= {"confidence": obj.confidence}
+        given = {key: number for key, number in numbers.items() if number is not None}
+        assert properties["measurements"] == given
 
 
 @pytest.mark.parametrize("classification", [" ", {"name": " "}, {"names": []}, {}, None])
