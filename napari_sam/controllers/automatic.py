@@ -192,9 +192,12 @@ class AutomaticController:
         if previous is not None and not previous.is_possible:
             generator.forget_previous()
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
-        self._review.set_here(shown is not None and self._is_shown)
+        is_here = shown is not None and self._is_shown
+        self._review.set_here(is_here)
         n_slices = 1 if shown is None else shown.view.stack_size
-        self.panel.run.slices.show_stack(n_slices, 0 if shown is None else shown.view.slice_index)
+        slice_index = 0 if shown is None else shown.view.slice_index
+        self.panel.run.slices.show_stack(n_slices, slice_index)
+        self.view.outline_on(slice_index if is_here else None)
         self._spec = self._session.state.spec
         shape = None if shown is None or plane is None else plane.shape
         self.panel.show_plane(shape, self._spec.input_side, is_here=not self._elsewhere)

@@ -65,6 +65,8 @@ class AutomaticView:
         self._step, self._first_slice = 1, 0
         self._connections = Connections()
         self._outline: LayerOutline | None = None
+        self._alone: AutomaticMask | None = None
+        self._slice_index: int | None = None  # the one that is shown
 
     def show(
         self, shown: ShownPlane, picture: AutomaticPicture, alone: AutomaticMask | None = None
@@ -91,10 +93,27 @@ class AutomaticView:
             self.layer.data[...] = data
             self.layers.redraw(self.layer)
         self.layer.features = pd.DataFrame(picture.table)
-        if self._outline is not None:
-            is_outlined = alone is not None and pixels.ndim == 2
-            mask = [(pixels != 0, 0, 0)] if is_outlined else []
-            self._outline.show(Segments.around(mask) if mask else NO_SEGMENTS)
+        self._alone = alone
+        self._show_outline()
+
+    def outline_on(self, slice_index: int | None) -> None:
+        """Outline the mask that is shown alone where it is on a slice; None: nowhere."""
+        if slice_index != self._slice_index:
+            self._slice_index = slice_index
+            self._show_outline()
+
+    def _show_outline(self) -> None:
+        if self._outline is None:
+            return
+        segments, mask = NO_SEGMENTS, self._alone
+        if mask is not None and self._slice_index is not None:
+            on_slice = 0 if mask.slice_index is None else self._slice_index
+            segments = Segments.around(
+                (pixels, rows.start, columns.start)
+                for (index, rows, columns), pixels in mask.on_picture(self._step)
+                if index == on_slice
+            )
+        self._outline.show(segments)
 
     def _follow_image(self) -> None:
         """Move the layer to where the image is."""
@@ -132,7 +151,7 @@ class AutomaticView:
         """Handle that the user deleted the layer."""
         if self._outline is not None:
             self._outline.remove()
-        self.layer = self._outline = None
+        self.layer = self._outline = self._alone = None
         self._connections.close()
 
     def release(self) -> None:

@@ -10,6 +10,7 @@ from skimage import data
 
 from napari_sam.controllers import automatic_by_products
 from napari_sam.layers.automatic_layer import is_automatic_layer
+from napari_sam.layers.outlines import Segments
 from tests.session.propagation.volume import moving_discs
 
 TIMEOUT_S = 120
@@ -407,6 +408,13 @@ def test_masks_of_several_slices_are_reviewed_and_accepted_as_objects(opened):
     current = widget.session.automatic_review.current
     assert viewer.dims.current_step[0] == current.slice_index
     assert "slices 0 to 2" in panel.run.outcome.text()
+    (overlay,) = [one for name, one in layer._overlays.items() if name == "napari-sam-mask"]
+    for index in range(3):
+        viewer.dims.set_point(0, index)
+        widget.wait_until_idle(TIMEOUT_S)
+        pixels = picture.alone(current)[index] != 0
+        expected = Segments.around([(pixels, 0, 0)]).ends_rc
+        np.testing.assert_array_equal(np.sort(overlay.segments.ends_rc, 0), np.sort(expected, 0))
     press(widget, accept_button(widget))
     (record,) = widget.binding.target.labels.registry
     assert (record.start[0], record.stop[0]) == (0, 3)

@@ -1,16 +1,17 @@
 """Automatic masks in the background: the run, its masks, and those that are offered."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.session.automatic.linked import choose_on_slices, link_masks
+from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
 from napari_sam.session.automatic.masks import MaskKey, choose_masks
-from napari_sam.session.automatic.picture import AutomaticPicture, Painter
+from napari_sam.session.automatic.picture import AutomaticPicture, Painter, step_for
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, generate_tile_masks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import SimilarityLimits, similarity_limits
@@ -21,6 +22,9 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.storage.text import duration
+
+_REST: Final = 4
+"""In a run through slices: how much longer than a choice it takes until the next one."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,34 @@ class _Run:
     limits: SimilarityLimits | None = None
     offered_count: int = 0  # how many masks were on offer last
 
+    def __post_init__(self) -> None:
+        shape = self.request.plane.shape
+        self._choice = SliceChoice(self.request)
+        self._linker = SliceLinker(shape, step_for(shape, self.request.n_slices))
+
+    def painted(
+        self,
+        tiles: dict[int, TileMasks],
+        painter: Painter,
+        pyramid: TilePyramid,
+        settings: AutomaticRunSettings,
+        excluded: Collection[MaskKey],
+    ) -> AutomaticPicture:
+        """Choose among the masks of tiles, and paint them; for the thread that does so."""
+        request, limits = self.request, self.limits
+        if request.slices is None:
+            masks = choose_masks(
+                *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits),
+                *(request.target, excluded),
+            )
+            objects = [mask for mask in masks if not mask.is_background(pyramid.shape)]
+            picture, background_count = painter.paint(objects), len(masks) - len(objects)
+        else:
+            slices = self._choice.choose(tiles, pyramid, settings, limits)
+            picture = painter.paint(self._linker.link(slices, settings.links, excluded))
+            background_count = self._choice.background_count
+        return replace(picture, background_count=background_count)
+
 
 class AutomaticMaskGenerator:
     """Runs one request at a time, and chooses among its masks as often as asked.
@@ -81,7 +113,8 @@ class AutomaticMaskGenerator:
         self._previous: _Run | None = None
         self._painter: tuple[ImagePlane, Painter] | None = None
         self._excluded: frozenset[MaskKey] = frozenset()
-        self._start_s = 0.0
+        self._start_s = self._next_choice_s = 0.0
+        self._is_behind = False  # slices have been finished since masks were chosen last
         self.settings = AutomaticRunSettings()
         """By which masks are chosen."""
         self.state = AutomaticState()
@@ -165,6 +198,7 @@ class AutomaticMaskGenerator:
         if self._run is not None and self._run.offered_count:
             self._previous = self._run
         self._run, self._excluded = run, frozenset()
+        self._next_choice_s, self._is_behind = 0.0, False
         if run is not None:
             self._take_painter(run.request)
         self._set_state(AutomaticState())
@@ -219,9 +253,11 @@ class AutomaticMaskGenerator:
         left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
         of_tile = tile_index + 1, tile_count, fraction, left_s
         self._set_state(AutomaticState(True, *of_tile, position + 1, slice_count))
-        # Objects of several slices grow slice by slice: linking takes longer than choosing.
+        # Objects of several slices grow slice by slice; the more there are, the longer it takes.
         if run is not None and (request.slices is None or share == 1):
-            self._choose()
+            self._is_behind = True
+            if request.slices is None or time.monotonic() >= self._next_choice_s:
+                self._choose()
 
     def _on_done(self, request: AutomaticRequest, edges: NDArray[np.float32] | None) -> None:
         self._end()
@@ -236,6 +272,8 @@ class AutomaticMaskGenerator:
 
     def _end(self) -> None:
         self._set_state(replace(self.state, is_running=False, left_s=None))
+        if self._is_behind:
+            self._choose()
 
     def _set_state(self, state: AutomaticState) -> None:
         self.state = state
@@ -259,25 +297,16 @@ class AutomaticMaskGenerator:
         run = self._run
         if run is None or self._painter is None:
             return
-        request, (_, painter) = run.request, self._painter
-        pyramid = TilePyramid(request.plane.shape, self._embedding.embedder.spec)
-        tiles, excluded = dict(run.tiles), self._excluded
-        settings, limits = self.settings, run.limits
+        pyramid = TilePyramid(run.request.plane.shape, self._embedding.embedder.spec)
+        about = dict(run.tiles), self._painter[1], pyramid, self.settings, self._excluded
+        start_s, self._is_behind = time.monotonic(), False
 
-        def work(_: Job) -> AutomaticPicture:
-            if request.slices is None:
-                masks = choose_masks(
-                    *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits),
-                    *(request.target, excluded),
-                )
-                objects = [mask for mask in masks if not mask.is_background(pyramid.shape)]
-                left_out = len(masks) - len(objects)
-                return replace(painter.paint(objects), background_count=left_out)
-            slices = choose_on_slices(request, tiles, pyramid, settings, limits)
-            links, shape = settings.links, request.plane.shape
-            return painter.paint(link_masks(slices, links, shape, painter.step, excluded))
+        def show(picture: AutomaticPicture) -> None:
+            now_s = time.monotonic()
+            self._next_choice_s = now_s + _REST * (now_s - start_s)
+            self._show(picture)
 
-        self._choice_executor.submit(work, self._show, self._on_not_chosen)
+        self._choice_executor.submit(lambda _: run.painted(*about), show, self._on_not_chosen)
 
     def _show(self, picture: AutomaticPicture | None) -> None:
         self.picture = picture

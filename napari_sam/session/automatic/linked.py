@@ -21,13 +21,14 @@ from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import SimilarityLimits
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Box, TilePyramid
-from napari_sam.session.linking.link import LinkedObject, link
+from napari_sam.session.linking.link import LinkedObject, Linker
 from napari_sam.session.linking.pairs import common_px
 from napari_sam.session.linking.settings import LinkSettings
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices
+from napari_sam.storage.pacing import paced
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,78 +156,121 @@ class LinkedMasks(AutomaticMask):
         return members[0].object_state() if len(members) == 1 else None
 
 
-def choose_on_slices(
-    request: AutomaticRequest,
-    tiles: Mapping[int, TileMasks],
-    pyramid: TilePyramid,
-    settings: AutomaticRunSettings,
-    limits: SimilarityLimits | None,
-) -> dict[int, list[AutomaticMask]]:
-    """Choose among the masks of each slice, as far as a run has come; by slice.
+class SliceChoice:
+    """Chooses among the masks of each slice, as far as a run has come.
 
-    `tiles` are numbered on from slice to slice.
+    What it chose on a slice stays as long as that is asked for in the same way. For one thread.
     """
-    indices = range(1) if request.slices is None else request.slices.indices
-    chosen = {}
-    for position, index in enumerate(indices):
-        numbers = range(position * len(request.tiles), (position + 1) * len(request.tiles))
-        on_slice = [tiles[number] for number in numbers if number in tiles]
-        target = None if request.target is None else request.target.at_slice(index)
-        if on_slice:
-            chosen[index] = choose_masks(on_slice, pyramid, settings, limits, target)
-    return chosen
+
+    def __init__(self, request: AutomaticRequest) -> None:
+        self._request = request
+        self._known: dict[int, tuple[Any, list[AutomaticMask]]] = {}  # how, and what, by slice
+        self.background_count = 0
+        """How many masks were left out last, as they are the background of the objects."""
+
+    def choose(
+        self,
+        tiles: Mapping[int, TileMasks],
+        pyramid: TilePyramid,
+        settings: AutomaticRunSettings,
+        limits: SimilarityLimits | None,
+    ) -> dict[int, list[AutomaticMask]]:
+        """Return the chosen masks by slice; `tiles` are numbered on from slice to slice."""
+        request = self._request
+        indices = range(1) if request.slices is None else request.slices.indices
+        settings, n_tiles = replace(settings, links=LinkSettings()), len(request.tiles)
+        chosen, self.background_count = {}, 0
+        for position, index in enumerate(paced(indices)):
+            numbers = range(position * n_tiles, (position + 1) * n_tiles)
+            on_slice = tuple(tiles[number] for number in numbers if number in tiles)
+            if not on_slice:
+                continue
+            how = on_slice, pyramid.shape, pyramid.spec, settings, limits
+            known_how, masks = self._known.get(index, (None, []))
+            if request.target is not None:  # its labels may be others by now
+                target = request.target.at_slice(index)
+                masks = choose_masks(on_slice, pyramid, settings, limits, target)
+            elif how != known_how:
+                masks = choose_masks(on_slice, pyramid, settings, limits)
+                self._known[index] = how, masks
+            chosen[index] = [mask for mask in masks if not mask.is_background(pyramid.shape)]
+            self.background_count += len(masks) - len(chosen[index])
+        return chosen
 
 
-def link_masks(
-    slices: Mapping[int, Sequence[AutomaticMask]],
-    settings: LinkSettings,
-    shape: tuple[int, int],
-    step: int,
-    excluded: Collection[MaskKey] = (),
-) -> list[LinkedMasks]:
-    """Link the masks of slices that follow each other; the best objects first.
+class SliceLinker:
+    """Links the masks of slices that follow each other.
 
-    They are compared as they are shown: every `step`-th pixel along each axis.
+    They are compared as they are shown: every `step`-th pixel along each axis. Slices that follow
+    the linked ones are added; if anything else is new, all are linked again. For one thread.
     """
-    first = min(slices, default=0)
-    small_shape = -(-shape[0] // step), -(-shape[1] // step)
-    on_slices = [
-        [(mask, crop) for mask in slices[index] if (crop := _shown_crop(mask, step)).mask.size]
-        for index in sorted(slices)
-    ]
-    crops = [[crop for _, crop in masks] for masks in on_slices]
-    linked_masks = []
-    for linked in link(crops, settings, small_shape, first):
+
+    def __init__(self, shape: tuple[int, int], step: int) -> None:
+        self._shape, self._step = shape, step
+        self._linker, self._settings = Linker(LinkSettings(), shape), LinkSettings()
+        self._slices: dict[int, Sequence[AutomaticMask]] = {}  # those that are linked
+        self._visible: dict[int, list[AutomaticMask]] = {}  # with a pixel that is shown
+        self._objects: dict[LinkedObject, LinkedMasks] = {}
+
+    def link(
+        self,
+        slices: Mapping[int, Sequence[AutomaticMask]],
+        settings: LinkSettings,
+        excluded: Collection[MaskKey] = (),
+    ) -> list[LinkedMasks]:
+        """Link masks; return the best objects first."""
+        indices, known_indices = sorted(slices), list(self._slices)
+        is_longer = known_indices == indices[: len(known_indices)] and all(
+            slices[index] == masks for index, masks in self._slices.items()
+        )
+        if not known_indices or not is_longer or settings != self._settings:
+            self._restart(settings, min(slices, default=0))
+        linked, self._slices = self._slices, {}  # if this fails, all are linked again
+        for index in indices[len(linked) :]:
+            self._add(index, slices[index])
+            linked[index] = slices[index]
+        self._slices = linked
+        known = self._objects
+        self._objects = {
+            linked: known.get(linked) or self._linked_masks(linked)
+            for linked in paced(self._linker.objects())
+        }
+        objects = [
+            linked_masks
+            for linked_masks in self._objects.values()
+            if not any(key in excluded for key in linked_masks.keys)
+        ]
+        return sorted(objects, key=lambda mask: -mask.record.predicted_iou)
+
+    def _restart(self, settings: LinkSettings, first: int) -> None:
+        height, width = (-(-length // self._step) for length in self._shape)
+        self._linker, self._settings = Linker(settings, (height, width), first), settings
+        self._slices, self._visible = {}, {}
+
+    def _add(self, index: int, masks: Sequence[AutomaticMask]) -> None:
+        crops = [(mask, _shown_crop(mask, self._step)) for mask in paced(masks)]
+        visible = [(mask, crop) for mask, crop in crops if crop.mask.size]
+        self._visible[index] = [mask for mask, _ in visible]
+        self._linker.add([crop for _, crop in visible])
+
+    def _linked_masks(self, linked: LinkedObject) -> LinkedMasks:
+        """Return an object with the scores of all its masks, and else that of the best one."""
         members: dict[int, tuple[AutomaticMask, ...]] = {}
         for index, position in linked.members:
-            mask, _ = on_slices[index - first][position]
-            members[index] = (*members.get(index, ()), mask)
-        linked_mask = _linked_masks(linked, members, step, shape)
-        if not any(key in excluded for key in linked_mask.keys):
-            linked_masks.append(linked_mask)
-    return sorted(linked_masks, key=lambda mask: -mask.record.predicted_iou)
+            members[index] = (*members.get(index, ()), self._visible[index][position])
+        all_members = [(index, mask) for index, masks in members.items() for mask in masks]
+        best_slice, best = max(all_members, key=lambda member: member[1].record.predicted_iou)
+        ious = [mask.record.predicted_iou for _, mask in all_members]
+        stabilities = [mask.record.stability_score for _, mask in all_members]
+        record = replace(
+            best.record,
+            predicted_iou=float(np.mean(ious)),
+            stability_score=float(np.mean(stabilities)),
+        )
+        of_best = record, best.tile, best.size, best.brightness
+        return LinkedMasks(*of_best, best_slice, linked, members, self._step, self._shape)
 
 
 def _shown_crop(mask: AutomaticMask, step: int) -> MaskCrop:
     ((_, rows, columns), pixels), *_ = mask.on_picture(step)
     return tight_crop(pixels, rows.start, columns.start)
-
-
-def _linked_masks(
-    linked: LinkedObject,
-    members: Mapping[int, tuple[AutomaticMask, ...]],
-    step: int,
-    shape: tuple[int, int],
-) -> LinkedMasks:
-    """Return an object with the scores of all its masks, and else that of the best one."""
-    all_members = [(index, mask) for index, masks in members.items() for mask in masks]
-    best_slice, best = max(all_members, key=lambda member: member[1].record.predicted_iou)
-    ious = [mask.record.predicted_iou for _, mask in all_members]
-    stabilities = [mask.record.stability_score for _, mask in all_members]
-    record = replace(
-        best.record,
-        predicted_iou=float(np.mean(ious)),
-        stability_score=float(np.mean(stabilities)),
-    )
-    of_best = record, best.tile, best.size, best.brightness
-    return LinkedMasks(*of_best, best_slice, linked, members, step, shape)

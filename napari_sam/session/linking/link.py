@@ -69,17 +69,28 @@ def link(
     list of LinkedObject
         By first slice, then in the order of its masks; the same for the same masks.
     """
-    linker = _Linker(settings)
+    linker = Linker(settings, shape, first)
     for crops in slices:
         linker.add(crops)
-    return linker.objects(shape, first)
+    return linker.objects()
 
 
-class _Linker:
-    """Links slices in their order; compares each with the last ones only."""
+class Linker:
+    """Links slices in their order; compares each with the last ones only.
 
-    def __init__(self, settings: LinkSettings) -> None:
-        self._settings = settings
+    Parameters
+    ----------
+    settings : LinkSettings
+        How they are linked.
+    shape : tuple of int
+        (H, W) of the slices.
+    first : int
+        The index of the first slice.
+    """
+
+    def __init__(self, settings: LinkSettings, shape: tuple[int, int], first: int = 0) -> None:
+        self._settings, self._shape, self._first = settings, shape, first
+        self._objects: dict[tuple[Member, ...], LinkedObject] = {}  # those returned last
         self._slices: list[Sequence[MaskCrop]] = []
         # The last slices with the masks that no later one is linked to: positions, and masks.
         self._open: list[tuple[int, list[int], SliceMasks]] = []
@@ -116,23 +127,27 @@ class _Linker:
                 links[index, other] = iou
         return links
 
-    def objects(self, shape: tuple[int, int], first: int) -> list[LinkedObject]:
-        """Return what was linked, as far as it extends through enough slices."""
+    def objects(self) -> list[LinkedObject]:
+        """Return what was linked so far, if it extends through enough slices.
+
+        An object to which no mask was added is the same as before.
+        """
         members = [(k, n) for k, crops in enumerate(self._slices) for n in range(len(crops))]
         groups = groups_of(members, list(self._links))
         links_of: defaultdict[Member, dict[tuple[Member, Member], float]] = defaultdict(dict)
         for ends, iou in self._links.items():
             for member in ends:
                 links_of[member][ends] = iou
-        return [
-            self._object(group, {k: v for m in group for k, v in links_of[m].items()}, shape, first)
-            for group in paced(groups)
-            if group[-1][0] - group[0][0] + 1 >= self._settings.min_slices
-        ]
+        objects: dict[tuple[Member, ...], LinkedObject] = {}
+        for group in paced(groups):
+            if group[-1][0] - group[0][0] + 1 >= self._settings.min_slices:
+                key, links = tuple(group), {k: v for m in group for k, v in links_of[m].items()}
+                objects[key] = self._objects.get(key) or self._object(key, links)
+        self._objects = objects
+        return list(objects.values())
 
-    def _object(
-        self, members: Sequence[Member], links: _MemberLinks, shape: tuple[int, int], first: int
-    ) -> LinkedObject:
+    def _object(self, members: Sequence[Member], links: _MemberLinks) -> LinkedObject:
+        first = self._first
         crops: defaultdict[int, list[MaskCrop]] = defaultdict(list)
         confidences: defaultdict[int, float] = defaultdict(lambda: 1.0)
         for index, position in members:
@@ -141,7 +156,7 @@ class _Linker:
         for ((start, position), (stop, stop_position)), iou in links.items():
             ends = self._slices[start][position], self._slices[stop][stop_position]
             for index in range(start + 1, stop):
-                crop = interpolated(*ends, (index - start) / (stop - start), shape)
+                crop = interpolated(*ends, (index - start) / (stop - start), self._shape)
                 if index not in origins and crop.mask.size:
                     crops[index].append(crop)
             for index in range(start, stop + 1):

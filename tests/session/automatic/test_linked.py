@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
+from napari_sam.model.automatic.mask_set import MaskSet
 from napari_sam.session import AnnotationSession, Origin, Overlap
-from napari_sam.session.automatic.linked import link_masks
+from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
 from napari_sam.session.automatic.picture import Painter, step_for
-from napari_sam.session.automatic.request import AutomaticRequest, SliceRange
+from napari_sam.session.automatic.request import AutomaticRequest, SliceRange, TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
-from napari_sam.session.image.tiles import Tile
+from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.linking.settings import LinkSettings
 from tests.session.automatic.reviewed import SIZE, Reviewed, square
@@ -19,7 +21,7 @@ TIMEOUT_S = 120
 
 def linked(slices, first=2, step=1, shape=SIZE, **settings):
     masks = {first + index: on_slice for index, on_slice in enumerate(slices)}
-    return link_masks(masks, LinkSettings(**settings), shape, step)
+    return SliceLinker(shape, step).link(masks, LinkSettings(**settings))
 
 
 GAP = [[square(10, 10, 12, 0.8)], [], [square(10, 12, 12, 0.96)], [square(11, 12, 12, 0.88)]]
@@ -89,8 +91,8 @@ def test_what_is_accepted_is_done_with_whatever_passes_later(opened):
     opened.accept(obj)
     done = opened.session.automatic._excluded
     fewer = {4: GAP[2], 5: GAP[3]}
-    assert link_masks(fewer, LinkSettings(), SIZE, 1)
-    assert not link_masks(fewer, LinkSettings(), SIZE, 1, done)
+    assert SliceLinker(SIZE, 1).link(fewer, LinkSettings())
+    assert not SliceLinker(SIZE, 1).link(fewer, LinkSettings(), done)
 
 
 def test_overlaps_are_those_of_all_slices(opened):
@@ -113,6 +115,44 @@ def test_the_picture_has_a_plane_for_each_slice():
     assert picture.table["last_slice"] == [5]
     assert obj.slice_index == 4
     np.testing.assert_array_equal(picture.alone(obj), picture.labels)
+
+
+def test_slices_that_follow_are_added_to_what_is_linked():
+    slices = [[*a, *b] for a, b in zip(GAP, [*FLAT, []], strict=True)]
+    linker, so_far, objects = SliceLinker(SIZE, 1), {}, []
+    for index, masks in enumerate(slices, start=2):
+        so_far[index] = masks
+        before, objects = objects, linker.link(dict(so_far), LinkSettings())
+    (flat,) = [obj for obj in objects if obj.columns["last_slice"] == 3]
+    assert flat in before
+
+    def facts(objects):
+        return [
+            (obj.keys, [(m.slice_index, m.origin, m.confidence) for m in obj.linked.masks])
+            for obj in objects
+        ]
+
+    assert facts(objects) == facts(linked(slices))
+    other = so_far | {3: [square(30, 30, 8)]}
+    assert facts(linker.link(other, LinkSettings())) == facts(linked(list(other.values())))
+    assert len(linker.link(so_far, LinkSettings(min_slices=3))) == 1
+
+
+def test_background_is_left_out_on_every_slice():
+    whole = square(0, 0, 60, tile=Tile(0, 0, 0, 60, 60), size=(60, 60))
+    volume = Volume(np.zeros((8, 60, 60), np.uint8))
+    plane, settings = volume.stack.image_plane(0), AutomaticRunSettings()
+    slices = SliceRange(volume.stack, range(2, 6))
+    choice = SliceChoice(AutomaticRequest(plane, (whole.tile,), settings, slices=slices))
+    mask_set, gray = MaskSet(settings.published, 0.5, (60, 60)), np.zeros((1, 1), np.uint8)
+    tiles = {
+        number: TileMasks(whole.tile, mask_set, gray, {settings.published: masks})
+        for number, masks in enumerate([[whole], [square(10, 10, 12), whole]])
+    }
+    pyramid = TilePyramid((60, 60), SAM_SPEC)
+    chosen = choice.choose(tiles, pyramid, settings, None)
+    assert {index: len(masks) for index, masks in chosen.items()} == {2: 0, 3: 1}
+    assert choice.background_count == 2
 
 
 def test_large_planes_are_compared_and_filled_as_they_are_shown(opened):
