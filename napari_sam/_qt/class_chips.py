@@ -79,14 +79,11 @@ class ClassChips(ClassRequests):
         self._strip = QWidget()
         self._strip.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._strip.setFixedHeight(_HEIGHT_PX)
-        self._first = FlatButton("+ class", "Add a first class, with a name and a color")
-        self._first.setParent(self._strip)
-        self.add = FlatButton("", "Add a class", icon="plus")
+        # First in the row, where it stays however many classes there are.
+        self.add = FlatButton("+ class", "Add a class", lambda: self.edit(""))
         self.more = FlatButton("", "All classes, and files of them", icon="more")
-        for button in (self._first, self.add, self.more):
+        for button in (self.add, self.more):
             button.setFixedHeight(_HEIGHT_PX)
-        for button in (self._first, self.add):
-            button.clicked.connect(lambda: self.edit(""))
         self.more.set_menu(self.menu)
         self._editor = QLineEdit(self)
         for widget in (self._strip, self._editor):
@@ -96,8 +93,8 @@ class ClassChips(ClassRequests):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(_GAP_PX)
-        layout.addWidget(self._strip, 1)
         layout.addWidget(self.add)
+        layout.addWidget(self._strip, 1)
         layout.addWidget(self.more)
         self.setFixedHeight(_HEIGHT_PX)
         self.show_classes((), None, {})
@@ -135,8 +132,6 @@ class ClassChips(ClassRequests):
             )
             chip.clicked.connect(lambda _, chip=chip: self._on_clicked(chip))
             chip.show()
-        self._first.setVisible(not content)
-        self.add.setVisible(bool(content))
         self._place()
 
     def _place(self) -> None:
@@ -149,8 +144,6 @@ class ClassChips(ClassRequests):
             size = chip.sizeHint()
             chip.setGeometry(left, 0, size.width(), size.height())
             left += size.width() + _GAP_PX
-        hint = self._first.fontMetrics().horizontalAdvance(self._first.text()) + 2 * _MARGIN_PX
-        self._first.setGeometry(0, 0, hint, _HEIGHT_PX)
 
     def _scroll_to(self, chip: ClassChip) -> None:
         if chip.x() < 0:

@@ -93,7 +93,7 @@ class ClassesController:
         name = self._classes.table.name_of(number)
         if number and name is None:
             self._session.notifier.warn(
-                f"Class {number} is not defined yet: add it with + in the row of classes."
+                f"Class {number} is not defined yet: add it with '+ class'."
             )
             return
         reedited = self._session.objects.reedited_label_id

@@ -100,18 +100,25 @@ class ClassStep:
     before: Classes  # all classes before
     after: Classes  # all classes after
     renamed: Rename | None = None  # the old and the new name of the class that it renames
+    chosen: tuple[str | None, str | None] = (None, None)  # the current class before and after
 
     @property
     def inverse(self) -> ClassStep:
         """The step that reverts this one."""
         rename = None if self.renamed is None else (self.renamed[1], self.renamed[0])
-        return ClassStep(self.after, self.before, rename)
+        return ClassStep(self.after, self.before, rename, self.chosen[::-1])
 
     def apply(self, table: ClassTable) -> None:
-        """Change the classes; those that objects have brought since are kept, at the end."""
+        """Change the classes; those that objects have brought since are kept, at the end.
+
+        The current class changes as well, unless the user has chosen another one since.
+        """
+        current = table.current
         names = {entry.name for entry in (*self.before, *self.after)}
         added_since = (entry for entry in table.classes if entry.name not in names)
         table.replace_all((*self.after, *added_since), self.renamed)
+        if current == self.chosen[0]:
+            table.choose(self.chosen[1])
 
 
 class ClassTable:

@@ -14,12 +14,12 @@ class ClassEditing:
     def __init__(self, editing: Editing, notifier: Notifier) -> None:
         self._editing, self._notifier = editing, notifier
         self.table = editing.classes
-        """The classes and the current one; neither a choice nor what objects bring is undone."""
+        """The classes and the current one; no mere choice and nothing objects bring is undone."""
 
     def add(self, name: str, color: str | None = None) -> None:
         """Add a class at the end, and make it the current one."""
-        self._change(with_classes(self.table.classes, [(name, color)]))
-        self.table.choose(name)
+        classes = with_classes(self.table.classes, [(name, color)])
+        self._change(classes, chosen=(self.table.current, name))
 
     def rename(self, old: str, new: str) -> None:
         """Rename a class, also on its objects in the target."""
@@ -33,7 +33,8 @@ class ClassEditing:
     def remove(self, name: str) -> None:
         """Remove a class; its objects in the target are kept, without a class."""
         remaining = tuple(entry for entry in self.table.classes if entry.name != name)
-        self._change(remaining, name, None)
+        chosen = (name if self.table.current == name else None), None
+        self._change(remaining, name, None, chosen)
 
     def load(self, classes: Classes) -> None:
         """Replace the classes by others, in their order and colors.
@@ -49,11 +50,18 @@ class ClassEditing:
         target = self._editing.target
         return () if target is None else target.labels.registry
 
-    def _change(self, classes: Classes, old: str | None = None, new: str | None = None) -> None:
+    def _change(
+        self,
+        classes: Classes,
+        old: str | None = None,
+        new: str | None = None,
+        chosen: tuple[str | None, str | None] = (None, None),
+    ) -> None:
         """Replace the classes, and move the objects of one class to another or to none."""
         records = [record for record in self._records() if old and record.class_name == old]
         if records or classes != self.table.classes:
-            step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
+            rename = (old, new) if old and new else None
+            step = ClassStep(self.table.classes, classes, rename, chosen)
             self._editing.change_classes(step, records, new)
             self._warn_of_other_targets(old)
 

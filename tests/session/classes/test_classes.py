@@ -107,6 +107,24 @@ def test_removing_a_class_leaves_its_objects_without_one(session):
     assert classes_of(session) == [None, "nucleus", None]
 
 
+def test_a_class_is_current_again_when_it_comes_back(session):
+    table = session.classes.table
+    session.classes.add("coin")
+    session.classes.add("ring")
+    session.undo()
+    assert table.current == "coin"
+    session.redo()
+    assert table.current == "ring"
+    session.classes.remove("ring")
+    assert table.current is None
+    session.undo()
+    assert table.current == "ring"
+    session.undo()
+    table.choose(None)  # a choice since then stays
+    session.redo()
+    assert table.current is None
+
+
 def test_adding_recoloring_and_loading_can_be_undone(session):
     session.classes.add("a")
     session.classes.recolor("a", "#010203")
