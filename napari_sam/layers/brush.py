@@ -1,5 +1,9 @@
 """napari's brush on accepted objects: taken up and put away with one key."""
 
+import math
+from typing import Final
+from weakref import WeakKeyDictionary
+
 from napari.layers import Labels
 from psygnal import Signal
 
@@ -10,6 +14,11 @@ from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
+
+_BRUSH_SHARE: Final = 1 / 3
+"""Size of the brush, as a share of the diameter of the object that it paints on."""
+_NAPARI_SIZE: Final = 10
+"""Of the brush of a new layer."""
 
 
 class Brush:
@@ -34,6 +43,8 @@ class Brush:
         self._mode_before = "pan_zoom"
         self._preserved = self._preserved_before = False
         self._layer_connections = Connections()
+        # As we or napari have set it in a layer; with another size, the user has.
+        self._sizes = WeakKeyDictionary[Labels, int]()
         self._connections = Connections(
             (self._selection.events.active, self._on_active_changed),
             (self._editing.overlap_changed, self._follow_overlap),
@@ -68,12 +79,25 @@ class Brush:
         self._layer, self._mode_before = layer, mode_before
         self._preserved_before = layer.preserve_labels
         self._preserved = layer.preserve_labels
+        self._fit_size(layer)
         self._follow_overlap()
         events = layer.events
         self._layer_connections = Connections(
             (events.mode, self._announce), (events.selected_label, self._announce)
         )
         self._announce()
+
+    def _fit_size(self, layer: Labels) -> None:
+        """Make the brush as large as suits the object, unless the user has chosen a size."""
+        labels = self._target.labels
+        record = None if labels is None else labels.registry.get(int(layer.selected_label))
+        if record is None or layer.brush_size != self._sizes.get(layer, _NAPARI_SIZE):
+            return
+        dims = self._viewer.dims
+        displayed = {axis - (dims.ndim - layer.ndim) for axis in dims.displayed}
+        n_slices = math.prod(n for axis, n in enumerate(record.shape) if axis not in displayed)
+        diameter = 2 * math.sqrt(record.area_px / (n_slices * math.pi))
+        layer.brush_size = self._sizes[layer] = max(1, round(_BRUSH_SHARE * diameter))
 
     def _follow_overlap(self) -> None:
         """Let napari keep other objects' pixels unless new objects replace these."""

@@ -96,6 +96,23 @@ def test_the_brush_key_paints_on_the_object_under_the_cursor_and_goes_back(annot
     assert binding.prompts.tool == "points"
 
 
+def test_the_brush_is_as_large_as_suits_the_object_until_the_user_chooses_a_size(annotated):
+    layer, widget = annotated
+    viewer, binding = widget.binding._viewer, widget.binding
+    sizes = []
+    for label_id, place in ((1, (68, 104)), (2, (60, 190))):
+        viewer.cursor.position = place
+        binding.shortcuts.run("brush")
+        area_px = np.count_nonzero(layer.data == label_id)
+        assert layer.brush_size == round(2 * np.sqrt(area_px / np.pi) / 3)
+        sizes.append(layer.brush_size)
+        binding.shortcuts.run("brush")
+    layer.brush_size = 4
+    binding.shortcuts.run("brush")
+    assert layer.brush_size == 4
+    assert sizes[0] != sizes[1]
+
+
 def test_the_line_says_what_the_brush_paints_on_until_it_is_put_away(annotated):
     layer, widget = annotated
     viewer, binding = widget.binding._viewer, widget.binding
