@@ -27,6 +27,11 @@ _ROUNDS: Final = 10
 """In which the lowest logit is found."""
 _OUTSIDE: Final = np.float32(1e-3)
 """The least distance from 0 of the logits of other pieces."""
+_SIGMA: Final = 0.5
+"""Standard deviation of the smoothing that a clean mask shrinks along, at full strength, as a share
+of its half width."""
+_TRUNCATE: Final = 3.0
+"""Of the smoothing, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class Levels:
     clean_strength: float
     clean: NDArray[np.float32]  # at level 0
     lowest: np.float32  # where the mask is cut at level 1
-    inside: NDArray[np.float32]  # the logits of the mask at level 0, the highest first
+    depths: NDArray[np.float32]  # what is lowest of the mask at level 0 goes first below that
+    inside: NDArray[np.float32]  # these of the mask at level 0, the highest first
     least: int  # of these cells, how many are left at level -1
 
     @classmethod
@@ -60,28 +66,52 @@ class Levels:
         """Measure them."""
         clean = cleaned(logits, clicks, clean_strength)
         mask = clean > 0
-        inside = np.sort(logits[mask])[::-1]
+        depths = _depths(logits, clean, clean_strength)
+        inside = np.sort(depths[mask])[::-1]
         lowest = _lowest(logits, mask, _LARGEST * len(inside)) if len(inside) else np.float32(0)
         least = [round(len(inside) / _LARGEST)]
         for cell in clicks:
-            rank = int(np.count_nonzero(inside >= logits[cell]))
+            rank = int(np.count_nonzero(inside >= depths[cell]))
             if mask[cell] and rank < _INNER * len(inside):
                 least.append(rank)
-        return cls(logits, clicks, clean_strength, clean, lowest, inside, max(1, *least))
+        return cls(logits, clicks, clean_strength, clean, lowest, depths, inside, max(1, *least))
 
     def at(self, level: float) -> NDArray[np.float32]:
         """Return low-res logits that are positive in the mask at a level, -1 to 1."""
         area, mask = len(self.inside), self.clean > 0
         if level == 0 or area == 0:
             return self.clean
-        cut_at = self.lowest * level
-        if level < 0:
+        if level > 0:
+            shifted = self.logits - np.float32(self.lowest * level)
+        else:
             count = round(area * (self.least / area) ** -level)
-            cut_at = max(self.inside[min(count, area - 1)], np.float32(0))
-        shifted = self.logits - np.float32(cut_at)
+            shifted = self.depths - max(self.inside[min(count, area - 1)], np.float32(0))
         others = ~pieces_with(shifted > 0, mask)
         shifted[others] = np.minimum(-abs(shifted[others]), -_OUTSIDE)
         return cleaned(shifted, self.clicks, self.clean_strength, only_clicked=False)
+
+
+def _depths(
+    logits: NDArray[np.float32], clean: NDArray[np.float32], clean_strength: float
+) -> NDArray[np.float32]:
+    """Return how deep inside a mask each cell lies: outside not above 0, as `clean` has it.
+
+    By the logits alone a mask would shrink to a maze, as they waver with all that is seen in it;
+    averaged over a share of its width, they fall towards its border and where it is least sure.
+    """
+    mask = clean > 0
+    n_inside = int(np.count_nonzero(mask))
+    if clean_strength <= 0 or n_inside == 0:
+        return logits
+    n_deeper = int(np.count_nonzero(ndimage.binary_erosion(mask, border_value=1)))
+    sigma = _SIGMA * clean_strength * 2 * n_inside / max(1, n_inside - n_deeper)
+    near = tuple(_near(mask, axis) for axis in (0, 1))
+    smooth = ndimage.gaussian_filter(logits[near], sigma, mode="nearest", truncate=_TRUNCATE)
+    depths = np.minimum(logits, clean)
+    # The lowest counts from the border on, though the average may be negative there.
+    smooth -= min(smooth[mask[near]].min(), np.float32(0)) - _OUTSIDE
+    depths[near] = np.where(mask[near], smooth, np.minimum(smooth, clean[near]))
+    return np.asarray(depths, np.float32)
 
 
 def _lowest(logits: NDArray[np.float32], mask: NDArray[np.bool_], area: float) -> np.float32:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_sam.session.decoding.cleaning import cleaned
 from napari_sam.session.decoding.cut import Levels
@@ -56,6 +57,19 @@ def test_clicks_stay_in_the_mask():
     clicks = [CLICK, (30, 36)]
     for mask in masks(hill(CLICK, 12), clicks):
         assert all(mask[cell] for cell in clicks)
+
+
+def test_a_clean_mask_shrinks_to_no_maze():
+    relief = np.random.default_rng(1).normal(0, 6, (64, 64))  # as on a coin
+    logits = np.minimum(hill(CLICK, 16, 4), 8 + ndimage.gaussian_filter(relief, 1.2) * 3)
+    logits = np.where(hill(CLICK, 16) > 2, np.maximum(logits, 0.5), logits).astype(np.float32)
+    for mask in masks(logits, strength=0.5)[:10]:
+        assert ndimage.label(mask)[1] == 1
+        assert ndimage.label(~mask)[1] == 1
+        border = np.count_nonzero(mask & ~ndimage.binary_erosion(mask))
+        assert border < 1.3 * 2 * np.sqrt(np.pi * np.count_nonzero(mask))
+    maze = masks(logits)[7]
+    assert ndimage.label(~maze)[1] > 5
 
 
 def test_a_click_at_the_border_does_not_hold_the_mask():
