@@ -13,6 +13,7 @@ from napari_sam.session.objects.edits import Overlap
 
 _DEFAULT_STRENGTH: Final = round(100 * CLEAN_STRENGTH)
 _LEAST_OPACITY: Final = 5
+_DEFAULT_OPACITY: Final = 50
 _FILLED, _OUTLINED = "filled", "outlines"
 _BACK: Final = "Double-click, or click on the number, to go back to the default."
 
@@ -87,7 +88,9 @@ class OptionsPanel(QWidget):
             "How accepted objects are drawn in the target layer", [(_FILLED, ""), (_OUTLINED, "")]
         )
         self.opacity_slider = ValueSlider(
-            f"How opaque objects and masks are\n{_BACK}", low=_LEAST_OPACITY, default=100
+            f"How opaque filled objects are; outlines and masks follow\n{_BACK}",
+            low=_LEAST_OPACITY,
+            default=_DEFAULT_OPACITY,
         )
         self.coloring = check_box(
             "color by class",

@@ -31,7 +31,7 @@ class OptionsController:
             saved.get("clean") is not False, _share(saved, "clean_strength", CLEAN_STRENGTH)
         )
         display.set_outlined(saved.get("outlined") is True)
-        display.set_opacity(_share(saved, "opacity", display.opacity))
+        display.set_opacity(_share(saved, "fill_opacity", display.opacity))
         self._show_display()
         candidates, accept_at_once = context.binding.candidates, saved.get("accept_at_once") is True
         self._in_progress.set_accept_on_click(accept_at_once)
@@ -59,7 +59,7 @@ class OptionsController:
 
     def _on_display_changed(self) -> None:
         self._show_display()
-        self._keep(outlined=self._display.is_outlined, opacity=self._display.opacity)
+        self._keep(outlined=self._display.is_outlined, fill_opacity=self._display.opacity)
 
     def _on_clean_requested(self, is_on: bool, strength: float) -> None:
         self._clean(is_on, strength)

@@ -23,12 +23,12 @@ class Display:
         self._target, self._candidate_layers = target, candidate_layers
         self.is_outlined = False
         """Whether objects are drawn as outlines."""
-        self._opacity = 1.0
+        self._opacity = FILL_OPACITY
         self._connections = Connections((target.changed, self._on_target_changed))
 
     @property
     def opacity(self) -> float:
-        """How opaque objects and candidates are, 0 to 1."""
+        """How opaque filled objects are, 0 to 1; outlines and candidates are twice as opaque."""
         return self._opacity
 
     def close(self) -> None:
@@ -47,22 +47,29 @@ class Display:
             self.changed.emit()
 
     def set_opacity(self, opacity: float) -> None:
-        """Draw objects and candidates more or less opaque, 0 to 1."""
+        """Draw objects and candidates more or less opaque; at 1, nothing is seen below objects."""
         if opacity != self.opacity:
             self._opacity = opacity
-            self._candidate_layers.set_opacity(opacity)
+            self._candidate_layers.set_opacity(self._opacity_of_lines)
             self._draw_target()
             self.changed.emit()
 
+    @property
+    def _opacity_of_lines(self) -> float:
+        """How opaque is what hides little of the image: usually as much as can be."""
+        return min(1.0, self.opacity / FILL_OPACITY)
+
     def _on_target_changed(self) -> None:
-        if self.is_outlined or self.opacity != 1:  # else it stays as the user has made it
+        if (
+            self.is_outlined or self.opacity != FILL_OPACITY
+        ):  # else it stays as the user has made it
             self._draw_target()
 
     def _draw_target(self) -> None:
         layer = self._target.layer
         if layer is None:
             return
-        layer.opacity = self.opacity * (1 if self.is_outlined else FILL_OPACITY)
+        layer.opacity = self._opacity_of_lines if self.is_outlined else self.opacity
         contour_px = _CONTOUR_PX if self.is_outlined else 0
         if layer.contour != contour_px:  # napari draws everything again
             layer.contour = contour_px

@@ -77,10 +77,10 @@ def test_display_preview_and_accept_at_once_are_kept_too(make_widget):
     click(widget)  # accepted at once
     target = widget.binding.target.layer
     assert target.data.any()
-    assert (target.contour, target.opacity) == (1, 0.4)
+    assert (target.contour, target.opacity) == (1, 0.8)
     prompt_panel.hover.click()
     widget.close()
-    kept = {"outlined": True, "opacity": 0.4, "preview": False, "accept_at_once": True}
+    kept = {"outlined": True, "fill_opacity": 0.4, "preview": False, "accept_at_once": True}
     assert load_options() == kept
 
 
@@ -106,8 +106,8 @@ def test_the_display_and_its_key_agree(make_widget):
     panel.style_combo.activated.emit(panel.style_combo.currentIndex())
     assert not display.is_outlined
     assert target.contour == 0
-    full = target.opacity
-    panel.opacity_slider.slider.setValue(50)
-    assert target.opacity == pytest.approx(full / 2)
+    assert target.opacity == pytest.approx(panel.opacity_slider.value / 100) == 0.5
+    panel.opacity_slider.slider.setValue(100)
+    assert target.opacity == 1  # nothing is seen below
     display.set_opacity(0.25)
     assert panel.opacity_slider.value == 25

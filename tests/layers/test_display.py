@@ -83,7 +83,7 @@ def test_opacity_is_that_of_objects_and_candidates_together(opened):
     viewer, widget = opened
     masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
     widget.binding.display.set_opacity(0.4)
-    assert widget.binding.target.layer.opacity == pytest.approx(0.2)
-    assert [layer.opacity for layer in masks] == [0.4] * 3
-    widget.binding.display.set_outlined(True)
     assert widget.binding.target.layer.opacity == pytest.approx(0.4)
+    assert [layer.opacity for layer in masks] == [0.8] * 3
+    widget.binding.display.set_outlined(True)
+    assert widget.binding.target.layer.opacity == pytest.approx(0.8)
