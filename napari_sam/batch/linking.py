@@ -19,9 +19,10 @@ from napari_sam.session.linking.settings import LinkSettings
 def linked_annotations(
     image: ImageInfo, planes: Sequence[PlaneMasks], through: str, settings: LinkSettings
 ) -> tuple[Annotations, list[dict[str, Any]]]:
-    """Link the masks of slices along an axis; also return what is known of each object.
+    """Link the masks of slices along an axis; also return what is known of each object, as JSON.
 
-    At each position along the other axes of the stack, objects are linked on their own.
+    At each position along the other axes of the stack, objects are linked on their own. The
+    position of an object is None along its own axis.
     """
     axis = stack_axis(image, through)
     stacks: defaultdict[tuple[int | None, ...], list[PlaneMasks]] = defaultdict(list)
@@ -37,7 +38,8 @@ def linked_annotations(
             ious = [stack[index].records[n].predicted_iou for index, n in linked.members]
             score = float(np.mean(ious))
             parts += _parts(linked, label_id, score, [plane.slice_index for plane in stack])
-            summaries.append(_summary(linked, label_id, score, position))
+            about = {"object": label_id, "position": list(position), "score": score}
+            summaries.append({**about, **slice_summary(linked.masks, image, axis)})
     return Annotations(image, parts), summaries
 
 
@@ -55,15 +57,3 @@ def _parts(
             origin=str(mask.origin),
             confidence=mask.confidence,
         )
-
-
-def _summary(
-    linked: LinkedObject, label_id: int, score: float, position: tuple[int | None, ...]
-) -> dict[str, Any]:
-    """Return what is known of an object, as JSON has it."""
-    return {
-        "object": label_id,
-        "position": list(position),  # along each axis of the stack; None along that of the object
-        "score": score,
-        **slice_summary(linked.masks),
-    }

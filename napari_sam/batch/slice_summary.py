@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.stack_measurements import voxel_volume
 from napari_sam.session.objects.slices import Origin
 from napari_sam.session.propagation.slice_mask import SliceMask
 
@@ -18,14 +20,21 @@ def weakest_of(masks: Sequence[SliceMask]) -> SliceMask | None:
     return min(computed, key=lambda mask: mask.confidence, default=None)
 
 
-def slice_summary(masks: Sequence[SliceMask]) -> dict[str, Any]:
-    """Return extent, size and origins of an object, given its masks in their order."""
+def slice_summary(masks: Sequence[SliceMask], image: ImageInfo, axis: int) -> dict[str, Any]:
+    """Return extent, size and origins of an object, given its masks in their order along an axis.
+
+    The volume in units of the image is None through time, and where the units do not allow it.
+    """
     weakest = weakest_of(masks)
+    n_voxels = sum(int(np.count_nonzero(mask.crop.mask)) for mask in masks)
+    voxel = voxel_volume(image) if image.axes[axis] == "Z" else None
     return {
         "first_slice": masks[0].slice_index if masks else None,
         "last_slice": masks[-1].slice_index if masks else None,
         "n_slices": len(masks),
-        "volume_px": sum(int(np.count_nonzero(mask.crop.mask)) for mask in masks),
+        "volume_px": n_voxels,
+        "volume": None if voxel is None else n_voxels * voxel[0],
+        "volume_unit": None if voxel is None else voxel[1],
         "weakest_slice": None if weakest is None else weakest.slice_index,
         "confidence": None if weakest is None else weakest.confidence,
         "origins": _origins(masks),

@@ -226,7 +226,7 @@ def propagate(
         if with_table:
             files.append(table := output.with_name(f"{output.stem}_slices.csv"))
             write_slice_table(table, found)
-    _print_results(stack, found, files, as_json)
+    _print_results(opened, found, files, json_of=stack if as_json else None)
     if any(len(obj.masks) < 2 for obj in found):
         sys.exit(FAILED)
 
@@ -304,16 +304,24 @@ def _limits(
 
 
 def _print_results(
-    stack: str, found: Sequence[PropagatedObject], files: Sequence[Path], as_json: bool
+    stack: OpenedStack,
+    found: Sequence[PropagatedObject],
+    files: Sequence[Path],
+    json_of: str | None,
 ) -> None:
+    """Print the objects, or JSON of them that names their image."""
     from napari_sam.batch.slice_summary import slice_summary, weakest_of
 
-    if as_json:
+    if json_of is not None:
         objects = [
-            {"object": obj.label_id, **slice_summary(obj.masks), "is_cut_off": obj.is_cut_off}
+            {
+                "object": obj.label_id,
+                **slice_summary(obj.masks, stack.info, stack.axis),
+                "is_cut_off": obj.is_cut_off,
+            }
             for obj in found
         ]
-        print_json({"image": stack, "objects": objects, "files": [str(file) for file in files]})
+        print_json({"image": json_of, "objects": objects, "files": [str(file) for file in files]})
     for obj in found:
         if not obj.masks:
             print_error(f"object {obj.label_id} has no mask; try other prompts.")
@@ -322,7 +330,7 @@ def _print_results(
         weakest = weakest_of(obj.masks)
         if weakest is None:
             print_error(f"object {obj.label_id} is on no other slice than {first} to {last}.")
-        elif not as_json:
+        elif json_of is None:
             click.echo(
                 f"object {obj.label_id}: slices {first} to {last}, weakest {weakest.slice_index} "
                 f"({weakest.confidence:.2f})"

@@ -107,10 +107,8 @@ class ExportController:
 
         def on_done(files: list[Path]) -> None:
             self.row.show_busy(False)
-            is_folder = path.is_dir()
-            more = f" (and {len(files) - 1} more beside it)" if files[1:] and not is_folder else ""
-            name = path.name if is_folder else files[0].name
-            self._messages.info(f"Exported {counted(len(records))} to {name}{more}.")
+            name = path.name if path.is_dir() else _named(files[0], len(files))
+            self._messages.info(f"Exported {counted(len(records))} to {name}.")
 
         self._begin(work, on_done, "Export failed")
 
@@ -166,7 +164,7 @@ class ExportController:
                     f"{task.path.name} again."
                 )
             else:
-                self._add(*content, annotations.left_out, task.path)
+                self._add(*content, annotations.left_out, _named(task.path, annotations.n_files))
 
         def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass]]:
             return records_of(annotations, task.shape), used_classes(annotations)
@@ -186,11 +184,11 @@ class ExportController:
         records: list[ObjectRecord],
         classes: list[ObjectClass],
         left_out: LeftOut,
-        path: Path,
+        name: str,
     ) -> None:
         without = f"; {left_out}" if left_out else ""
         if not records:
-            self._messages.warn(f"No objects in {path.name}{without}.")
+            self._messages.warn(f"No objects in {name}{without}.")
             return
 
         def on_added(labels: Any) -> None:
@@ -198,7 +196,7 @@ class ExportController:
             n_covered = len(records) - count
             covered = f"; {covered_left_out(n_covered)}" if n_covered else ""
             gone = f"; {counted(labels.n_gone)} replaced, see Undo" if labels.n_gone else ""
-            text = f"Imported {counted(count)} from {path.name}{gone}{covered}{without}."
+            text = f"Imported {counted(count)} from {name}{gone}{covered}{without}."
             self._messages.info(text)
 
         self._session.classes.table.ensure(classes)
@@ -207,6 +205,11 @@ class ExportController:
             self._session.editing.add(records, on_added, keep_remains=True)
         except TargetError as error:
             self._messages.warn(str(error))
+
+
+def _named(path: Path, n_files: int) -> str:
+    """Return the name of a file, and how many files more there are."""
+    return f"{path.name} (and {n_files - 1} more beside it)" if n_files > 1 else path.name
 
 
 def _image_of(layer: Labels, shape: tuple[int, ...], image: Image | None) -> ImageInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -113,6 +113,8 @@ class Annotations:
         added at the end, with colors of the palette.
     left_out : LeftOut
         What the file also has, but a reader could not read.
+    n_files : int
+        How many files they were read from: formats of single planes have one for each slice.
 
     Raises
     ------
@@ -124,6 +126,7 @@ class Annotations:
     objects: Sequence[ExportObject]
     classes: Sequence[ObjectClass] = ()
     left_out: LeftOut = field(default_factory=LeftOut)
+    n_files: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objects", tuple(self.objects))
@@ -153,16 +156,28 @@ class Annotations:
             With all classes, so that their numbers are the same in all slices. The slice of a
             stack ``NAME.tif`` is named like ``NAME_z0003.tif``.
         """
+        objects = [obj for obj in self.objects if obj.slice_index == slice_index]
+        return self._plane_with(objects, slice_index)
+
+    def planes(self) -> Iterator[tuple[tuple[int, ...], Annotations]]:
+        """Yield the index of each slice with its annotations, as `plane` returns them."""
+        slices: dict[tuple[int, ...], list[ExportObject]] = {}
+        for obj in self.objects:
+            slices.setdefault(obj.slice_index, []).append(obj)
+        for slice_index in np.ndindex(self.image.stack_shape):
+            yield slice_index, self._plane_with(slices.get(slice_index, ()), slice_index)
+
+    def _plane_with(
+        self, objects: Iterable[ExportObject], slice_index: tuple[int, ...]
+    ) -> Annotations:
         image = ImageInfo(
             self.image.plane_shape,
             plane_name(self.image, slice_index),
             pixel_size=self.image.pixel_size[-2:],
             units=self.image.units[-2:],
         )
-        objects = [
-            replace(obj, slice_index=()) for obj in self.objects if obj.slice_index == slice_index
-        ]
-        return Annotations(image, objects, self.classes)
+        flat = [replace(obj, slice_index=()) for obj in paced(objects)]
+        return Annotations(image, flat, self.classes)
 
 
 def _is_inside(obj: ExportObject, image: ImageInfo) -> bool:

@@ -205,11 +205,14 @@ class LabelPlanes:
     ----------
     annotations : Annotations
         The objects. Those that share a label_id, in one slice or in several, become one object.
+    overlap : {"refuse", "last_wins"}
+        What becomes of pixels that belong to several objects: an error, or to the last of them.
 
     Raises
     ------
     FileError
-        If a label_id needs more than 32 bits; and by a slice on which objects overlap.
+        If a label_id needs more than 32 bits; and by a slice on which objects overlap, if that is
+        refused.
 
     Examples
     --------
@@ -220,8 +223,10 @@ class LabelPlanes:
     [[0, 7]]
     """
 
-    def __init__(self, annotations: Annotations) -> None:
-        self.shape = annotations.image.shape
+    def __init__(
+        self, annotations: Annotations, overlap: Literal["refuse", "last_wins"] = "refuse"
+    ) -> None:
+        self.shape, self._overlap = annotations.image.shape, overlap
         self._largest = _largest_label_id(annotations)
         self.dtype = smallest_dtype(self._largest)
         self._objects: dict[tuple[int, ...], list[ExportObject]] = {}
@@ -237,7 +242,7 @@ class LabelPlanes:
         require_memory(prod(self.shape[-2:]) * self.dtype.itemsize, "The label image")
         plane = np.zeros(self.shape[-2:], self.dtype)
         for obj in paced(self._objects.get(slice_index, [])):
-            _write(obj, plane, "refuse")
+            _write(obj, plane, self._overlap)
         return plane
 
 

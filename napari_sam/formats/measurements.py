@@ -1,4 +1,4 @@
-"""Measurements of objects as CSV (RFC 4180), by scikit-image's ``regionprops``."""
+"""Measurements of objects, slice by slice, as CSV (RFC 4180), by scikit-image's ``regionprops``."""
 
 import warnings
 from pathlib import Path
@@ -28,6 +28,7 @@ _PROPERTIES: Final = {
     "extent": 0,
     "euler_number": 0,
 }
+_OF_SLICES: Final = ("parent_id", "origin", "confidence")
 _INTENSITIES: Final = ("intensity_mean", "intensity_std", "intensity_min", "intensity_max")
 
 
@@ -88,6 +89,7 @@ def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
         "score",
         "reviewed",
         "note",
+        *(_OF_SLICES if image.stack_shape else ()),
         "area_px",
         *(f"{side}_px" for side in ("top", "left", "bottom", "right")),
         *(f"centroid_{axis}{powers[1]}" for axis in "yx"),
@@ -115,6 +117,7 @@ def _row(
         obj.score,
         "yes" if obj.reviewed else None,
         obj.note or None,
+        *((obj.parent_id or None, obj.origin, obj.confidence) if obj.slice_index else ()),
         obj.area_px,
         *(obj.top, obj.left, obj.top + height, obj.left + width),
         region.centroid[0] + obj.top * spacing[0],

@@ -20,7 +20,12 @@ _MAX_PIXEL_BYTES: Final = 9
 """Four that Pillow reads, a copy of these, and the label."""
 
 
-def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:
+def write_label_png(
+    path: str | Path,
+    labels: NDArray[Any],
+    details: str = "",
+    dtype: np.dtype[Any] | None = None,
+) -> None:
     """Write a label image, with label_ids as gray values.
 
     Parameters
@@ -31,6 +36,8 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
         0 is background. Written with 8 bits if they are enough, else 16.
     details : str
         ASCII text from `details_to_text` for the file's metadata.
+    dtype : numpy dtype, optional
+        The smallest type to write, uint8 or uint16, so that all slices of a stack have the same.
 
     Raises
     ------
@@ -44,6 +51,8 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
         )
         raise FileError(msg)
     labels = as_small_labels(labels)
+    if dtype is not None:
+        labels = labels.astype(np.promote_types(dtype, labels.dtype))
     if labels.dtype == np.uint32:
         raise FileError(
             f"PNG holds label_ids up to 65535, but there is object {labels.max()}; write OME-TIFF, "

@@ -24,6 +24,7 @@ from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
 from napari_sam.formats.semantic import objects_in
+from napari_sam.formats.slice_files import read_png_slices, read_slices, slice_files
 from napari_sam.formats.tiff import read_label_tiff, read_overlay, read_tiff_details
 from napari_sam.formats.trackmate import read_trackmate
 from napari_sam.formats.yolo import classes_beside, read_yolo
@@ -112,6 +113,8 @@ _READERS: Final[dict[str, _Reader]] = {
     ".txt": _read_txt,
     ".xml": read_trackmate,
 }
+_SLICE_SUFFIXES: Final = (".png", ".txt", ".json")
+"""Of PNG, YOLO and labelme, which hold one slice of a stack."""
 READ_SUFFIXES: Final = tuple(_READERS)
 """How files end that `read_objects` reads."""
 
@@ -173,6 +176,8 @@ def read_choices(
         for index, annotations in enumerate(contents)
         if (aligned := _aligned(annotations, image)) is not None
     }
+    if not choices and (of_slices := _read_slice_files(Path(path), image)) is not None:
+        return [(of_slices.image.name, of_slices)]
     meant = images_meant(file_names, (image.name, *names)) if len(contents) > 1 else []
     if not choices or (meant and choices.keys().isdisjoint(meant)):
         shapes = dict.fromkeys(str(contents[n].image.shape) for n in meant or range(len(contents)))
@@ -193,6 +198,19 @@ def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
         raise FileError(msg)
     content = read(path, image)
     return [content] if isinstance(content, Annotations) else content
+
+
+def _read_slice_files(path: Path, image: ImageInfo) -> Annotations | None:
+    """Return the objects in all files of a stack's slices, of which one is given; else None."""
+    suffix = path.suffix.lower()
+    files = slice_files(path, image) if suffix in _SLICE_SUFFIXES else {}
+    if not files:
+        return None
+    if suffix == ".png":
+        annotations = read_png_slices(files, image)
+    else:
+        annotations = read_slices(files, image, lambda file, plane: read_objects(file, plane))
+    return replace(annotations, n_files=len(files))
 
 
 def _aligned(annotations: Annotations, image: ImageInfo) -> Annotations | None:

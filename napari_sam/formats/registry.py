@@ -1,12 +1,10 @@
 """The one list of formats: their names, their files, and what writes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import write_coco
@@ -21,10 +19,11 @@ from napari_sam.formats.measurements import write_measurements
 from napari_sam.formats.numpy_files import write_label_npy, write_npz
 from napari_sam.formats.png import write_label_png
 from napari_sam.formats.semantic import write_semantic_png_planes, write_semantic_tiff
+from napari_sam.formats.stack_measurements import write_stack_measurements
 from napari_sam.formats.tiff import write_imagej_tiff, write_ome_tiff
 from napari_sam.formats.track_tables import write_tracks_csv
 from napari_sam.formats.trackmate import write_trackmate
-from napari_sam.formats.yolo import write_yolo, write_yolo_classes
+from napari_sam.formats.yolo import write_yolo, write_yolo_classes, yolo_class_numbers
 
 _Writer = Callable[[Path, Annotations], list[Path]]
 
@@ -84,32 +83,44 @@ def _label_image(write: Callable[[Path, LabelPlanes, ImageInfo, str], None]) -> 
 
 def _write_png_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write one PNG for each plane."""
-    planes = _planes(path, annotations)
-    for file, plane in planes.items():
-        write_label_png(file, labels_from_objects(plane), details_to_text(plane))
-    return list(planes)
+    files = []
+    dtype = LabelPlanes(annotations).dtype  # the same for all slices of a sequence
+    for file, plane in _planes(path, annotations):
+        write_label_png(file, labels_from_objects(plane), details_to_text(plane), dtype)
+        files.append(file)
+    return files
 
 
 def _write_yolo_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write one text for each plane, and the names of the classes beside them."""
-    planes = _planes(path, annotations)
-    for file, plane in planes.items():
+    files = []
+    yolo_class_numbers(annotations)  # refused before the first file is written
+    for file, plane in _planes(path, annotations):
         write_yolo(file, plane)
+        files.append(file)
     names = path.with_suffix(".yaml")
     # An old file of names would give classes to objects without one.
     if annotations.classes or names.exists():
         write_yolo_classes(names, annotations.classes)
-        return [*planes, names]
-    return list(planes)
+        return [*files, names]
+    return files
 
 
-def _planes(path: Path, annotations: Annotations) -> dict[Path, Annotations]:
-    """Return a file for each plane: `path` itself if there is only one."""
+def _write_measurements(path: Path, annotations: Annotations) -> list[Path]:
+    """Write the measurements of each slice, and those of whole objects of a stack beside them."""
+    write_measurements(path, annotations)
+    if not annotations.image.stack_shape:
+        return [path]
+    of_objects = path.with_name(f"{path.stem}_objects.csv")
+    write_stack_measurements(of_objects, annotations)
+    return [path, of_objects]
+
+
+def _planes(path: Path, annotations: Annotations) -> Iterator[tuple[Path, Annotations]]:
+    """Yield each plane with its file: `path` itself if there is only one."""
     image = replace(annotations.image, name=path.name)
-    return {
-        path.with_name(plane_name(image, slice_index)): annotations.plane(slice_index)
-        for slice_index in np.ndindex(image.stack_shape)
-    }
+    for slice_index, plane in annotations.planes():
+        yield path.with_name(plane_name(image, slice_index)), plane
 
 
 _labels = partial(Format, is_label_image=True)
@@ -131,7 +142,7 @@ FORMATS: Final = (
     Format("geojson", "GeoJSON", (".geojson",), _single_file(write_geojson), "GeoJSON"),
     Format("rois", "ImageJ ROIs", (".zip",), _single_file(write_imagej_rois), "ImageJ ROIs"),
     Format("yolo", "YOLO", (".txt",), _write_yolo_planes, "YOLO"),
-    Format("csv", "CSV measurements", (".csv",), _single_file(write_measurements), "Measurements"),
+    Format("csv", "CSV measurements", (".csv",), _write_measurements, "Measurements"),
 )
 """The formats of any image."""
 

@@ -17,10 +17,15 @@ from napari_sam.formats.classes import ObjectClass, color_for
 from napari_sam.formats.details import annotations_with_details
 from napari_sam.formats.files import FileError, read_text, write_table
 from napari_sam.formats.image import ImageInfo, plane_name, stack_stem
-from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
+from napari_sam.formats.label_images import (
+    LabelPlanes,
+    labels_from_objects,
+    objects_from_labels,
+)
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.png import save_png
 from napari_sam.formats.tiff import write_ome_tiff
+from napari_sam.storage.pacing import paced
 
 SEMANTIC_MARK: Final = '{"semantic": true}'
 """Stands in the metadata of semantic labels, in place of the details of objects."""
@@ -46,6 +51,14 @@ def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[Objec
     legend : tuple of ObjectClass
         The classes from value 1 on; "without class" is among them only if it is needed.
     """
+    objects, legend = _with_class_numbers(annotations)
+    return labels_from_objects(objects, "last_wins"), legend
+
+
+def _with_class_numbers(
+    annotations: Annotations,
+) -> tuple[Annotations, tuple[ObjectClass, ...]]:
+    """Return objects with the numbers of their classes as label_ids, and the legend."""
     values: dict[str | None, int] = {
         entry.name: value for value, entry in enumerate(annotations.classes, start=1)
     }
@@ -53,8 +66,8 @@ def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[Objec
     if any(obj.class_name is None for obj in annotations.objects):
         values[None] = len(legend) + 1
         legend = (*legend, _WITHOUT)
-    objects = [replace(obj, label_id=values[obj.class_name]) for obj in annotations.objects]
-    return labels_from_objects(replace(annotations, objects=objects), "last_wins"), legend
+    objects = [replace(obj, label_id=values[obj.class_name]) for obj in paced(annotations.objects)]
+    return replace(annotations, objects=objects), legend
 
 
 def write_semantic_png(
@@ -111,7 +124,8 @@ def write_legend(path: str | Path, legend: Sequence[ObjectClass]) -> None:
 
 def write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
     """Write class numbers as OME-TIFF, and their legend beside it."""
-    labels, legend = semantic_labels(annotations)
+    objects, legend = _with_class_numbers(annotations)
+    labels = LabelPlanes(objects, "last_wins")
     write_ome_tiff(path, labels, annotations.image, SEMANTIC_MARK)
     write_legend(legend_path(path), legend)
     return [path, legend_path(path)]
@@ -119,7 +133,8 @@ def write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
 
 def write_semantic_png_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write class numbers as one PNG for each plane, and their legend beside them."""
-    labels, legend = semantic_labels(annotations)
+    objects, legend = _with_class_numbers(annotations)
+    labels = LabelPlanes(objects, "last_wins")
     image = replace(annotations.image, name=path.name)
     files = []
     for slice_index in np.ndindex(image.stack_shape):

@@ -69,15 +69,21 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
             "file per slice (Annotations.plane)."
         )
         raise FileError(msg)
-    names: list[str | None] = [entry.name for entry in annotations.classes] or [None]
-    numbers = {name: number for number, name in enumerate(names)}
-    if any(obj.class_name not in numbers for obj in annotations.objects):
-        raise FileError("In YOLO either all objects have a class or none; give the others a class.")
+    numbers = yolo_class_numbers(annotations)
     lines = [
         f"{numbers[obj.class_name]} {_polygon(obj, annotations.image)}\n"
         for obj in paced(annotations.objects)
     ]
     write_text(path, "".join(lines))
+
+
+def yolo_class_numbers(annotations: Annotations) -> dict[str | None, int]:
+    """Return the number of each class; a `FileError` is raised if only some objects have one."""
+    names: list[str | None] = [entry.name for entry in annotations.classes] or [None]
+    numbers = {name: number for number, name in enumerate(names)}
+    if any(obj.class_name not in numbers for obj in annotations.objects):
+        raise FileError("In YOLO either all objects have a class or none; give the others a class.")
+    return numbers
 
 
 def _polygon(obj: ExportObject, image: ImageInfo) -> str:

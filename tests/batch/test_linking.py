@@ -11,7 +11,7 @@ from napari_sam.formats.image import ImageInfo
 from napari_sam.model.automatic.mask_set import MaskRecord
 from napari_sam.session.linking.settings import LinkSettings
 
-STACK = ImageInfo((2, 3, 20, 30), "stack.tif")
+STACK = ImageInfo((2, 3, 20, 30), "stack.tif", "", (30, 2, 0.5, 0.5), ("second", "um", "um", "um"))
 
 
 def record(top, score=0.75):
@@ -35,6 +35,10 @@ def test_each_time_has_objects_of_its_own(through):
     assert [obj["position"] for obj in objects] == [[0, None], [1, None]]
     assert [(obj["first_slice"], obj["last_slice"]) for obj in objects] == [(0, 2)] * 2
     assert [obj["volume_px"] for obj in objects] == [90, 90]
+    assert [(obj["volume"], obj["volume_unit"]) for obj in objects] == [(45, "um^3")] * 2
+    assert {(part.origin, part.confidence is None) for part in annotations.objects} == {
+        ("automatic", False)
+    }
 
 
 def test_gaps_are_told_and_the_score_is_the_mean():
@@ -45,6 +49,7 @@ def test_gaps_are_told_and_the_score_is_the_mean():
 
 def test_through_time_at_each_depth():
     _, objects = linked("t")
+    assert {obj["volume"] for obj in objects} == {None}
     assert [obj["position"] for obj in objects] == [[None, 0], [None, 1], [None, 2]]
 
 

@@ -47,7 +47,8 @@ def test_points_become_objects_of_many_slices_and_go_on_from_labels(stack, tmp_p
     labels = tifffile.imread(out)
     assert slices_of(labels, 1) == [2, 3, 4, 5]
     assert (obj["first_slice"], obj["last_slice"], obj["n_slices"]) == (2, 5, 4)
-    assert obj["volume_px"] == np.count_nonzero(labels)
+    assert obj["volume_px"] == obj["volume"] == np.count_nonzero(labels)
+    assert obj["volume_unit"] == "pixel^3"
     assert obj["origins"] == [["propagated", 2, 3], ["annotated", 4, 4], ["propagated", 5, 5]]
     some = tmp_path / "some.tif"
     labels[[3, 4]] = 0
@@ -57,6 +58,11 @@ def test_points_become_objects_of_many_slices_and_go_on_from_labels(stack, tmp_p
     (coco,) = read_coco(tmp_path / "all.json")
     assert sorted(part.slice_index for part in coco.objects) == [(2,), (3,), (4,), (5,)]
     assert {part.label_id for part in coco.objects} == {1}
+    origins = {part.slice_index[0]: part.origin for part in coco.objects}
+    assert origins == dict(
+        zip((2, 3, 4, 5), ("annotated", *["interpolated"] * 2, "annotated"), strict=True)
+    )
+    assert len({part.score for part in coco.objects}) == 1
 
 
 def test_prompts_of_a_file_are_carried_through_time(stack, shared_embeddings, tmp_path):
