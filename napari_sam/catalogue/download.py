@@ -1,5 +1,7 @@
 """Download a model; the file gets its name only once its checksum has been verified."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -7,16 +9,18 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
-import requests
 
 from napari_sam.catalogue.local_files import has_hash
 from napari_sam.catalogue.table import BUNDLED, PublishedModel
 from napari_sam.storage.atomic import publish, scratch_folder
 from napari_sam.storage.folders import models_folder
 from napari_sam.storage.web import open_address
+
+if TYPE_CHECKING:
+    import requests
 
 ProgressCallback = Callable[[int, int], None]
 """Called as ``on_progress(done_bytes, total_bytes)``; raising stops the download."""
@@ -41,6 +45,8 @@ def download(
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
     """Download a model, unless it is in the folder already."""
+    import requests  # late, as it takes long and few need it
+
     if model.bundled is not None:
         return model.bundled
     folder = models_folder() if folder is None else folder
@@ -152,6 +158,8 @@ def _size_bytes(response: requests.Response) -> int | None:
 
 
 def _reason(error: requests.RequestException) -> str:
+    import requests
+
     if error.response is not None:
         return f"the server answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout):

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import skimage
 from numpy.typing import NDArray
-from skimage.measure import regionprops
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import FileError, write_table
@@ -103,7 +103,7 @@ def _row(
 ) -> list[Any]:
     obj = obj.cropped()
     index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
-    (region,) = regionprops(
+    (region,) = skimage.measure.regionprops(
         obj.mask.astype(np.uint8),
         intensity_image=None if intensity is None else np.asarray(intensity[index]),
         spacing=spacing,

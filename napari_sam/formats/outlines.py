@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import skimage
 from numpy.typing import NDArray
-from skimage.measure import label as connected_components
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.formats.files import FileError, require_memory
@@ -59,7 +59,7 @@ def trace_outlines(mask: NDArray[np.bool_], top: int = 0, left: int = 0) -> list
     >>> trace_outlines(np.ones((2, 3), bool))[0].shell_xy.tolist()
     [[0, 0], [3, 0], [3, 2], [0, 2]]
     """
-    pieces = np.pad(connected_components(mask, connectivity=1).astype(np.int64), 1)
+    pieces = np.pad(skimage.measure.label(mask, connectivity=1).astype(np.int64), 1)
     horizontal = _horizontal_edges(pieces)
     across = _horizontal_edges(pieces.T)
     # In the transposed image the object is on the other side, so vertical edges are reversed.

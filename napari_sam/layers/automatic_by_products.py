@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
@@ -34,7 +33,7 @@ def new_boxes_layer(shown: ShownPlane, masks: Sequence[AutomaticMask]) -> Shapes
         [_view_of(mask, shown.view).to_rc(_corners_xy(mask)) for mask in ranked],
         shape_type="rectangle",
         name=f"{shown.image.name}: boxes",
-        features=pd.DataFrame(features),
+        features=features,
         edge_color="#29b6ff",
         face_color="transparent",
         edge_width=max(1, max(shown.view.shape) / 500),

@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from napari.components import LayerList, ViewerModel
 from napari.layers import Layer
 from napari.utils.colormaps import label_colormap
@@ -92,7 +91,7 @@ class AutomaticView:
         else:
             self.layer.data[...] = data
             self.layers.redraw(self.layer)
-        self.layer.features = pd.DataFrame(picture.table)
+        self.layer.features = picture.table
         self._alone = alone
         self._show_outline()
 

@@ -1,5 +1,6 @@
 """Write into the arrays of a Labels layer while the user may paint in them."""
 
+import sys
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final
@@ -9,6 +10,12 @@ from numpy.typing import NDArray
 
 CHUNK_PX: Final = 512
 """Longest side of a chunk of labels that are not held in memory as a whole."""
+
+
+def is_zarr(array: Any) -> bool:
+    """Whether an array is one of zarr, which need not be imported to know: that takes long."""
+    zarr = sys.modules.get("zarr")
+    return zarr is not None and isinstance(array, zarr.Array)
 
 
 def write_levels(

@@ -8,15 +8,13 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import pint
-import zarr
 from napari.layers import Image, Labels
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from psygnal import Signal
-from zarr.storage import MemoryStore
 
 from napari_sam.formats.details import details_from
 from napari_sam.layers.brush_strokes import BrushStrokes
-from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
+from napari_sam.layers.label_arrays import CHUNK_PX, is_zarr, write_levels
 from napari_sam.layers.napari_workarounds import cyclic_colormap
 from napari_sam.layers.plane_view import PlaneView, is_time, levels, placement
 from napari_sam.layers.target_features import features_of
@@ -165,7 +163,7 @@ class TargetLayer:
 
     def _grown(self, array: Any, shape: tuple[int, ...]) -> Any:
         """Return labels of a larger shape; there is room for as many slices again."""
-        if isinstance(array, zarr.Array):
+        if is_zarr(array):
             array.resize(shape)
             return array
         if np.prod(shape, dtype=float) * array.itemsize > _MAX_DENSE_BYTES:
@@ -338,8 +336,11 @@ def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
     )
 
 
-def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
+def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Make an array of zeros whose chunks take memory once they are written."""
+    import zarr  # late, as it takes long and few targets need it
+    from zarr.storage import MemoryStore
+
     chunks = tuple(min(CHUNK_PX, n) if n > 1 else 1 for n in shape[-2:])
     return zarr.create_array(
         store=MemoryStore(),

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-import zarr
 from napari.layers import Image, Labels
 
+from napari_sam.layers.label_arrays import is_zarr
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on
 from napari_sam.layers.viewer_layers import OWN_MARK
 from napari_sam.session.objects.labels import TargetError
@@ -47,4 +47,4 @@ def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
 def _can_be_written(data: Any) -> bool:
     if isinstance(data, np.ndarray):
         return bool(data.flags.writeable)
-    return isinstance(data, zarr.Array) and not data.read_only
+    return is_zarr(data) and not data.read_only

@@ -4,11 +4,12 @@ napari's own save dialog writes them and the status bar shows them; a layer that
 file has them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-import pandas as pd
 from napari.layers import Labels
 
 from napari_sam.formats.classes import ClassError, ObjectClass
@@ -16,6 +17,9 @@ from napari_sam.formats.details import number_in
 from napari_sam.session.classes.classes import ClassTable, classes_from_json, classes_to_json
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CLASSES_KEY: Final = "napari-sam-live classes"
 """The key of the classes with their colors in a layer's metadata."""
@@ -52,6 +56,8 @@ def _indexed(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(cell: Any) -> str | None:
+    import pandas as pd  # late, as it takes long
+
     is_filled = isinstance(cell, str) or (pd.api.types.is_scalar(cell) and not pd.isna(cell))
     return str(cell) if is_filled else None
 
@@ -128,7 +134,7 @@ class FeatureWriter:
         self._note_filled_cells()
         layer, filled = self._layer, self._filled_cells
         is_untouched = self._written is not None and self._written.equals(layer.features)
-        features = pd.DataFrame() if is_untouched else layer.features
+        features = None if is_untouched else layer.features
         layer.features = _merged(features, self._registry, filled)
         is_ours = is_untouched or _is_ours(layer.features, filled)
         self._written = layer.features.copy() if is_ours else None
@@ -147,9 +153,11 @@ def _is_ours(features: pd.DataFrame, filled: _Cells) -> bool:
 
 
 def _merged(
-    features: pd.DataFrame, records: Iterable[ObjectRecord], filled: _Cells
+    features: pd.DataFrame | None, records: Iterable[ObjectRecord], filled: _Cells
 ) -> pd.DataFrame:
     """Return features with a row for each object that has details."""
+    import pandas as pd
+
     of_ours = set[int]().union(*filled.values())
     detailed = sorted(
         (record for record in records if record.label_id in of_ours),
@@ -166,9 +174,9 @@ def _merged(
         },
         label_ids,
     )
-    theirs = _indexed(features)
-    if set(theirs.columns) <= {_INDEX}:
+    if features is None or set(features.columns) <= {_INDEX}:
         return ours.reset_index()
+    theirs = _indexed(features)
     shared = {name: name + _USERS_SUFFIX for name in _COLUMNS if name in theirs}
     joined = theirs.rename(columns=shared).set_index(_INDEX).join(ours, how="outer")
     for name, kept in shared.items():

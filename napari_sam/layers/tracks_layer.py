@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from napari.layers import Labels, Tracks
 from numpy.typing import NDArray
 
@@ -50,12 +49,10 @@ class TracksLayer:
             return
         graph = {n: parents for n, parents in lineages.graph.items() if {n, *parents} <= present}
         founders = {label_id: lineages.founder_of(label_id) for label_id in present}
-        features = pd.DataFrame(
-            {
-                "track_id": points[:, 0].astype(int),
-                _LINEAGE: [founders[int(label_id)] for label_id in points[:, 0]],
-            }
-        )
+        features = {
+            "track_id": points[:, 0].astype(int),
+            _LINEAGE: np.array([founders[int(label_id)] for label_id in points[:, 0]]),
+        }
         if self.layer is None or self.layer not in self._layers:
             self._add(labels, points, graph, features)
             return
@@ -77,7 +74,7 @@ class TracksLayer:
         labels: Labels,
         points: NDArray[np.float64],
         graph: dict[int, list[int]],
-        features: pd.DataFrame,
+        features: dict[str, NDArray[Any]],
     ) -> None:
         self.layer = Tracks(
             points,

@@ -1,9 +1,12 @@
 """Open web addresses, whose servers may be broken or hostile."""
 
-import io
-from typing import Any
+from __future__ import annotations
 
-import requests
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import requests
 
 
 def open_address(url: str, timeout_s: float) -> requests.Response:
@@ -11,6 +14,8 @@ def open_address(url: str, timeout_s: float) -> requests.Response:
 
     The timeout is for each wait, so a server that sends a byte now and then is waited for.
     """
+    import requests  # late, as it takes long and few need it
+
     try:
         return requests.get(
             url, stream=True, timeout=timeout_s, hooks={"response": _without_body_of_redirect}

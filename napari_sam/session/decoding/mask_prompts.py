@@ -3,9 +3,9 @@
 from typing import Final
 
 import numpy as np
+import skimage
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from skimage.measure import approximate_polygon
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.outlines import clipped_polygon
@@ -71,7 +71,7 @@ def _simplified(line: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(line) > _MAX_SIMPLIFIED:
         return line
     closed = np.concatenate([line, line[:1]])
-    simpler: NDArray[np.float64] = approximate_polygon(closed, tolerance=1)[:-1]
+    simpler: NDArray[np.float64] = skimage.measure.approximate_polygon(closed, tolerance=1)[:-1]
     return simpler if len(simpler) > 2 else line
 
 

@@ -9,10 +9,8 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.storage.pacing import paced
@@ -99,7 +97,8 @@ class Pairs:
             table = np.zeros((len(indices), len(others)))
             for row, column in np.ndindex(table.shape):
                 table[row, column] = ious.get((indices[row], others[column]), 0)
-            for row, column in zip(*linear_sum_assignment(table, maximize=True), strict=True):
+            assigned = scipy.optimize.linear_sum_assignment(table, maximize=True)
+            for row, column in zip(*assigned, strict=True):
                 pair = indices[row], others[column]
                 if pair in ious:
                     links[pair] = ious[pair]
@@ -168,8 +167,10 @@ def groups_of(items: Sequence[_T], links: Sequence[tuple[_T, _T]]) -> list[list[
         return [[item] for item in items]
     numbers = {item: number for number, item in enumerate(items)}
     ends = np.array([(numbers[item], numbers[other]) for item, other in links]).T
-    graph = coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(items), len(items)))
-    _, group_numbers = connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_array(
+        (np.ones(len(links)), (ends[0], ends[1])), shape=(len(items), len(items))
+    )
+    _, group_numbers = scipy.sparse.csgraph.connected_components(graph, directed=False)
     groups: defaultdict[int, list[_T]] = defaultdict(list)
     for item, number in zip(items, group_numbers.tolist(), strict=True):
         groups[number].append(item)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.stats import rankdata
 
 from napari_sam.engine.embeddings import as_float32
 from napari_sam.engine.masks import MaskCrop
@@ -90,7 +90,7 @@ def _ratio(value: float, start: float) -> float:
 
 def _separation(inside: NDArray[np.float32], around: NDArray[np.float32]) -> float:
     """Return the distance from a half of the area under the receiver operating curve."""
-    ranks = rankdata(np.concatenate([inside, around]))[: inside.size]
+    ranks = scipy.stats.rankdata(np.concatenate([inside, around]))[: inside.size]
     statistic = float(ranks.sum()) - inside.size * (inside.size + 1) / 2
     return abs(statistic / (inside.size * around.size) - 0.5)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, crop_in_image
 from napari_sam.session.image.image_plane import ImagePlane
@@ -77,9 +78,9 @@ def _best_shift(
     weighted = weights * (gray - (weights * gray).sum() / total)
     spread = float((weighted * gray).sum())
     after = after - after.mean()
-    sums = signal.correlate(after, weights, mode="valid", method="fft")
-    squares = signal.correlate(after**2, weights, mode="valid", method="fft")
-    products = signal.correlate(after, weighted, mode="valid", method="fft")
+    sums = scipy.signal.correlate(after, weights, mode="valid", method="fft")
+    squares = scipy.signal.correlate(after**2, weights, mode="valid", method="fft")
+    products = scipy.signal.correlate(after, weighted, mode="valid", method="fft")
     spreads = np.maximum(squares - sums**2 / total, 0)
     if spread < total or (spreads < total).all():  # less than one gray level
         return 0, 0
