@@ -28,7 +28,7 @@ OVERLAPS: Final[dict[str, Callable[[ExportObject, int], float]]] = {
 of a mask and the pixels of its object on all slices."""
 
 _BLOCK_BYTES: Final = 2**22
-_WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
+WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
 """Settings that do not change the masks."""
 
 
@@ -51,13 +51,14 @@ class BatchJob:
     channels: int | None = None  # the axis that holds them
     through: str | None = None  # the axis along which masks of slices are linked
     links: LinkSettings | None = None  # how they are linked
+    is_preset_by_image: bool = False  # no settings were given: those that suit each image
 
     @property
     def conditions(self) -> dict[str, Any]:
         """Everything that the pixels of the results depend on, as JSON has it."""
-        settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
+        settings = {k: v for k, v in asdict(self.settings).items() if k not in WITHOUT_EFFECT}
         rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
-        for name in ("intensities", "channels", "through"):
+        for name in ("intensities", "channels", "through", "is_preset_by_image"):
             if getattr(self, name) != getattr(BatchJob, name):  # earlier versions lack them
                 rest[name] = getattr(self, name)
         if self.links is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.job import BatchJob, ImageResult, digest
+from napari_sam.batch.job import WITHOUT_EFFECT, BatchJob, ImageResult, digest
 from napari_sam.batch.linking import linked_annotations
 from napari_sam.batch.manifest import PartialResults, RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
@@ -19,12 +19,15 @@ from napari_sam.batch.outputs import PlaneMasks, annotations_of, write_results
 from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
 from napari_sam.formats.files import reason
 from napari_sam.formats.image import stack_axis
+from napari_sam.session.automatic.settings import preset_for
 from napari_sam.session.jobs import is_out_of_memory
 
 if TYPE_CHECKING:
+    from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.formats.annotations import Annotations
     from napari_sam.formats.image import ImageInfo
     from napari_sam.model import Predictor
+    from napari_sam.session.image.image_plane import ImagePlane
 
 Progress = Callable[[float], None]
 """Called with the share of an image that is done."""
@@ -123,13 +126,23 @@ def _part_of(on_progress: Progress, number: int, count: int) -> Progress:
     return lambda share: on_progress((number + share) / count)
 
 
+def _settings_for(plane: ImagePlane, job: BatchJob) -> tuple[AutomaticSettings, float]:
+    """Return the settings for a plane, and `max_share`: as given, else those that suit it."""
+    if not job.is_preset_by_image:
+        return job.settings, job.max_share
+    preset, _ = preset_for(plane)
+    given = {name: getattr(job.settings, name) for name in WITHOUT_EFFECT}
+    return replace(preset.settings, **given), preset.max_share
+
+
 def _masks_of_plane(
     opened: OpenedPlane, job: BatchJob, predictor: Predictor, on_progress: Progress
 ) -> PlaneMasks:
     from napari_sam.model.automatic.by_products import detect_edges, object_proposals
     from napari_sam.model.automatic.generate import generate_masks
 
-    settings, image = job.settings, opened.plane.read_whole()
+    settings, max_share = _settings_for(opened.plane, job)
+    image = opened.plane.read_whole()
     masks = generate_masks(
         predictor,
         image,
@@ -147,6 +160,6 @@ def _masks_of_plane(
         all_pass = replace(settings, pred_iou_thresh=0, stability_score_thresh=0)
         edges = detect_edges(replace(masks, settings=all_pass))
     height, width = opened.plane.shape
-    records = [mask for mask in masks.select() if mask.area <= job.max_share * height * width]
+    records = [mask for mask in masks.select() if mask.area <= max_share * height * width]
     warning = opened.plane.contrast_warning(image)
     return PlaneMasks(opened.slice_index, records, proposals, edges, warning)

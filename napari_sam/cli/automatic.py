@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
-from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
+from napari_sam.batch.job import OVERLAPS, WITHOUT_EFFECT, BatchJob, ImageResult, digest
 from napari_sam.cli.exit_codes import (
     CAN_CONTINUE,
     FAILED,
@@ -106,7 +106,10 @@ class AutomaticCommand(click.Command):
         file = click.Path(exists=True, dir_okay=False, path_type=Path)
         return [
             click.Option(
-                ["--preset"], type=click.Choice(names), help="Settings for a kind of image."
+                ["--preset"],
+                type=click.Choice(names),
+                help="Settings for a kind of image. Without it and without other settings: cells "
+                "for 16-bit gray images, else natural-image.",
             ),
             *(
                 click.Option([f"--{name.replace('_', '-')}"], type=kind, help=setting.help)
@@ -190,7 +193,8 @@ def automatic(
     Finished images are skipped, so run a stopped command again to continue it, but never two at a
     time for the same FOLDER. Stacks are processed slice by slice; with --through, the masks become
     objects of several slices, each with one number. The settings have their published names, and
-    their published values unless --preset or an option changes them. With --scheduler, all workers
+    their published values unless --preset or an option changes them; without any of these,
+    16-bit gray images are segmented as cells. With --scheduler, all workers
     must see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
@@ -204,6 +208,7 @@ def automatic(
         *(choice, _weights(choice), reader, intensities, overwrite, channels),
         through=through,
         links=links,
+        is_preset_by_image=is_without_settings(**published),
     )
     files = _checked_images(images, job)
     with readers_on_stderr():
@@ -217,6 +222,13 @@ def automatic(
 
 def _key(name: str) -> str:
     return name.replace(" ", "-")
+
+
+def is_without_settings(**published: Any) -> bool:
+    """Whether no option of an `AutomaticCommand` is given that changes masks."""
+    return not any(
+        value is not None for name, value in published.items() if name not in WITHOUT_EFFECT
+    )
 
 
 def published_settings(

@@ -1,11 +1,15 @@
 import os
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob, digest
-from napari_sam.batch.run import run_here
+from napari_sam.batch.run import _settings_for, run_here
+from napari_sam.engine.automatic_presets import CELLS
 from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.models.model_choice import ModelChoice
 
 
@@ -44,3 +48,14 @@ def test_a_pattern_that_matches_nothing_is_called_one(tmp_path):
     image = ImageFile(str(tmp_path / "*.tif"), "x")
     (result,) = run_here(job_in(tmp_path), [image], pytest.fail, pytest.fail)
     assert result.error.startswith("No file matches this pattern")
+
+
+def test_16_bit_gray_images_are_segmented_as_cells_unless_settings_are_given(tmp_path):
+    gray, color = ImagePlane(np.zeros((8, 8), np.uint16)), ImagePlane(np.zeros((8, 8), np.uint8))
+    published = AutomaticSettings(points_per_batch=3)
+    given = replace(job_in(tmp_path), settings=published)
+    assert _settings_for(gray, given) == (published, 1)
+    job = replace(given, is_preset_by_image=True)
+    assert _settings_for(color, job) == (published, 1)
+    assert _settings_for(gray, job) == (replace(CELLS.settings, points_per_batch=3), 0.3)
+    assert job.conditions != given.conditions  # not to be mixed in one folder

@@ -17,7 +17,7 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_sam.batch import job, outputs
-from napari_sam.cli.automatic import automatic, published_settings
+from napari_sam.cli.automatic import automatic, is_without_settings, published_settings
 from napari_sam.cli.main import main
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
@@ -241,6 +241,9 @@ def test_published_names_and_defaults():
     assert settings.box_nms_thresh == 0.5
     assert published_settings("cells")[1] < 1
     assert published_settings("cells", max_share=0.9)[1] == 0.9
+    assert is_without_settings(preset=None, points_per_batch=8, output_mode="coco_rle")
+    assert not is_without_settings(preset="natural-image")
+    assert not is_without_settings(preset=None, max_share=1.0)
 
 
 def test_the_help_lists_the_choices_of_the_code():
