@@ -39,8 +39,10 @@ class ObjectTable(QWidget):
         self.texts = ShortcutTexts()
         self.model = ObjectModel(self)
         self.model.change_requested.connect(self._on_cell_changed)
-        self._is_stepping = False
+        self._is_stepping = self._is_scrolled = False
+        self._newest = 0  # the label_id of the object that was made last
         self.view = self._build_view()
+        self.view.verticalScrollBar().actionTriggered.connect(self._on_scrolled)
         self.view.installEventFilter(self)
         # When a model is reset, Qt drops the selection without a signal.
         self.model.modelAboutToBeReset.connect(self.view.clearSelection)
@@ -128,6 +130,16 @@ class ObjectTable(QWidget):
         if index.isValid():
             self.view.scrollTo(index)
 
+    def show_new(self, label_id: int) -> None:
+        """Scroll to the row of a new object, unless the user has scrolled away or chosen rows."""
+        index, former = self._index_of(label_id), self._index_of(self._newest)
+        self._newest = label_id
+        room = self.view.viewport().rect()
+        is_away = former.isValid() and not room.intersects(self.view.visualRect(former))
+        if index.isValid() and not self._selected_rows and not (self._is_scrolled and is_away):
+            self._is_scrolled = False
+            self.view.scrollTo(index)
+
     def set_classes(self, colors: Mapping[str, str]) -> None:
         """List these classes and show their colors, "#rrggbb" by name."""
         before, self._colors = self._colors, dict(colors)
@@ -180,6 +192,9 @@ class ObjectTable(QWidget):
         return sorted(index.row() for index in self.view.selectionModel().selectedRows())
 
     # What is asked for ---------------------------------------------------------------------------
+
+    def _on_scrolled(self) -> None:
+        self._is_scrolled = True
 
     def _on_selection_changed(self) -> None:
         count = len(self._selected_rows)

@@ -13,6 +13,7 @@ from napari_sam.controllers.export import ExportController
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.connections import Connections
+from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.object_editing import Details
 from napari_sam.session.state import SessionState
 
@@ -50,6 +51,7 @@ class ObjectTableController:
             (binding.plane.stack_changed, self._on_plane_changed),
             (binding.shortcuts.changed, self._on_shortcuts_changed),
             (session.changed, self._on_session_changed),
+            (session.accepted, self._on_accepted),
             (table.view.selectionModel().selectionChanged, self._on_selection_changed),
         )
         binding.shortcuts.register(
@@ -126,6 +128,10 @@ class ObjectTableController:
             and self.table.selected != [reedited]
         ):
             self.table.view.clearSelection()
+
+    def _on_accepted(self, edit: LabelsEdit) -> None:
+        if edit.n_made > 0 and edit.target is self._target and not self._many_timer.isActive():
+            self.table.show_new(edit.label_id)
 
     def _on_selection_changed(self) -> None:
         self._binding.objects.outlines.choose(self.table.selected)

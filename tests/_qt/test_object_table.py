@@ -273,3 +273,25 @@ def test_scattered_rows_are_removed_at_once_and_others_stay_selected(table):
     assert len(removed) == 1
     assert ids(table) == list(range(1, 100, 2))
     assert table.selected == [3]
+
+
+def test_a_new_row_is_in_sight_unless_the_user_has_scrolled_away_or_chosen_rows(table, qtbot):
+    bar = table.view.verticalScrollBar()
+
+    def is_shown(label_id):
+        index = table.model.index(table.model.rows[label_id], 0)
+        return table.view.viewport().rect().contains(table.view.visualRect(index))
+
+    def add(label_id):
+        table.update_records({label_id: record(label_id)})
+        QApplication.processEvents()
+        table.show_new(label_id)
+        return is_shown(label_id)
+
+    assert all(add(label_id) for label_id in range(4, 30))
+    bar.triggerAction(bar.SliderAction.SliderToMinimum)
+    assert not add(30)
+    bar.triggerAction(bar.SliderAction.SliderToMaximum)  # back where new rows are
+    assert add(31)
+    select(table, 2)
+    assert not add(32)
