@@ -32,7 +32,7 @@ class RestoreRow(QWidget):
         self.restore = button(
             "Restore",
             "Restore these objects, with prompts, classes and notes, into a new labels layer,\n"
-            "which becomes the target",
+            "which becomes the target; an unfinished object goes on where it was",
         )
         self._discard = button(_DISCARD, "", self._on_discard_clicked)
         self._discard.installEventFilter(self)
@@ -52,15 +52,15 @@ class RestoreRow(QWidget):
         end = "" if newest.is_closed else "; napari did not exit cleanly"
         more = f" {len(older)} older {'set' if len(older) == 1 else 'sets'} can be restored next."
         image = newest.header.image
-        objects = "unsaved object" if newest.n_objects == 1 else "unsaved objects"
         self._text.show_text(
-            f"{newest.n_objects} {objects} on '{image.name}' ({_when(newest.ended)}{end})."
+            f"{_objects_of(newest)} on '{image.name}' ({_when(newest.ended)}{end})."
             f"{more if older else ''}"
         )
         self._text.setToolTip(
-            f"Image: {image.source or image.name}\nAccepted objects are written to a journal as "
-            "you go; the 100 most recent journals are kept.\nDiscard these objects if you have "
-            "exported them or saved the labels layer, and do not need their prompts."
+            f"Image: {image.source or image.name}\nAccepted objects and unfinished ones are "
+            "written to a journal as you go; the 100 most recent journals are kept.\n"
+            "Discard these objects if you have exported them or saved the labels layer, and do "
+            "not need their prompts."
         )
 
     def show_progress(self, fraction: float) -> None:
@@ -98,6 +98,19 @@ class RestoreRow(QWidget):
         if event.type() == QEvent.Type.Leave:
             self._ask_again(False)
         return bool(super().eventFilter(watched, event))
+
+
+def counted_unfinished(n_unfinished: int) -> str:
+    """Return objects in progress in words."""
+    return "an unfinished object" if n_unfinished == 1 else f"{n_unfinished} unfinished objects"
+
+
+def _objects_of(journal: JournalSummary) -> str:
+    objects = "unsaved object" if journal.n_objects == 1 else "unsaved objects"
+    words = [f"{journal.n_objects} {objects}"] if journal.n_objects else []
+    words += [counted_unfinished(journal.n_unfinished)] if journal.n_unfinished else []
+    text = " and ".join(words)
+    return text[:1].upper() + text[1:]
 
 
 def _when(seconds: float) -> str:

@@ -20,6 +20,7 @@ from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
 from napari_sam.controllers.stack import StackController
 from napari_sam.controllers.thumbnails import ThumbnailController
+from napari_sam.controllers.unfinished import UnfinishedController
 
 
 class Controllers:
@@ -39,8 +40,9 @@ class Controllers:
         annotate.user_layers_changed.connect(batch_prompts.offer)
         self.embeddings = embeddings = EmbeddingsController(context, batch_prompts.prefetch_row)
         self.journal = journal = JournalRecorder(context)
-        self.restore = RestoreController(context, journal)
-        self.session_file = SessionFileController(context, journal)
+        self.unfinished = unfinished = UnfinishedController(context, journal)
+        self.restore = RestoreController(context, journal, unfinished)
+        self.session_file = SessionFileController(context, journal, unfinished)
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         texts = [
@@ -95,7 +97,7 @@ class Controllers:
         shown = self.annotate, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models
         objects = self.classes, self.batch_prompts, self.stack, self.objects
-        files = self.restore, self.journal
+        files = self.restore, self.unfinished, self.journal
         for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):
             part.close()
         for window in self.windows:

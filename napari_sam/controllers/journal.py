@@ -17,8 +17,9 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import bulky_work
 from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
+from napari_sam.session.journal.unfinished import UnfinishedObject
 from napari_sam.session.objects.edits import Direction, LabelsEdit
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import Labels, TargetError
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 
@@ -30,6 +31,8 @@ _GROWTH_MS: Final = 2000
 class JournalRecorder:
     """Records every edit and brush stroke; none of them waits or fails for it."""
 
+    begun = Signal()
+    """The edits of another target are recorded."""
     deleted = Signal()
     """A target was deleted; its objects can be restored."""
 
@@ -40,7 +43,7 @@ class JournalRecorder:
         self.deleted_paths: set[Path] = set()
         """The journals of targets that the user has deleted since the start."""
         self._target_connections: dict[TargetLayer, Connections] = {}
-        self._failed: set[TargetLayer] = set()
+        self._failed: set[Journal] = set()
         self._grown: set[TargetLayer] = set()
         self._growth_timer = rest_timer(context.widget, _GROWTH_MS, self._catch_up)
         self._classes = context.session.classes.table
@@ -66,14 +69,12 @@ class JournalRecorder:
         self, target: TargetLayer, reference: ImageReference, journal: Journal | None = None
     ) -> None:
         """Record the edits of a target from now on; on the GUI thread."""
-        is_new = journal is None
-        journal = journal or Journal(reference, target)
+        has_objects = journal is None and bool(target.registry)
+        journal = self.new_journal(reference, target, journal)
         if journal.path is not None:
             self.deleted_paths.discard(journal.path)
-        journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
-        self._write(target, lambda journal: journal.record_classes(self._classes.classes))
-        if is_new:
+        if has_objects:
             self._write(target, Journal.buffer)
             threading.Thread(target=self._prepare, args=[target], daemon=True).start()
         self._target_connections[target] = Connections(
@@ -81,14 +82,32 @@ class JournalRecorder:
             (target.replaced, partial(self._on_replaced, target)),
             (target.grown, partial(self._on_grown, target)),
         )
+        self.begun.emit()
+
+    def new_journal(
+        self, reference: ImageReference, labels: Labels, journal: Journal | None = None
+    ) -> Journal:
+        """Begin a journal, or continue one; the classes go into it, and it may warn the user."""
+        journal = journal or Journal(reference, labels)
+        journal.troubled.connect(self._warn)
+        self._attempt(journal, lambda: journal.record_classes(self._classes.classes))
+        return journal
+
+    def journal_of(self, target: TargetLayer | None) -> Journal | None:
+        """Return the journal of a target that is recorded."""
+        return None if target is None else self._journals.get(target, (None, None))[1]
+
+    def record_unfinished(self, journal: Journal, unfinished: Sequence[UnfinishedObject]) -> bool:
+        """Record the objects in progress; return whether they are in the file."""
+        return self._attempt(journal, lambda: journal.record_unfinished(unfinished)) is True
 
     def _prepare(self, target: TargetLayer) -> None:
         with bulky_work(self._dispatcher):
             self._write(target, Journal.prepare)
 
-    def mark_saved(self, target: TargetLayer) -> None:
-        """Record that all objects of a target are in a session file."""
-        self._write(target, Journal.mark_saved)
+    def mark_saved(self, target: TargetLayer, unfinished: UnfinishedObject | None) -> None:
+        """Record that all objects of a target are in a session file, and one in progress."""
+        self._write(target, lambda journal: journal.mark_saved(unfinished))
 
     def _release(self, target: TargetLayer) -> None:
         self._target_connections.pop(target).close()
@@ -101,9 +120,11 @@ class JournalRecorder:
     def _on_target_deleted(self, target: TargetLayer) -> None:
         if target not in self._journals:
             return
+        # What is in progress goes on without the target.
+        self._write(target, lambda journal: journal.record_unfinished(()))
         self._release(target)
         _, journal = self._journals.pop(target)
-        self._failed.discard(target)
+        self._failed.discard(journal)
         if journal.path is not None:
             self.deleted_paths.add(journal.path)
             self.deleted.emit()
@@ -124,7 +145,8 @@ class JournalRecorder:
 
     def _on_replaced(self, target: TargetLayer) -> None:
         """Start another journal; that of the previous labels can still be restored."""
-        reference, _ = self._journals[target]
+        reference, journal = self._journals[target]
+        self.record_unfinished(journal, ())  # as it goes on with the labels
         self._release(target)
         self.keep(target, reference)
 
@@ -145,24 +167,28 @@ class JournalRecorder:
             threading.Thread(target=catch_up, daemon=True).start()
         self._grown.clear()
 
-    def _write(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
+    def _write(self, target: TargetLayer, action: Callable[[Journal], object]) -> None:
         """Write to a journal, on any thread; failures do not reach the edit."""
-        _, journal = self._journals.get(target, (None, None))
-        if journal is None:
-            return
+        journal = self.journal_of(target)
+        if journal is not None:
+            self._attempt(journal, lambda: action(journal))
+
+    def _attempt(self, journal: Journal, action: Callable[[], object]) -> object:
+        """Return what an action returns; None if it fails."""
         try:
-            action(journal)
+            return action()
         except TargetError:
             _LOGGER.info("The labels were gone before they could be recorded")
         except Exception as error:  # the edit matters more than its journal
             _LOGGER.warning("The journal could not be written", exc_info=error)
-            if target not in self._failed:
-                self._failed.add(target)
+            if journal not in self._failed:
+                self._failed.add(journal)
                 self._warn(
                     "The journal could not be written: save the labels, or they would be lost in a "
                     "crash. "
                     f"({error})"
                 )
+        return None
 
     def _warn(self, message: str) -> None:
         self._dispatcher.post(lambda: self._messages.warn(message))

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from napari.layers import Image
 
-from napari_sam._qt.restore_row import RestoreRow
+from napari_sam._qt.restore_row import RestoreRow, counted_unfinished
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
+from napari_sam.controllers.unfinished import UnfinishedController
 from napari_sam.layers.image_references import labels_for, reference_of
+from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.journal.files import JournalSummary, claim, discard, find_journals
@@ -20,9 +22,12 @@ from napari_sam.session.objects.records import counted
 class RestoreController:
     """Finds, restores and discards journals for a `RestoreRow`."""
 
-    def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
+    def __init__(
+        self, context: WidgetContext, recorder: JournalRecorder, unfinished: UnfinishedController
+    ) -> None:
         self._binding, self._session = context.binding, context.session
         self._recorder, self._messages = recorder, context.messages
+        self._unfinished = unfinished
         self._executor = context.session.background.executor("restore", is_bulky=True)
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
@@ -86,13 +91,11 @@ class RestoreController:
 
         def on_done(result: tuple[JournalContent, Path]) -> None:
             content, path = result
-            reference, classes = reference_of(image), content.classes
-            journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
-            self._session.classes.table.ensure(classes)
-            layer.name = content.labels_name or layer.name
-            self._recorder.keep(target, reference, journal)
-            self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
-            self._messages.info(f"Restored {counted(len(target.registry))} into '{layer.name}'.")
+            self._session.classes.table.ensure(content.classes)
+            if target.registry:
+                self._add(content, path, image, target)
+            else:
+                self._continue(content, path, image)
             if content.warning:
                 self._messages.warn(content.warning)
             self._end(image)
@@ -103,6 +106,28 @@ class RestoreController:
 
         self.row.show_progress(0)
         self._executor.submit(work, on_done, on_failed, self.row.show_progress)
+
+    def _add(self, content: JournalContent, path: Path, image: Image, target: TargetLayer) -> None:
+        """Add restored objects as a layer, and continue their journal."""
+        reference, layer, unfinished = reference_of(image), target.layer, content.unfinished
+        classes = content.classes
+        journal = Journal.resume(path, content.sound_bytes, reference, target, classes, unfinished)
+        layer.name = content.labels_name or layer.name
+        # Before the layer is the target: from then on, what is in progress goes to this journal.
+        n_unfinished = self._unfinished.restore(unfinished, image, target)
+        self._recorder.keep(target, reference, journal)
+        self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
+        objects = counted(len(target.registry))
+        if n_unfinished:
+            objects += f" and {counted_unfinished(n_unfinished)}"
+        self._messages.info(f"Restored {objects} into '{layer.name}'.")
+
+    def _continue(self, content: JournalContent, path: Path, image: Image) -> None:
+        """Continue with the objects in progress of a journal that has no others."""
+        n_unfinished = self._unfinished.restore(content.unfinished, image, None)
+        if self._unfinished.record():  # in another journal
+            discard(path)
+        self._messages.info(f"Restored {counted_unfinished(n_unfinished)}.")
 
     def _end(self, image: Image) -> None:
         if image is self._binding.plane.image:

@@ -10,6 +10,7 @@ from napari.layers import Image, Layer
 from napari_sam._qt.session_file_row import SessionFileRow
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
+from napari_sam.controllers.unfinished import UnfinishedController
 from napari_sam.layers.image_references import file_for, labels_for, reference_of
 from napari_sam.layers.plane_view import levels
 from napari_sam.layers.target import TargetLayer
@@ -20,11 +21,11 @@ from napari_sam.session.journal.session_file import (
     SavedSession,
     SessionFileError,
     SessionInfo,
-    UnfinishedObject,
     image_fingerprint,
     read_session,
     write_session,
 )
+from napari_sam.session.journal.unfinished import UnfinishedObject
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
 from napari_sam.storage.named_files import is_image, is_within
@@ -33,10 +34,13 @@ from napari_sam.storage.named_files import is_image, is_within
 class SessionFileController:
     """Saves and opens the session files of a `SessionFileRow`."""
 
-    def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
+    def __init__(
+        self, context: WidgetContext, recorder: JournalRecorder, unfinished: UnfinishedController
+    ) -> None:
         self._binding, self._session = context.binding, context.session
         self._viewer, self._dispatcher = context.viewer, context.dispatcher
         self._recorder, self._messages = recorder, context.messages
+        self._unfinished = unfinished
         self._executor = context.session.background.executor("sessions", is_bulky=True)
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
@@ -66,7 +70,7 @@ class SessionFileController:
     ) -> None:
         """Save a target; `unfinished` is its unfinished object unless it is still shown."""
         if image is self._binding.plane.image and target is self._binding.target.labels:
-            unfinished = self._unfinished_object()
+            unfinished = self._unfinished.shown
         records, finest = tuple(target.registry), levels(image)[0]
         classes = self._session.classes.table.classes
         info = SessionInfo(reference_of(image), target.layer.name, classes, unfinished)
@@ -80,18 +84,11 @@ class SessionFileController:
             if tuple(target.registry) != records and not target.is_gone:
                 self._save(path, image, target, unfinished)
                 return
-            self._recorder.mark_saved(target)
+            self._recorder.mark_saved(target, unfinished)
             self.row.show_busy(False)
             self._messages.info(f"Saved {counted(len(records))} to {path}.")
 
         self._begin(work, on_done, "Could not save the session")
-
-    def _unfinished_object(self) -> UnfinishedObject | None:
-        state, view = self._session.object_in_progress.state, self._binding.plane.view
-        if state.prompts.is_empty or view is None:
-            return None
-        label_id = self._session.objects.reedited_label_id
-        return UnfinishedObject(state, view.index, (view.row_axis, view.column_axis), label_id)
 
     # Opening -------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What a session gets of image layers: image planes, their keys and versions."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -10,7 +10,7 @@ from napari_sam.layers.appearance import ImageAppearances
 from napari_sam.layers.fingerprints import Fingerprint, plane_fingerprint
 from napari_sam.layers.image_stack import ImageStack
 from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
-from napari_sam.layers.plane_view import PlaneView
+from napari_sam.layers.plane_view import PlaneView, levels
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.intensity import Appearance
 from napari_sam.session.image.tiles import Box
@@ -70,13 +70,32 @@ class PlaneSource:
             digest = None  # as when the plane was first shown
         return PlaneRequest(
             plane=self.image_plane(image, view),
-            key=(self._identities.setdefault(image, object()), view.unsized),
+            key=self.key_of(image, view),
             version=(self._versions.get(image, 0), digest),
             view=visible,
             stack=self.stack(image, view),
             slice_index=view.slice_index,
             neighbors=tuple(self.image_plane(image, near) for near in view.following(previous)),
         )
+
+    def key_of(self, image: Image, view: PlaneView) -> PlaneKey:
+        """Return how the session identifies a plane of an image."""
+        return self._identities.setdefault(image, object()), view.unsized
+
+    def view_at(
+        self, image: Image, index: Sequence[int], axes: tuple[int, int]
+    ) -> PlaneView | None:
+        """Return the plane with these displayed axes at this position; None if there is none."""
+        shape = list(levels(image)[0].shape)[: image.ndim]
+        channel_axis, channel_count = self.appearances.of(image).channel_axis, 1
+        if channel_axis is not None:
+            channel_count, shape[channel_axis] = int(shape[channel_axis]), 1
+        if len(index) != len(shape) or max(axes) >= len(shape) or channel_axis in axes:
+            return None
+        if any(position >= length for position, length in zip(index, shape, strict=True)):
+            return None
+        shape_nd = tuple(int(length) for length in shape)
+        return PlaneView(shape_nd, *axes, tuple(index), channel_axis, channel_count)
 
     def image_of(self, key: PlaneKey) -> Image | None:
         """Return the image of a plane; None if it is gone."""

@@ -1,6 +1,6 @@
 """The object that the user is making: its prompts, candidates, choice and acceptance."""
 
-from collections import Counter, deque
+from collections import deque
 from dataclasses import replace
 from typing import Final
 
@@ -8,7 +8,7 @@ from psygnal import Signal
 
 from napari_sam.session.background import Notifier
 from napari_sam.session.decoding.candidates import Candidates
-from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.decoding.decoding import Decoding, remark_on_added
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import user_message
@@ -21,7 +21,8 @@ from napari_sam.session.objects.planning import NewObject, warnings_of_remains
 from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
-from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.unfinished_objects import UnfinishedObjects
 
 _MAX_ACCEPTED: Final = 8
 """The masks of an object take a megabyte."""
@@ -52,6 +53,9 @@ class ObjectInProgress:
         self._is_click_accepted = False  # one undo takes back the object and the click
         # The object before the last edit of its prompts, with its masks, and `_is_click_accepted`.
         self._before: tuple[ObjectState, tuple[Candidates, int] | None, bool] | None = None
+        self.unfinished = UnfinishedObjects(self._planes, decoding, editing, self._restore)
+        """The objects in progress on all planes."""
+        self.unfinished.changed.connect(self.changed.emit)
         self.preview = decoding.preview
         """The masks of prompts under the cursor, while the object has none."""
         self.accept_on_click = False
@@ -150,7 +154,7 @@ class ObjectInProgress:
             return
         if edit.after.prompts != prompts:
             return
-        remark = _remark_on_added(self._decoding, held.prompts, prompts)
+        remark = remark_on_added(self._decoding, held.prompts, prompts)
         if remark:
             self._editing.history.replace_last(None)
             self._is_accept_pending = self._is_click_accepted = False
@@ -372,19 +376,3 @@ class ObjectInProgress:
     def _on_embedding_changed(self) -> None:
         if not self._embedding.is_working and not self._decoding.is_pending:
             self._accept_pending()  # the better masks will not come
-
-
-def _remark_on_added(decoding: Decoding, before: Prompts, after: Prompts) -> str:
-    """Return why nothing of what was added or changed can be used; empty if some of it can."""
-    points_xy = tuple((Counter(after.points_xy) - Counter(before.points_xy)).elements())
-    scribbles = tuple((Counter(after.scribbles) - Counter(before.scribbles)).elements())
-    area = after.box_xyxy, after.outline
-    if area == (before.box_xyxy, before.outline):
-        area = None, None
-    added = Prompts(points_xy, (FOREGROUND,) * len(points_xy), *area, scribbles)
-    usable, remarks = decoding.usable(added)
-    if added.is_empty or not usable.is_empty:
-        return ""
-    if scribbles:
-        return "The line lies outside the image: draw it on the image."
-    return " ".join(remarks)

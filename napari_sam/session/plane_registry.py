@@ -1,9 +1,9 @@
 """The planes that a session has been on, and the unfinished objects that were left there."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
@@ -20,6 +20,7 @@ class _ParkedObject:
     pixels: Hashable
     state: ObjectState
     candidates: Candidates | None
+    is_restored: bool = False  # from another program, and not decoded since
 
 
 class PlaneRegistry:
@@ -43,6 +44,14 @@ class PlaneRegistry:
         """The object that was parked last, on whatever plane."""
         return next((parked.state for parked in reversed(self._parked.values())), None)
 
+    @property
+    def parked(self) -> list[tuple[Any, ObjectState]]:
+        """The objects that are parked on planes, with the keys of these; the newest last."""
+        return [
+            (self.key_of(plane_id), parked.state.as_shown(parked.candidates))
+            for plane_id, parked in self._parked.items()
+        ]
+
     def leave(self, state: ObjectState, candidates: Candidates | None) -> None:
         """Park the object in progress on the current plane."""
         if self.key is not None and not state.prompts.is_empty:
@@ -51,9 +60,11 @@ class PlaneRegistry:
     def go_to(self, key: Hashable, pixels: Hashable) -> None:
         """Go to another plane with its present pixels."""
         self.key, self._pixels = key, pixels
-        self.plane_id = next(self._ids)
-        if key is not None:
-            self.plane_id = self._plane_ids.setdefault(key, self.plane_id)
+        self.plane_id = next(self._ids) if key is None else self.id_of(key)
+
+    def id_of(self, key: Hashable) -> int:
+        """Return the id of a plane, a new one if it was not shown yet."""
+        return self._plane_ids.setdefault(key, next(self._ids))
 
     def take(self) -> tuple[ObjectState, Candidates | None]:
         """Return the object that is parked on the current plane, with its masks.
@@ -63,6 +74,8 @@ class PlaneRegistry:
         parked = self._parked.pop(self.plane_id, None)
         if parked is None:
             return ObjectState(), None
+        if parked.is_restored:
+            return parked.state, None
         if parked.pixels is None or parked.pixels != self._pixels:
             return ObjectState(parked.state.prompts, reedited=parked.state.reedited), None
         return parked.state, parked.candidates
@@ -78,6 +91,12 @@ class PlaneRegistry:
         elif plane_id in self._plane_ids.values():
             self._park(plane_id, _ParkedObject(None, state, None))
 
+    def restore(self, plane_id: int, state: ObjectState) -> ObjectState:
+        """Park the object of another program on another plane; return what was parked there."""
+        parked = self._parked.get(plane_id)
+        self._park(plane_id, _ParkedObject(None, state, None, is_restored=True))
+        return ObjectState() if parked is None else parked.state
+
     def end(self, plane_id: int, prompts: Prompts) -> None:
         """Drop the parked object with these prompts, which was accepted."""
         parked = self._parked.get(plane_id)
@@ -87,7 +106,7 @@ class PlaneRegistry:
     def forget_masks(self) -> None:
         """Drop the masks of another model."""
         self._parked = {
-            plane_id: _ParkedObject(None, parked.state, None)
+            plane_id: replace(parked, pixels=None, candidates=None)
             for plane_id, parked in self._parked.items()
         }
 

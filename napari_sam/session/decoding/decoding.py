@@ -1,5 +1,6 @@
 """Decode the object in progress on the tile that suits it."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,7 +19,7 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.jobs import user_message
-from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 _LEAST_DRAG: Final = 1 / 200
 """Share of what is in sight that a box must span while it is dragged, at least."""
@@ -311,3 +312,19 @@ def _as_wanted(candidates: Candidates, state: ObjectState, options: DecodeOption
 def _is_slip(box: Box | None, least_px: float) -> bool:
     """Whether a box is as small as a click without a drag makes it in napari."""
     return box is not None and min(box[2] - box[0], box[3] - box[1]) < least_px
+
+
+def remark_on_added(decoding: Decoding, before: Prompts, after: Prompts) -> str:
+    """Return why nothing of what was added or changed can be used; empty if some of it can."""
+    points_xy = tuple((Counter(after.points_xy) - Counter(before.points_xy)).elements())
+    scribbles = tuple((Counter(after.scribbles) - Counter(before.scribbles)).elements())
+    area = after.box_xyxy, after.outline
+    if area == (before.box_xyxy, before.outline):
+        area = None, None
+    added = Prompts(points_xy, (FOREGROUND,) * len(points_xy), *area, scribbles)
+    usable, remarks = decoding.usable(added)
+    if added.is_empty or not usable.is_empty:
+        return ""
+    if scribbles:
+        return "The line lies outside the image: draw it on the image."
+    return " ".join(remarks)

@@ -77,6 +77,29 @@ class ObjectState:
         """Return the object with another candidate chosen, the box around it, and its level."""
         return replace(self, choice=choice, choice_box=box, level=level)
 
+    def as_shown(self, candidates: Candidates | None) -> ObjectState:
+        """Return the object with the mask chosen that is shown, if these are its masks."""
+        if candidates is None or candidates.prompts != self.prompts:
+            return self
+        chosen = candidates.chosen(self.choice)
+        return self.with_choice(chosen, candidates.bounds_xyxy(chosen), self.level)
+
+    @property
+    def steps(self) -> tuple[ObjectState, ...]:
+        """The object as it may have come about, one prompt after the other; itself the last one.
+
+        A re-edited object begins with the prompts that it was accepted with.
+        """
+        accepted = None if self.reedited is None else self.reedited.accepted
+        start = Prompts() if accepted is None else accepted.prompts
+        earlier = (
+            replace(self, prompts=prompts, choice=None, choice_box=None, level=0, feedback=())
+            for prompts in self.prompts.steps
+            if prompts.extends(start) and prompts != self.prompts
+        )
+        begun = [] if accepted is None else [replace(accepted, reedited=self.reedited)]
+        return (*(state for state in begun if self.prompts.extends(start)), *earlier, self)
+
     @property
     def wanted_box(self) -> Box | None:
         """The box around the mask that the user chose for the prompts, if known.

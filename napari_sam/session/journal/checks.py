@@ -84,7 +84,9 @@ def shape_of(value: Any, owner: str) -> Start:
     return shape
 
 
-def check_entry(content: dict[str, Any], shape: Start, dtype: np.dtype[Any]) -> None:
+def check_entry(
+    content: dict[str, Any], shape: Start, dtype: np.dtype[Any], image_shape: Start
+) -> None:
     """Raise `JournalError` unless an entry can be replayed into labels of this shape and type."""
     direction = text(content["direction"], "the direction")
     if direction not in _DIRECTIONS:
@@ -101,6 +103,8 @@ def check_entry(content: dict[str, Any], shape: Start, dtype: np.dtype[Any]) -> 
         _label_of(label_id, dtype)
     whole(content["n_objects"], "n_objects")
     text(content.get("labels_name", ""), "labels_name")
+    for unfinished in items(content.get("unfinished", []), "unfinished"):
+        check_unfinished(unfinished, image_shape)
     if direction == Direction.CLASSES or "classes" in content:
         classes_from_json(content["classes"])
 
@@ -182,6 +186,9 @@ def check_state(content: Any) -> None:
         _check_vertices(vertices, "a scribble")
     if state["choice"] is not None:
         whole(state["choice"], "the choice")
+    if state.get("choice_box") is not None:
+        for value in items(state["choice_box"], "the box of the choice", 4):
+            number(value, "the box of the choice", FARTHEST_PX)
     number(state.get("level", 0), "the level", largest=1)
     if state["tile"] is not None:
         level, top, left, height, width = items(state["tile"], "the tile", 5)
@@ -190,6 +197,26 @@ def check_state(content: Any) -> None:
     if type(state["is_raised"]) is not bool:
         raise JournalError("is_raised must be true or false")
     state_from_json(state)  # which also knows how many labels and vertices there must be
+
+
+def check_unfinished(content: Any, shape: Start) -> None:
+    """Raise `JournalError` unless this is an object in progress on an image of this shape."""
+    unfinished = members(content, "the unfinished object")
+    check_state(unfinished["state"])
+    index = [whole(position, "its index") for position in items(unfinished["index"], "index")]
+    row_axis, column_axis = (
+        whole(axis, "its axis", high=len(index) - 1)
+        for axis in items(unfinished["axes"], "its axes", 2)
+    )
+    is_within = all(position < length for position, length in zip(index, shape, strict=False))
+    if len(index) > len(shape) or not is_within or row_axis == column_axis:
+        raise JournalError(
+            f"the image has no plane at {tuple(index)} with the axes {(row_axis, column_axis)}"
+        )
+    if unfinished["label_id"] is not None:
+        whole(unfinished["label_id"], "its label_id", low=1)
+    if unfinished.get("class_name") is not None:
+        text(unfinished["class_name"], "its class")
 
 
 def _check_vertices(content: Any, what: str) -> None:

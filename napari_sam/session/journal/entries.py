@@ -23,10 +23,19 @@ The first line, the header, has `format` (1), `image` (an `ImageReference`) and 
   `parent_id` the label_id of the object that divided into it;
 - `gone`: the label_ids whose records are gone;
 - `n_objects`: the number of objects afterwards;
-- `labels_name`: the name of the labels, only if it has changed.
+- `labels_name`: the name of the labels, only if it has changed;
+- `unfinished`: the objects in progress as they are afterwards, the newest last, only if there are
+  any: `state` (the prompts, as in a record, and `choice_box`, the box around the mask that is
+  shown), `index` (the position of the plane along each axis of the image), `axes` (the axes of the
+  image that are rows and columns there), `label_id` (that of the object that will be replaced, or
+  null) and maybe `class_name`. Only those of the last entry count;
+- `is_saved`: true if all objects are in one of the user's files still.
 
 An entry of direction `classes` changes no object; its key `classes` lists all classes in the order
 of their numbers, `{"name": ..., "color": "#rrggbb"}` each. The last such entry is valid.
+
+An entry of direction `unfinished` changes nothing but the objects in progress. It is written when
+their prompts have rested for a moment.
 
 The last entry of a program that was closed, rather than killed, is one of direction `closed`, or
 `saved` if all objects are in one of the user's files. Neither changes anything.
@@ -237,6 +246,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
             [scribble.label, _near(scribble.vertices_xy)] for scribble in prompts.scribbles
         ],
         "level": float(state.level),
+        "choice_box": None if state.choice_box is None else _near([state.choice_box])[0],
     }
     return {
         "points_xy": _near(prompts.points_xy),
@@ -268,9 +278,11 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         tuple(Scribble(vertices, label) for label, vertices in content.get("scribbles", ())),
         content.get("slice_index", 0),
     )
+    choice_box = content.get("choice_box")
     return ObjectState(
         prompts,
         content["choice"],
+        choice_box=None if choice_box is None else tuple(choice_box),
         level=content.get("level", 0.0),
         tile=None if tile is None else Tile(*tile),
         is_raised=content["is_raised"],

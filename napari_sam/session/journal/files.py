@@ -55,6 +55,7 @@ class JournalSummary:
     n_objects: int  # number of objects in the end
     ended: float  # when its last line was written, in seconds since the epoch
     is_closed: bool = False  # whether its program was closed, rather than ended by a crash
+    n_unfinished: int = 0  # number of objects in progress
 
 
 def new_path(reference: ImageReference, folder: Path) -> Path:
@@ -78,7 +79,7 @@ def find_journals(
         for path in _journals(folder)
         if _may_be_of(path, reference) and (path in done_with or not is_in_use(path))
         if (summary := _summary(path)) is not None
-        and summary.n_objects
+        and (summary.n_objects or summary.n_unfinished)
         and not reference.is_other_scene(summary.header.image)
         and summary.header.fits(reference)
     ]
@@ -163,7 +164,7 @@ def _last_written(path: Path) -> float:
 def _summary(path: Path) -> JournalSummary | None:
     """Return the content of the first and the last sound line; None if the first is not a header.
 
-    Objects that were saved to a file are not counted.
+    Objects that were saved to a file are not counted, except for those in progress since.
     """
     header = _header(path)
     if header is None:
@@ -180,20 +181,31 @@ def _summary(path: Path) -> JournalSummary | None:
         return None
     if last is None:
         return None
-    direction, n_objects, ended = last
-    n_unsaved = 0 if direction == Direction.SAVED else n_objects
-    return JournalSummary(path, header, n_unsaved, ended, direction == Direction.CLOSED)
+    is_saved = last["direction"] == Direction.SAVED or last["is_saved"] is True
+    return JournalSummary(
+        path,
+        header,
+        0 if is_saved else last["n_objects"],
+        last["at"],
+        last["direction"] == Direction.CLOSED,
+        len(last["unfinished"]),
+    )
 
 
-def _end(line: bytes) -> tuple[Any, int, float] | None:
-    """Return direction, number of objects and time of an entry; None if it is not sound."""
+def _end(line: bytes) -> dict[str, Any] | None:
+    """Return what an entry says of the end, if it is the last one; None if it is not sound."""
     content = from_line(line)
     if content is None:
         return None
+    get = content.get
     try:
-        n_objects = checks.whole(content.get("n_objects", 0), "n_objects")
-        ended = max(0.0, checks.number(content.get("at"), "at", _LATEST_S))
-        return content.get("direction"), n_objects, ended
+        return {
+            "direction": get("direction"),
+            "n_objects": checks.whole(get("n_objects", 0), "n_objects"),
+            "at": max(0.0, checks.number(get("at"), "at", _LATEST_S)),
+            "is_saved": get("is_saved", False),
+            "unfinished": checks.items(get("unfinished", []), "unfinished"),
+        }
     except JournalError:
         return None
 

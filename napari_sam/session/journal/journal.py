@@ -19,6 +19,7 @@ from napari_sam.session.classes.classes import Classes
 from napari_sam.session.journal.entries import Patch, patches_of
 from napari_sam.session.journal.files import discard, new_path, remove_old_journals
 from napari_sam.session.journal.headers import ImageReference
+from napari_sam.session.journal.unfinished import UnfinishedObject
 from napari_sam.session.journal.writer import Entry, EntryWriter
 from napari_sam.session.objects.edits import Direction, LabelsEdit
 from napari_sam.session.objects.labels import Labels
@@ -72,10 +73,11 @@ class Journal:
         reference: ImageReference,
         labels: Labels,
         classes: Classes = (),
+        unfinished: tuple[UnfinishedObject, ...] = (),
     ) -> Journal:
         """Continue a journal that was replayed into these labels."""
         journal = cls(reference, labels, path.parent)
-        journal._writer.resume(path, sound_bytes, classes)
+        journal._writer.resume(path, sound_bytes, classes, unfinished)
         journal._has_begun = True
         return journal
 
@@ -137,10 +139,26 @@ class Journal:
                 if self.path is not None:
                     self._write()
 
-    def mark_saved(self) -> None:
-        """Record that the user has saved everything to a file: it is not offered for restoring."""
+    def record_unfinished(self, unfinished: Sequence[UnfinishedObject]) -> bool:
+        """Record the objects in progress, the newest last; return whether the file has them.
+
+        If it has not, they go along with the next entry; recorded again, they are tried again.
+        """
+        with self._lock:
+            self._writer.set_unfinished(unfinished)
+            if self._buffer is None and self._writer.is_unfinished_due:
+                self._add(Direction.UNFINISHED, (), ())
+            is_waiting = bool(unfinished) and self._writer.lines.waiting_bytes > 0
+            return not (is_waiting or self._writer.is_unfinished_due)
+
+    def mark_saved(self, unfinished: UnfinishedObject | None = None) -> None:
+        """Record that the user has saved everything to a file: it is not offered for restoring.
+
+        That includes one object in progress, if it is given.
+        """
         with self._lock:
             if self.path is not None or self._buffer:
+                self._writer.note_saved(unfinished)
                 self._add(Direction.SAVED, (), ())
 
     def follow_image(self, reference: ImageReference) -> None:
@@ -165,8 +183,8 @@ class Journal:
             self._prepared.wait(_PREPARED_WITHIN_S)
         with self._lock:
             self._flush_buffer()
-            if self._writer.label_ids and (self.path is not None or self._has_gap):
-                if not self._writer.is_saved:
+            if self._writer.has_content and (self.path is not None or self._has_gap):
+                if not self._writer.is_saved or self._writer.unsaved_unfinished:
                     self._add(Direction.CLOSED, (), ())
             else:
                 if self.path is not None:
@@ -210,6 +228,8 @@ class Journal:
             self._begin(())
         for content in buffered or ():
             self._add(*content)
+        if buffered is not None and self._writer.is_unfinished_due:
+            self._add(Direction.UNFINISHED, (), ())
 
     def _found(self) -> list[Entry]:
         """Return entries for the objects that are in the labels already, as they are now."""
@@ -258,6 +278,8 @@ class Journal:
         self._has_gap = False
         found = self._found()
         self._begin(found)
+        if self._writer.is_unfinished_due:
+            self._writer.append(Direction.UNFINISHED, (), ())
         if former_path is not None and (found or not self._registry):
             self._former_paths.append(former_path)
         return True

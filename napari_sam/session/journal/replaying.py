@@ -22,6 +22,7 @@ from napari_sam.session.journal.entries import (
     record_from_json,
 )
 from napari_sam.session.journal.headers import JournalHeader, header_from_json
+from napari_sam.session.journal.unfinished import UnfinishedObject, unfinished_from_json
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Region, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
@@ -59,6 +60,12 @@ class JournalContent:
         """The last name of the labels; empty if it was never recorded."""
         return str(self._last(_NAME, "labels_name", self.header.labels_name))
 
+    @property
+    def unfinished(self) -> tuple[UnfinishedObject, ...]:
+        """The objects in progress in the end, the newest last."""
+        last = json.loads(self.lines[-1]) if self.lines else {}
+        return tuple(map(unfinished_from_json, last.get("unfinished", [])))
+
     def _last(self, marker: bytes, key: str, default: Any) -> Any:
         """Return what the last line that contains a marker says."""
         line = next((line for line in reversed(self.lines) if marker in line), None)
@@ -83,7 +90,7 @@ class JournalContent:
                     content = from_line(line)
                     if content is None:
                         raise JournalError("it is not JSON")
-                    check_entry(content, header.shape, header.dtype)
+                    check_entry(content, header.shape, header.dtype, header.image.shape)
             except JournalError as error:
                 return number, error
         return None

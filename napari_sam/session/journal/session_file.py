@@ -7,9 +7,7 @@ lines of JSON with a checksum each. Its first line, the header, has
 - `image`: an `ImageReference`, and `beside`, its path relative to the folder of the file, or null;
 - `labels`: `name`, `shape` and `dtype` of the Labels layer;
 - `classes`: a list of `{"name": ..., "color": "#rrggbb"}`, in the order of their numbers;
-- `being_made`: null, or the object in progress: `state` (its prompts, as in a record), `index` (the
-  position of its plane along each axis of the image), `axes` (the axes of the image that are rows
-  and columns there) and `label_id` (that of the object that it will replace, or null);
+- `being_made`: null, or the object in progress, as in the entries of a journal;
 - `at`: when it was written, in seconds since the epoch.
 
 Then comes one entry of direction `found` for each object, with its pixels and its record (prompts,
@@ -32,26 +30,25 @@ import xxhash
 
 from napari_sam import __version__
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
-from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.journal.checks import (
     JournalError,
-    check_state,
-    items,
-    members,
+    check_unfinished,
     naming,
     text,
-    whole,
 )
 from napari_sam.session.journal.entries import (
     entry,
     from_line,
     patches_of,
-    state_from_json,
-    state_to_json,
     to_line,
 )
 from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.replaying import JournalContent, read_lines
+from napari_sam.session.journal.unfinished import (
+    UnfinishedObject,
+    unfinished_from_json,
+    unfinished_to_json,
+)
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import Start
@@ -70,16 +67,6 @@ _REPORT_EVERY: Final = 200
 
 class SessionFileError(ValueError):
     """A session file cannot be written or read; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class UnfinishedObject:
-    """The object in progress."""
-
-    state: ObjectState  # its prompts
-    index: Start  # the position of its plane along each axis of the image
-    axes: tuple[int, int]  # the axes of the image that are the plane's rows and columns
-    label_id: int | None = None  # the object that it will replace
 
 
 @dataclass(frozen=True)
@@ -164,7 +151,7 @@ def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
             "dtype": str(labels.dtype),
         },
         "classes": classes_to_json(info.classes),
-        "being_made": unfinished and {**vars(unfinished), "state": state_to_json(unfinished.state)},
+        "being_made": unfinished and unfinished_to_json(unfinished),
         "at": time.time(),
     }
 
@@ -215,11 +202,13 @@ def _parsed(path: Path, content: JournalContent) -> SavedSession:
     header, raw = content.header, content.raw_header
     with naming("line 1"):
         unfinished = raw["being_made"]
+        if unfinished is not None:
+            check_unfinished(unfinished, header.image.shape)
         info = SessionInfo(
             header.image,
             header.labels_name,
             classes_from_json(raw["classes"]),
-            None if unfinished is None else _unfinished(unfinished, header.image.shape),
+            None if unfinished is None else unfinished_from_json(unfinished),
         )
         paths = _image_paths(path, header.image.source, raw["image"].get("beside"))
     if not header.fits(header.image):
@@ -241,28 +230,6 @@ def _image_paths(path: Path, source: str | None, beside: Any) -> tuple[Path, ...
         names += [source.replace("\\", "/").rsplit("/", 1)[-1], source]
     paths = (Path(os.path.normpath(folder / name)) for name in names if is_local(name))
     return tuple(dict.fromkeys(paths))
-
-
-def _unfinished(content: Any, shape: Start) -> UnfinishedObject:
-    unfinished = members(content, "the unfinished object")
-    check_state(unfinished["state"])
-    index = tuple(whole(position, "its index") for position in items(unfinished["index"], "index"))
-    row_axis, column_axis = (
-        whole(axis, "its axis", high=len(index) - 1)
-        for axis in items(unfinished["axes"], "its axes", 2)
-    )
-    is_within = all(position < length for position, length in zip(index, shape, strict=False))
-    if len(index) > len(shape) or not is_within or row_axis == column_axis:
-        raise JournalError(
-            f"the image has no plane at {index} with the axes {(row_axis, column_axis)}"
-        )
-    label_id = unfinished["label_id"]
-    return UnfinishedObject(
-        state_from_json(unfinished["state"]),
-        index,
-        (row_axis, column_axis),
-        None if label_id is None else whole(label_id, "its label_id", low=1),
-    )
 
 
 def image_fingerprint(array: Any) -> str | None:

@@ -29,6 +29,8 @@ class Direction(StrEnum):
     """No object changed, but the classes did."""
     SAVED = "saved"
     """Nothing changed: the user has saved all objects to a file."""
+    UNFINISHED = "unfinished"
+    """No object changed, but those in progress did."""
     CLOSED = "closed"
     """Nothing changed: the program was closed, rather than ended by a crash."""
 

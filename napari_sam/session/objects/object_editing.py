@@ -91,22 +91,28 @@ class ObjectEditing:
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
         """Resume an object that was in progress before, maybe in another program."""
         if label_id is not None:
-            target = self._editing.check_free()
-            state = replace(state, reedited=reedit(target, self._record(label_id)).reedited)
+            state = replacing(state, self._editing.check_free(), label_id)
         self._continue_with(state)
 
     def _record(self, label_id: int) -> ObjectRecord:
         return self._records([label_id])[0]
 
     def _records(self, label_ids: Collection[int]) -> list[ObjectRecord]:
-        records: list[ObjectRecord] = []
         registry = self._editing.check_free().labels.registry if label_ids else ObjectRegistry()
-        for label_id in label_ids:
-            record = registry.get(label_id)
-            if record is None:
-                raise TargetError(f"There is no object {label_id} in the target.")
-            records.append(record)
-        return records
+        return [_record_of(registry, label_id) for label_id in label_ids]
+
+
+def _record_of(registry: ObjectRegistry, label_id: int) -> ObjectRecord:
+    record = registry.get(label_id)
+    if record is None:
+        raise TargetError(f"There is no object {label_id} in the target.")
+    return record
+
+
+def replacing(state: ObjectState, plane: LabelsPlane, label_id: int) -> ObjectState:
+    """Return an object in progress as one that replaces an accepted object of a plane."""
+    record = _record_of(plane.labels.registry, label_id)
+    return replace(state, reedited=reedit(plane, record).reedited)
 
 
 def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:

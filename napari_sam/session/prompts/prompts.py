@@ -169,6 +169,25 @@ class Prompts:
             scribbles=(),
         )
 
+    @property
+    def steps(self) -> tuple[Prompts, ...]:
+        """The prompts as they may have been added one by one: the box, points, then scribbles."""
+        box = replace(self, points_xy=(), point_labels=(), scribbles=())
+        points = replace(self, scribbles=())
+        return (
+            *([] if box.is_empty else [box]),
+            *(
+                replace(
+                    box, points_xy=self.points_xy[:count], point_labels=self.point_labels[:count]
+                )
+                for count in range(1, len(self.points_xy) + 1)
+            ),
+            *(
+                replace(points, scribbles=self.scribbles[:count])
+                for count in range(1, len(self.scribbles) + 1)
+            ),
+        )
+
     def on_slice(self, slice_index: int) -> Prompts:
         """Return the same prompts on another slice."""
         return replace(self, slice_index=slice_index)

@@ -32,8 +32,8 @@ from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.journal.session_file import (
     SessionFileError,
     SessionInfo,
-    UnfinishedObject,
 )
+from napari_sam.session.journal.unfinished import UnfinishedObject
 from napari_sam.session.objects.brush_edits import BrushEdits
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
@@ -67,7 +67,10 @@ RECORD = ObjectRecord(
 )
 REFERENCE = ImageReference("cells", None, SHAPE, "uint8", (2.0, 1.0, 1.0), ("z", "y", "x"), "f1")
 CLASSES = (ObjectClass("nucleus", "#ff8800"), ObjectClass("debris", "#000000"))
-INFO = SessionInfo(REFERENCE, "labels", CLASSES, UnfinishedObject(STATE, (1, 0, 0), (1, 2), 7))
+UNFINISHED = UnfinishedObject(
+    replace(STATE, choice_box=(1, 2, 7.5, 8)), (1, 0, 0), (1, 2), 7, "nucleus"
+)
+INFO = SessionInfo(REFERENCE, "labels", CLASSES, UNFINISHED)
 GONE = object()
 WRONG = ("x", -1, 10**30, 1.5, float("nan"), None, True, [[]], GONE)
 
@@ -97,6 +100,7 @@ def journal(labels):
     journal.record_paint([stroke], [RecordChange(replace(RECORD, label_id=9), None)])
     labels.name = "other"
     journal.record_classes(CLASSES[:1])
+    journal.record_unfinished([UNFINISHED])
     journal.record_paint([stroke], [])
     return journal.path
 
@@ -180,6 +184,7 @@ def test_every_wrong_value_of_a_journal_ends_its_replay_or_is_harmless(journal, 
             continue
         assert isinstance(content.labels_name, str)
         assert all(isinstance(known, ObjectClass) for known in content.classes)
+        assert all(isinstance(known, UnfinishedObject) for known in content.unfinished)
         n_damaged += "damaged after entry" in content.warning
         n_opened += not content.warning
         labels = ArrayLabels(np.zeros(content.header.shape, content.header.dtype))

@@ -17,9 +17,9 @@ from napari_sam.session.journal.session_file import (
     SESSION_SUFFIX,
     SessionFileError,
     SessionInfo,
-    UnfinishedObject,
     image_fingerprint,
 )
+from napari_sam.session.journal.unfinished import UnfinishedObject
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 from tests.session.journal.test_journal import check_same
 
