@@ -1,6 +1,6 @@
 """Kill napari while somebody annotates, again and again, and see whether everything is restored.
 
-    python benchmarks/killed.py [--kills 50] [--longest 6] [--stack]
+    python benchmarks/killed.py [--kills 50] [--longest 6] [--stack | --pending]
 
 A program with the real widget on the coins of scikit-image accepts, paints, notes, deletes, undoes
 and repeats, saves sessions and exports, as fast as it can, and says after each action what there
@@ -8,7 +8,9 @@ is: a digest of all pixels and records. At a random moment, up to so many second
 object, it is killed (SIGKILL). Another program opens the same image in the widget, presses
 *Restore* and says what it has. Both are real processes, forked from this one, which has imported
 everything but never opened a window. With --stack, objects are carried through a stack instead, cut
-and cleared, and mostly the kill comes while that runs.
+and cleared, and mostly the kill comes while that runs. With --pending, mostly there are clicks that
+are not accepted, often before there is any object, and objects that are re-edited: these have to
+be in progress again, and if it is a single click, with the very same mask.
 
 Ends with status 1 if anything that was reported before a kill is not restored exactly, or if a file
 under a final name is not whole. Objects that are in a session file are not offered again: where all
@@ -26,8 +28,8 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +39,8 @@ import numpy as np
 import torch
 from napari.layers import Image
 from numpy.typing import NDArray
+from qtpy.QtCore import QEventLoop
+from qtpy.QtWidgets import QApplication
 from skimage import data
 from volumes_made import spheres
 
@@ -44,8 +48,9 @@ from napari_sam.formats.registry import FORMATS
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import ArrayLabels, Labels
 from napari_sam.session.journal.entries import record_to_json
-from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.journal.replaying import JournalContent, read_journal, replay
 from napari_sam.session.journal.session_file import SESSION_SUFFIX, read_session
+from napari_sam.session.journal.unfinished import UnfinishedObject
 from napari_sam.session.objects.edits import Direction
 from napari_sam.storage.atomic import PARTIAL_SUFFIX
 from napari_sam.widget import SamWidget
@@ -53,16 +58,29 @@ from napari_sam.widget import SamWidget
 TIMEOUT_S: Final = 120
 NAME: Final = "coins"
 _NOTHING: Final = "nothing is offered"
+_NO_LABELS: Final = "no labels"
 _BASE_VARIABLE: Final = "NAPARI_SAM_KILLED"
 """Names the folder in which all of it happens."""
 
 
-def digest(labels: Labels) -> str:
+def digest(labels: Labels | None) -> str:
     """Return a digest of the pixels and the records."""
+    if labels is None:
+        return _NO_LABELS
     whole = tuple(slice(0, length) for length in labels.shape)
     pixels = labels.read(whole).astype(np.uint32).tobytes()
     records = repr([record_to_json(record) for record in labels.registry]).encode()
     return hashlib.sha256(pixels + records).hexdigest()
+
+
+def in_words(unfinished: Sequence[UnfinishedObject]) -> str:
+    """Return what has to be in progress again, whatever the model makes of it."""
+    return repr(
+        [
+            (entry.state.prompts, float(entry.state.level), *list(vars(entry).values())[1:])
+            for entry in unfinished
+        ]
+    )
 
 
 class Program:
@@ -97,6 +115,21 @@ class Program:
         target = self.widget.binding.target.labels
         assert target is not None
         return target
+
+    def rest(self) -> None:
+        """Wait until the journal has what is in progress."""
+        while not self.widget.controllers.unfinished.is_idle:
+            QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+
+    def report(self) -> str:
+        """Return what is there, in a line; what is in progress only if it rests."""
+        unfinished = self.widget.controllers.unfinished
+        state, mask = self.widget.session.state, ""
+        if state.prompts.is_single and state.candidates is not None and state.chosen is not None:
+            pixels, top, left = state.candidates.crop(state.chosen)
+            mask = hashlib.sha256(repr((top, left)).encode() + pixels.tobytes()).hexdigest()
+        words = in_words(unfinished.all) if unfinished.is_idle else "?"
+        return json.dumps([digest(self.widget.binding.target.labels), words, mask])
 
     def annotate(self, seed: int) -> Iterator[None]:
         """Annotate without end."""
@@ -175,8 +208,47 @@ class Program:
         if row.isHidden():
             return _NOTHING
         row.restore.click()
-        self.widget.wait_until_idle(TIMEOUT_S)
-        return digest(self.labels)
+        for _ in range(2):  # the binding follows the sliders in the next round
+            self.widget.wait_until_idle(TIMEOUT_S)
+        self.rest()
+        return self.report()
+
+
+class PendingProgram(Program):
+    """napari with the widget on the coins, where somebody accepts little of what he clicks on."""
+
+    def annotate(self, seed: int) -> Iterator[None]:
+        """Click without end."""
+        self._random = np.random.default_rng(seed)
+        self.widget.session.classes.add("Münze")
+        self.widget.binding.prompts.start_points()
+        actions: dict[Callable[[], object], float] = {
+            self._click: 0.4,
+            self._accept_shown: 0.12,
+            self.widget.session.object_in_progress.clear: 0.08,
+            self.widget.session.object_in_progress.choose_next: 0.1,
+            self._reedit: 0.1,
+            self._undo: 0.12,
+            self._redo: 0.08,
+        }
+        self._click()
+        while True:
+            self.widget.wait_until_idle(TIMEOUT_S)
+            yield
+            self._random.choice(np.array(list(actions)), p=list(actions.values()))()
+
+    def _click(self) -> None:
+        height, width = self.image().shape
+        place = self._random.uniform(5, height - 5), self._random.uniform(5, width - 5)
+        self.viewer.layers["SAM points"].add([place])
+
+    def _accept_shown(self) -> None:
+        self.widget.binding.objects.accept()
+
+    def _reedit(self) -> None:
+        if self.widget.binding.target.labels is not None:
+            for label_id in self._some():
+                self.widget.binding.objects.reedit(label_id)
 
 
 class StackProgram(Program):
@@ -230,30 +302,47 @@ class Run:
 
     files: Path
     """Where session files and exports are."""
-    digests: dict[int, str] = field(default_factory=dict)
-    """The digest after so many entries of the journal."""
+    reports: dict[tuple[str, int], str] = field(default_factory=dict)
+    """What was there after so many entries of a journal, the newest last."""
     restored: str = ""
 
-    def verdict(self, content: Any) -> str:
-        """Return what is wrong; empty if nothing is."""
-        n_entries, n_reported = len(content.lines), max(self.digests, default=0)
+    def verdict(self, path_name: str, content: JournalContent) -> str:
+        """Return what is wrong with the newest journal; empty if nothing is."""
+        name, n_reported = next(reversed(self.reports))
+        if name != path_name:  # begun by the last action, which was not reported any more
+            n_reported = 0
+        n_entries = len(content.lines)
         if content.warning:
             return content.warning
-        # One action takes two entries at most: a brush may have come in between.
-        if not n_reported <= n_entries <= n_reported + 2:
+        # One action takes two entries at most, and so do what it leaves in progress and a brush.
+        if not n_reported <= n_entries <= n_reported + 4:
             return f"{n_reported} entries were reported, {n_entries} are there"
         # The last action may be done but no longer reported.
         shape, dtype = content.header.shape, content.header.dtype
         reported = ArrayLabels(np.zeros(shape, dtype))
         entries = list(content.entries())
         replay(entries[:n_reported], reported)
-        if digest(reported) != self.digests[n_reported]:
+        labels, words, mask = json.loads(next(reversed(self.reports.values())))
+        there = replace(content, lines=content.lines[:n_reported])
+        if n_reported and (
+            (labels != _NO_LABELS and labels != digest(reported))
+            or words not in ("?", in_words(there.unfinished))
+        ):
             return "what was reported is not what is there"
         replay(entries[n_reported:], reported)
-        if entries and entries[-1]["direction"] == Direction.SAVED:
+        if entries[-1]["direction"] == Direction.SAVED and not content.unfinished:
             return self._saved(reported)
-        there_is = digest(reported) if len(reported.registry) else _NOTHING
-        return "" if there_is == self.restored else "the widget has restored something else"
+        if not len(reported.registry) and not content.unfinished:
+            return "" if self.restored == _NOTHING else "something is offered"
+        if self.restored == _NOTHING:
+            return _NOTHING
+        same_labels = digest(reported) if len(reported.registry) else _NO_LABELS
+        restored_labels, restored_words, restored_mask = json.loads(self.restored)
+        if (restored_labels, restored_words) != (same_labels, in_words(content.unfinished)):
+            return "the widget has restored something else"
+        if mask and n_entries == n_reported and mask != restored_mask:
+            return "the widget shows another mask"
+        return ""
 
     def _saved(self, expected: ArrayLabels) -> str:
         """Return what is wrong with the newest session file, which holds all objects."""
@@ -270,13 +359,20 @@ def annotate(program: Program, seed: int, folder: Path, words: int) -> None:
     """Annotate until this process is killed, and report the state after each action."""
 
     def report() -> None:
-        paths = list(folder.iterdir())
-        n_entries = paths[0].read_bytes().count(b"\n") - 1 if paths else 0
-        os.write(words, f"{n_entries} {digest(program.labels)}\n".encode())
+        path = newest(folder)
+        n_entries = path.read_bytes().count(b"\n") - 1 if path is not None else 0
+        name = "" if path is None else path.name
+        os.write(words, f"{name} {n_entries} {program.report()}\n".encode())
 
     program.widget.session.editing.done.connect(lambda _: report())  # in the middle of a run, too
     for _ in program.annotate(seed):
+        program.rest()
         report()
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the journal that was begun last."""
+    return max(folder.iterdir(), key=lambda path: path.name.split(".")[1], default=None)
 
 
 def half_written(files: Path) -> list[str]:
@@ -340,28 +436,29 @@ def run_once(
         for line in heard:
             if not line.endswith("\n"):
                 break
-            n_entries, said = line.split(" ", 1)
-            run.digests[int(n_entries)] = said.strip()
+            name, n_entries, said = line.split(" ", 2)
+            run.reports.pop((name, int(n_entries)), None)
+            run.reports[name, int(n_entries)] = said
             if not has_begun:
                 has_begun = True
                 timer.start()
     _, status = os.waitpid(pid, 0)
     if has_begun:
         timer.join()
-    n_reported = max(run.digests, default=0)
+    (name, n_reported), said = next(reversed(run.reports.items()))
     if not os.WIFSIGNALED(status):
-        return n_reported, f"it ended by itself: {run.digests}"
-    paths = list(folder.iterdir())
-    if not paths:
-        return n_reported, "" if not n_reported else "there is no journal"
+        return n_reported, f"it ended by itself: {said}"
+    path = newest(folder)
+    if path is None:
+        return n_reported, f"there is no journal: {said}" if name else ""
     if names := half_written(files):
         return n_reported, f"half written: {names}"
-    content = read_journal(paths[0])
+    content = read_journal(path)
     pid, listen = in_fork(lambda words: os.write(words, open_program(files).restore().encode()))
     with os.fdopen(listen, encoding="utf-8") as heard:
         run.restored = heard.read()
     os.waitpid(pid, 0)
-    wrong = run.verdict(content)
+    wrong = run.verdict(path.name, content)
     return n_reported, f"{wrong} ({run.restored[:200]})" if wrong else ""
 
 
@@ -370,6 +467,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--stack", action="store_true", help="carry objects through a stack")
+    parser.add_argument("--pending", action="store_true", help="leave most clicks unaccepted")
     parser.add_argument("--longest", type=float, default=6.0, help="seconds from the first object")
     arguments = parser.parse_args()
     if _BASE_VARIABLE in os.environ:
@@ -389,7 +487,8 @@ def kill_all(arguments: argparse.Namespace, base: Path) -> bool:
     predictor = Predictor(load_model("vit_t"), device="cpu")
     os.environ["NAPARI_SAM_EMBEDDINGS"] = str(base / "embeddings")
     n_wrong, n_all, n_files, n_kills = 0, 0, 0, arguments.kills
-    open_program = partial(StackProgram if arguments.stack else Program, predictor)
+    programs = {arguments.stack: StackProgram, arguments.pending: PendingProgram}
+    open_program = partial(programs.get(True, Program), predictor)
     for seed in range(n_kills):
         n_reported, wrong = run_once(open_program, seed, arguments.longest, base)
         n_wrong, n_all = n_wrong + bool(wrong), n_all + n_reported

@@ -125,7 +125,8 @@ class RestoreController:
     def _continue(self, content: JournalContent, path: Path, image: Image) -> None:
         """Continue with the objects in progress of a journal that has no others."""
         n_unfinished = self._unfinished.restore(content.unfinished, image, None)
-        if self._unfinished.record():  # in another journal
+        is_whole = n_unfinished == len(content.unfinished) and image is self._binding.plane.image
+        if is_whole and self._unfinished.record():  # in another journal
             discard(path)
         self._messages.info(f"Restored {counted_unfinished(n_unfinished)}.")
 

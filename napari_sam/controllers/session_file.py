@@ -175,6 +175,7 @@ class SessionFileController:
         def resume() -> None:
             try:
                 self._session.objects.resume(unfinished.state, unfinished.label_id)
+                self._unfinished.choose_class(unfinished)
                 self._binding.prompts.start_points()
             except TargetError as error:
                 self._messages.warn(f"Could not restore the unfinished object: {error}")

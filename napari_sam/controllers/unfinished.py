@@ -79,8 +79,14 @@ class UnfinishedController:
         self._image, self._target = image, self._binding.target.labels
 
     def _on_target_changed(self) -> None:
-        self._image, self._target = self._binding.plane.image, self._binding.target.labels
-        self._on_rest()
+        image = self._binding.plane.image
+        if image is not self._image:  # which is announced only later
+            self._on_image_changed(image)
+        self._target = self._binding.target.labels
+        if image in self._holders:  # at once: an object that is accepted now goes to the target
+            self._on_rest()
+        else:
+            self._timer.start()
 
     def _on_rest(self) -> None:
         """Record now, or once the journal is free."""
@@ -142,10 +148,19 @@ class UnfinishedController:
     @property
     def shown(self) -> UnfinishedObject | None:
         """What is in progress on the shown plane; None if nothing is."""
-        if self._session.object_in_progress.state.prompts.is_empty or self._image is None:
+        if self._session.object_in_progress.state.prompts.is_empty or not self.all:
             return None
-        unfinished = self._unfinished(self._image, self._binding.target.labels)
-        return unfinished[-1] if unfinished else None
+        return self.all[-1]
+
+    @property
+    def all(self) -> list[UnfinishedObject]:
+        """What is in progress on the image, the newest last."""
+        return [] if self._image is None else self._unfinished(self._image, self._target)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all of it has rested, and was recorded."""
+        return not self._timer.isActive()
 
     # Restoring -------------------------------------------------------------------------------
 
@@ -173,6 +188,13 @@ class UnfinishedController:
                 )
         return len(views)
 
+    def choose_class(self, unfinished: UnfinishedObject) -> None:
+        """Choose the class that a new object gets, and have that of a re-edited one."""
+        table, name = self._session.classes.table, unfinished.class_name
+        table.ensure([name])
+        if name is not None and unfinished.label_id is None:
+            table.choose(name)
+
     def _restore(
         self, described: UnfinishedObject, image: Image, target: TargetLayer | None
     ) -> PlaneView | None:
@@ -184,10 +206,7 @@ class UnfinishedController:
             with suppress(TargetError):  # that object is gone: it becomes a new one
                 target_plane = TargetPlane(target, view.for_labels(target.layer.ndim))
                 state = replacing(state, target_plane, described.label_id)
-        if described.class_name is not None:
-            self._session.classes.table.ensure([described.class_name])
-            if described.label_id is None:
-                self._session.classes.table.choose(described.class_name)
+        self.choose_class(described)
         key = plane.source.key_of(image, view)
         if not self._session.object_in_progress.unfinished.is_shown(key):
             self._binding.prompts.note_undone(key)  # its layers know nothing of it

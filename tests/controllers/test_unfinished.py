@@ -40,7 +40,9 @@ def kill(monkeypatch, journals_folder):
 
 def coins(*slices):
     image = data.coins()
-    return Image(np.stack([np.roll(image, n, 1) for n in slices]) if slices else image, name="coins")
+    return Image(
+        np.stack([np.roll(image, n, 1) for n in slices]) if slices else image, name="coins"
+    )
 
 
 def click(viewer, widget, *places):
@@ -71,7 +73,7 @@ def test_a_click_without_any_object_is_restored_and_can_be_undone_and_cleared(
     widget.session.classes.add("Münze")
     click(viewer, widget, PLACES[0])
     widget.session.object_in_progress.choose_next()
-    qtbot.waitUntil(lambda: not widget.controllers.unfinished._timer.isActive())
+    qtbot.waitUntil(lambda: widget.controllers.unfinished.is_idle)
     mask, chosen = shown_mask(widget), widget.session.state.chosen
     kill(widget)
 
