@@ -19,7 +19,7 @@ from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.unfinished import UnfinishedObject
 from napari_sam.session.objects.edits import Direction, LabelsEdit
-from napari_sam.session.objects.labels import Labels, TargetError
+from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 
@@ -70,10 +70,12 @@ class JournalRecorder:
     ) -> None:
         """Record the edits of a target from now on; on the GUI thread."""
         has_objects = journal is None and bool(target.registry)
-        journal = self.new_journal(reference, target, journal)
+        journal = journal or Journal(reference, target)
         if journal.path is not None:
             self.deleted_paths.discard(journal.path)
+        journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
+        self.record_classes(journal)
         if has_objects:
             self._write(target, Journal.buffer)
             threading.Thread(target=self._prepare, args=[target], daemon=True).start()
@@ -84,14 +86,9 @@ class JournalRecorder:
         )
         self.begun.emit()
 
-    def new_journal(
-        self, reference: ImageReference, labels: Labels, journal: Journal | None = None
-    ) -> Journal:
-        """Begin a journal, or continue one; the classes go into it, and it may warn the user."""
-        journal = journal or Journal(reference, labels)
-        journal.troubled.connect(self._warn)
+    def record_classes(self, journal: Journal) -> None:
+        """Record the classes."""
         self._attempt(journal, lambda: journal.record_classes(self._classes.classes))
-        return journal
 
     def journal_of(self, target: TargetLayer | None) -> Journal | None:
         """Return the journal of a target that is recorded."""
@@ -114,8 +111,8 @@ class JournalRecorder:
         self._write(target, Journal.close)
 
     def _on_classes_changed(self) -> None:
-        for target in self._journals:
-            self._write(target, lambda journal: journal.record_classes(self._classes.classes))
+        for _, journal in self._journals.values():
+            self.record_classes(journal)
 
     def _on_target_deleted(self, target: TargetLayer) -> None:
         if target not in self._journals:

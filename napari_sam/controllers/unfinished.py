@@ -118,8 +118,9 @@ class UnfinishedController:
             reference = reference_of(image)
             # No pixel of these labels is read: there are no objects in them.
             labels = np.broadcast_to(np.zeros((), np.uint16), reference.shape[: image.ndim])
-            journal = self._recorder.new_journal(reference, ArrayLabels(labels))
-            self._image_journals[image] = journal
+            # Silent if it cannot be written: once there are labels, their journal says so.
+            self._image_journals[image] = Journal(reference, ArrayLabels(labels))
+        self._recorder.record_classes(self._image_journals[image])
         return self._image_journals[image]
 
     def _unfinished(self, image: Image, target: TargetLayer | None) -> list[UnfinishedObject]:
