@@ -35,7 +35,9 @@ class AutomaticRunBox(QWidget):
         self._is_running = False
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
-        self.slices = SliceRangeRow()
+        self.slices = SliceRangeRow(
+            "The {} slice to find masks on; those of several slices are linked to objects"
+        )
         self.slices.changed.connect(self._show_cost)
         self.detail = combo_box("")
         self.detail.currentIndexChanged.connect(self._on_detail)

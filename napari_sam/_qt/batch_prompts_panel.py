@@ -9,11 +9,12 @@ from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.file_names import ask_for_file, name_filter
 from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.session.batch_prompts.run import BatchPromptsState
 
 
 class BatchPromptsPanel(QWidget):
-    """A combo of layers, a button for files, a button to begin, and the progress."""
+    """A combo of layers, a button for files, the slices, a button to begin, and the progress."""
 
     file_chosen = Signal(Path)
 
@@ -23,13 +24,17 @@ class BatchPromptsPanel(QWidget):
         self.combo = LayerCombo(
             "choose a layer",
             "Segment one object per point, box or other shape of a layer, or refine each object\n"
-            "of a Labels layer; in a stack, only the shown slice is processed",
+            "of a Labels layer; in a stack, on the shown slice, or on a range of slices",
         )
         file = button(
             "File…",
             "Read prompts from a file: CSV with columns x0,y0,x1,y1 or x,y, points or "
             "shapes\nsaved by napari, GeoJSON, COCO, YOLO or labelme; classes are read too",
             lambda: ask_for_file(self, "Prompts from a file", names, self.file_chosen),
+        )
+        self.slices = SliceRangeRow(
+            "The {} slice to go through: the prompts on all of them are used, and each object is\n"
+            "carried through them until it ends; masks that overlap on neighboring slices are one"
         )
         self._about = ElidingLabel()
         self.start = button(
@@ -41,7 +46,7 @@ class BatchPromptsPanel(QWidget):
         source = row(QLabel("from"), self.combo, file, stretch=self.combo)
         action = row(self.start, self._progress, self.stop)
         action.setStretch(2, 0)
-        fill(self, source, self._about, action)
+        fill(self, source, self.slices, self._about, action)
         self.show_source("", count=0)
         self.show_progress(None)
 
@@ -60,5 +65,7 @@ class BatchPromptsPanel(QWidget):
         self.stop.setVisible(is_running)
         if state is not None:
             self._progress.setValue(round(100 * state.share))
-            self._progress.setFormat(f"{round(state.share * state.total)} of {state.total}")
+            done = round(state.share * state.total)
+            text = f"{done} of at most {state.total} slices"
+            self._progress.setFormat(text if state.is_carrying else f"{done} of {state.total}")
             self.stop.setEnabled(not state.is_stopping)

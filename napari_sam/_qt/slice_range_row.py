@@ -14,16 +14,20 @@ class SliceRangeRow(QWidget):
     """Two spin boxes for the first and the last slice; hidden where there is no stack.
 
     They follow the shown slice until the user chooses a range.
+
+    Parameters
+    ----------
+    tooltip : str
+        What the ends are for, with {} for "first" or "last".
     """
 
     changed = Signal()
     """`chosen` changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, tooltip: str) -> None:
         super().__init__()
         self._slice_index = 0
         self._n_slices = 1
-        tooltip = "The {} slice to find masks on; those of several slices are linked to objects"
         self.first, self.last = (
             slice_box(tooltip.format(end), _SLICE_BOX_PX) for end in ("first", "last")
         )
@@ -32,7 +36,7 @@ class SliceRangeRow(QWidget):
         self.first.valueChanged.connect(self._on_first)
         self.last.valueChanged.connect(self._on_last)
         self.all = button("All", "Go through the whole stack", self._choose_all)
-        self.this = button("This slice", "Find masks on the shown slice only", self._choose_this)
+        self.this = button("This slice", "Only the shown slice", self._choose_this)
         ends = QLabel("slices"), self.first, QLabel("to"), self.last
         fill(self, row(*ends, self.this, self.all, stretch=self.this))
         self.setVisible(False)

@@ -15,7 +15,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
-from napari_sam.session.automatic.request import AutomaticRequest, SliceRange, automatic_tiles
+from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
@@ -23,6 +23,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
+from napari_sam.session.stack import SliceRange
 from napari_sam.session.state import SessionState
 
 

@@ -1,6 +1,6 @@
 """Connects the panel for batch prompts with the session, layers and files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from napari.layers import Labels, Layer, Points, Shapes
@@ -24,8 +24,8 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
 from napari_sam.session.prompts.file_prompts import prompts_of
 
-_ReadPrompts = tuple[list[BatchPrompt], LeftOut]
-"""The prompts of a layer or a file, and what was left out of it."""
+_ReadPrompts = tuple[Mapping[int, Sequence[BatchPrompt]], LeftOut]
+"""The prompts of a layer or a file by slice, and what was left out of it."""
 
 
 class BatchPromptsController:
@@ -52,11 +52,15 @@ class BatchPromptsController:
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start.clicked.connect(self.start)
         self.panel.stop.clicked.connect(session.batch_prompts.stop)
+        self.panel.slices.changed.connect(self._count)
         self.tab.toggled.connect(self._on_toggled)
         self._connections = Connections(
             (session.batch_prompts.changed, self._on_progress),
             (session.batch_prompts.finished, self._messages.info),
+            (self._binding.image_changed, self._on_plane_changed),
+            (self._binding.plane.stack_changed, self._on_plane_changed),
         )
+        self._on_plane_changed()
 
     def close(self) -> None:
         """Disconnect from the session."""
@@ -94,8 +98,13 @@ class BatchPromptsController:
         self._count()
 
     def start(self) -> None:
-        """Segment one object per prompt on the shown slice, in the background."""
+        """Segment one object per prompt on the chosen slices, in the background."""
         self._read(self._starting, self._start)
+
+    def _on_plane_changed(self) -> None:
+        shown = self._binding.plane.shown
+        about = (1, 0) if shown is None else (shown.view.stack_size, shown.view.slice_index)
+        self.panel.slices.show_stack(*about)
 
     # Reading -----------------------------------------------------------------------------------
 
@@ -122,12 +131,16 @@ class BatchPromptsController:
         )
 
     def _reader(self) -> Callable[[], _ReadPrompts]:
+        slices, shown = self.panel.slices.chosen, self._binding.plane.require()
+        here = shown.view.slice_index
+        if self._layer is not None and slices is not None:
+            read_slices = self._binding.objects.prompts_on_slices(self._layer, slices)
+            return lambda: (read_slices(), LeftOut())
         if self._layer is not None:
             read_layer = self._binding.objects.prompts_in(self._layer)
-            return lambda: (read_layer(), LeftOut())
+            return lambda: ({here: read_layer()}, LeftOut())
         if self._path is None:
             raise TargetError("Choose the layer or file with the prompts first.")
-        shown = self._binding.plane.require()
         image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)
         if (view.row_axis, view.column_axis) != axes[-2:]:
@@ -139,12 +152,15 @@ class BatchPromptsController:
         path, names = self._path, names_in_files(image)
         about_axes = view.shape_nd, image.scale, image.units, image.axis_labels
         info = image_of_labels(name_in_files(image), *about_axes)
-        slice_index = tuple(view.index[n] for n in axes[:-2])
+        positions = {
+            tuple(view.at_slice(index).index[n] for n in axes[:-2]): index
+            for index in slices or (here,)
+        }
 
         def read_file() -> _ReadPrompts:
             left_out = LeftOut()
             prompts = read_prompts(path, info, names, left_out=left_out)
-            return batch_prompts_of(prompts, slice_index), left_out
+            return batch_prompts_of(prompts, positions, here), left_out
 
         return read_file
 
@@ -162,9 +178,12 @@ class BatchPromptsController:
             return
         where = self._path.name if self._path is not None else "the layer"
         on_slice = "on this slice " if shown.view.axes_of_planes else ""
+        count, slices = sum(map(len, prompts.values())), self.panel.slices.chosen
+        if slices is not None:
+            on_slice = f"on slices {slices[0]} to {slices[-1]} "
         without = f"; {left_out}" if left_out else ""
-        text = f"{counted(len(prompts))} {on_slice}in {where}{without}."
-        self.panel.show_source(text, count=len(prompts))
+        text = f"{counted(count)} {on_slice}in {where}{without}."
+        self.panel.show_source(text, count=count)
 
     def _start(self, content: _ReadPrompts, read_plane: ShownPlane) -> None:
         if self._binding.plane.shown != read_plane:
@@ -173,8 +192,13 @@ class BatchPromptsController:
                 "The slice changed meanwhile, so nothing was started. Press Segment all again."
             )
             return
+        prompts, slices = content[0], self.panel.slices.chosen
+        batch = self._session.batch_prompts
         try:
-            self._session.batch_prompts.start(content[0])
+            if slices is None:
+                batch.start([prompt for on_slice in prompts.values() for prompt in on_slice])
+            else:
+                batch.start_on_slices(prompts, slices)
         except TargetError as error:
             self._messages.warn(str(error))
 
@@ -185,11 +209,17 @@ class BatchPromptsController:
 
 
 def batch_prompts_of(
-    file_prompts: Sequence[FilePrompt], slice_index: tuple[int, ...] = ()
-) -> list[BatchPrompt]:
-    """Return the prompts of a file that lie on one plane."""
-    return [
-        BatchPrompt(prompts_of(file_prompt), file_prompt.class_name)
-        for file_prompt in file_prompts
-        if file_prompt.slice_index in ((), slice_index)
-    ]
+    file_prompts: Sequence[FilePrompt], positions: Mapping[tuple[int, ...], int], here: int
+) -> dict[int, list[BatchPrompt]]:
+    """Return the prompts of a file by slice, given the positions of the slices.
+
+    Those without a position lie on the shown slice, or on the nearest one.
+    """
+    indices = list(positions.values())
+    nearest = min(max(here, indices[0]), indices[-1])
+    prompts: dict[int, list[BatchPrompt]] = {index: [] for index in indices}
+    for file_prompt in file_prompts:
+        index = positions.get(file_prompt.slice_index) if file_prompt.slice_index else nearest
+        if index is not None:
+            prompts[index].append(BatchPrompt(prompts_of(file_prompt), file_prompt.class_name))
+    return prompts

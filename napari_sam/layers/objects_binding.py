@@ -12,7 +12,13 @@ from napari_sam.layers.camera import show_box
 from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.object_outlines import ObjectOutlines
 from napari_sam.layers.plane_binding import PlaneBinding
-from napari_sam.layers.prompt_sources import ReadPrompts, prompts_in_layer, region_at
+from napari_sam.layers.prompt_sources import (
+    ReadPrompts,
+    ReadSlicePrompts,
+    prompts_in_layer,
+    prompts_on_slices,
+    region_at,
+)
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.objects.labels import TargetError
@@ -79,6 +85,11 @@ class ObjectsBinding:
         """Return a function that reads the user's layer as one prompt per object."""
         shown = self._plane.require()
         return prompts_in_layer(layer, shown.image, shown.view, self._viewer.dims)
+
+    def prompts_on_slices(self, layer: Layer, indices: range) -> ReadSlicePrompts:
+        """Return a function that reads the user's layer on some slices of the stack."""
+        shown = self._plane.require()
+        return prompts_on_slices(layer, shown.image, shown.view, self._viewer.dims, indices)
 
     def reedit_under_cursor(self) -> None:
         """Re-edit the accepted object under the cursor.

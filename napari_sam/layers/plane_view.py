@@ -145,6 +145,15 @@ class PlaneView:
         ).all(axis=1)
         return on_slice
 
+    def slices_of(self, points_rc: NDArray[Any]) -> NDArray[np.int_]:
+        """Return on which slice of the stack each of (N, ndim) points lies; -1: on none."""
+        axis = self.axes_of_planes[-1]
+        indices = np.floor(points_rc[:, axis] + 0.5)
+        flat = points_rc.copy()
+        flat[:, axis] = self.index[axis]
+        is_on_slice = self.holds(flat) & (indices >= 0) & (indices < self.stack_size)
+        return np.where(is_on_slice, indices, -1).astype(int)
+
     def to_xy(self, points_rc: NDArray[Any]) -> NDArray[np.float64]:
         """Return the (N, 2) x, y in the plane of (N, ndim) positions in the array."""
         return np.asarray(points_rc, float)[:, [self.column_axis, self.row_axis]]

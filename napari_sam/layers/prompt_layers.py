@@ -233,6 +233,17 @@ def points_on_plane(
     return [(index, (x, y, label)) for index, (x, y), label in points]
 
 
+def points_on_slices(
+    layer: Points, image: Image, view: PlaneView, dims: Dims
+) -> list[tuple[int, int, tuple[float, float, int]]]:
+    """Return slice and index of each point that lies in the stack of a plane, and x, y, label."""
+    points_rc = in_image(layer, layer.data, image, dims)
+    points_rc = np.where(np.isfinite(points_rc), points_rc, -np.inf)
+    slices, labels = view.slices_of(points_rc).tolist(), label_of_each(layer).tolist()
+    points = zip(slices, view.to_xy(points_rc).tolist(), labels, strict=True)
+    return [(n, index, (x, y, label)) for index, (n, (x, y), label) in enumerate(points) if n >= 0]
+
+
 def polarity_table(labels: Iterable[int]) -> Any:
     """Return the features of points or shapes with these labels."""
     # Imported late because it takes a quarter of a second, and napari does not need it to open.

@@ -220,6 +220,25 @@ def shapes_on_plane(
     layer: Shapes, image: Image, view: PlaneView, dims: Dims, *, is_own: bool = False
 ) -> Iterator[tuple[int, Area | Scribble]]:
     """Yield the index of each shape that lies on a plane of an image, and its prompt."""
+    for index, points_rc, kind, label in _in_image(layer, image, dims, is_own=is_own):
+        if view.holds(points_rc).all():
+            yield index, shape_in_plane(view.to_xy(points_rc), kind, label)
+
+
+def shapes_on_slices(
+    layer: Shapes, image: Image, view: PlaneView, dims: Dims
+) -> Iterator[tuple[int, int, Area | Scribble]]:
+    """Yield slice and index of each shape that lies in the stack of a plane, and its prompt."""
+    for index, points_rc, kind, label in _in_image(layer, image, dims):
+        slices = view.slices_of(points_rc)
+        if slices[0] >= 0 and (slices == slices[0]).all():
+            yield int(slices[0]), index, shape_in_plane(view.to_xy(points_rc), kind, label)
+
+
+def _in_image(
+    layer: Shapes, image: Image, dims: Dims, *, is_own: bool = False
+) -> Iterator[tuple[int, NDArray[np.float64], str, int]]:
+    """Yield index, vertices in an image, kind and label of each shape that can be a prompt."""
     if not layer.data:
         return
     kinds, labels = layer.shape_type, label_of_each(layer)
@@ -229,10 +248,10 @@ def shapes_on_plane(
         together = in_image(layer, together, image, dims)
     ends = np.cumsum([len(polygon) for polygon in vertices])
     for index, points_rc in enumerate(np.split(together, ends[:-1])):
-        if np.isfinite(points_rc).all() and view.holds(points_rc).all():
-            kind, label = str(kinds[index]), int(labels[index])
-            if kind in ("path", "line") or len(points_rc) > 2:
-                yield index, shape_in_plane(view.to_xy(points_rc), kind, label)
+        kind, label = str(kinds[index]), int(labels[index])
+        is_prompt = kind in ("path", "line") or len(points_rc) > 2
+        if is_prompt and np.isfinite(points_rc).all():
+            yield index, points_rc, kind, label
 
 
 def with_area(prompts: Prompts, area: Area | None) -> Prompts:

@@ -127,7 +127,7 @@ class AnnotationSession:
         """Generates automatic masks, and offers them."""
         self.automatic_review = AutomaticReview(self.automatic, editing, background)
         """Accepts and rejects automatic masks."""
-        self.batch_prompts = BatchPrompting(embedding, decoding, editing, background)
+        self.batch_prompts = BatchPrompting(embedding, decoding, editing, self.stack, background)
         """Segments one object per prompt of a batch."""
         self.request = PlaneRequest()
         """What is shown."""

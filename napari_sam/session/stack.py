@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol, overload
 
@@ -30,6 +31,14 @@ class Stack(Protocol):
 
     def image_plane(self, slice_index: int) -> ImagePlane:
         """Return the image on a slice, without reading it; may be called on any thread."""
+
+
+@dataclass(frozen=True, eq=False)
+class SliceRange:
+    """The slices of a stack that a run goes through."""
+
+    stack: Stack
+    indices: range
 
 
 class LazyPlanes(Sequence[ImagePlane]):

@@ -7,7 +7,7 @@ from napari_sam._qt.slice_range_row import SliceRangeRow
 
 @pytest.fixture
 def stack_row(qtbot):
-    stack_row = SliceRangeRow()
+    stack_row = SliceRangeRow("The {} slice")
     qtbot.addWidget(stack_row)
     stack_row.show_stack(10, 4)
     return stack_row

@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari_sam.controllers.batch_prompts import batch_prompts_of
 from napari_sam.formats import FilePrompt, PromptKind
 from napari_sam.layers.plane_view import displayed_plane
-from napari_sam.layers.prompt_sources import prompts_in_layer, region_at
+from napari_sam.layers.prompt_sources import prompts_in_layer, prompts_on_slices, region_at
 from napari_sam.session import OutlineKind, TargetError
 
 
@@ -89,6 +89,41 @@ def test_labels_that_lie_elsewhere_are_refused(stack):
     assert one.region[0].all()
 
 
+def test_points_shapes_and_labels_on_several_slices(stack):
+    viewer, image = stack
+    points = viewer.add_points(
+        [(1, 10, 20), (0, 1, 2), (1.4, 5, 6), (2, 5, 6), (3, 7, 8), (-1, 7, 8)],
+        scale=(2, 1, 0.5),
+        features={"class": list("abcdef")},
+    )
+    view = displayed_plane(image, viewer.dims)
+
+    def read(layer, indices):
+        return prompts_on_slices(layer, image, view, viewer.dims, indices)()
+
+    found = read(points, range(1, 3))
+    assert {n: [one.class_name for one in on_slice] for n, on_slice in found.items()} == {
+        **{1: ["a", "c"], 2: ["d"]}
+    }
+    assert found[2][0].prompts.points_xy == ((6, 5),)
+    shapes = viewer.add_shapes(ndim=3, scale=(2, 1, 0.5))
+    for n in (0, 2):
+        shapes.add_rectangles([[n, 2, 1], [n, 2, 5], [n, 8, 5], [n, 8, 1]])
+    shapes.add_rectangles([[0, 2, 1], [0, 2, 5], [2, 8, 5], [2, 8, 1]])  # on several slices
+    assert {n: len(on_slice) for n, on_slice in read(shapes, range(3)).items()} == {
+        0: 1,
+        1: 0,
+        2: 1,
+    }
+    labels = np.zeros((3, 40, 50), int)
+    labels[0, 2:5, 2:5] = labels[2, 2:5, 2:5] = 9
+    labels[2, 9:14, 9:14] = 4
+    found = read(viewer.add_labels(labels, scale=(2, 1, 0.5)), range(3))
+    assert {n: [one.object_id for one in on_slice] for n, on_slice in found.items()} == {
+        **{0: [9], 1: [], 2: [4, 9]}
+    }
+
+
 def test_prompts_of_files_on_other_slices_are_left_out():
     def prompt(kind, vertices, *slice_index):
         return FilePrompt(kind, vertices, slice_index, "x")
@@ -103,8 +138,9 @@ def test_prompts_of_files_on_other_slices_are_left_out():
             prompt(PromptKind.POLYGON, square, 1),
             prompt(PromptKind.LINE, square, 1),
         ],
-        (1,),
-    )
+        {(1,): 4},
+        here=2,
+    )[4]
     assert [one.class_name for one in found] == ["x"] * 5
     point, box, ellipse, polygon, line = (one.prompts for one in found)
     assert (point.points_xy, point.point_labels) == (((3, 4),), (1,))

@@ -18,7 +18,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.objects.labels import LabelsPlane
-from napari_sam.session.stack import Stack
+from napari_sam.session.stack import SliceRange
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -28,14 +28,6 @@ _OVERLAP: Final = 1 / 4
 """Share of a tile's side that neighbors have in common: smaller objects are whole in one."""
 _GRAY_PX: Final = 512
 """About the longest side of the gray image of a tile, for the brightness of its masks."""
-
-
-@dataclass(frozen=True, eq=False)
-class SliceRange:
-    """The slices of a stack that a run goes through."""
-
-    stack: Stack
-    indices: range
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,11 +39,14 @@ class BatchPrompt:
     prompts: Prompts
     class_name: str | None = None
     region: MaskCrop | None = None  # pixels to start from, which the model refines
+    object_id: int | None = None  # the same for prompts on several slices that are of one object
 
 
-def prompt_of_region(region: MaskCrop, class_name: str | None = None) -> BatchPrompt:
+def prompt_of_region(
+    region: MaskCrop, class_name: str | None = None, object_id: int | None = None
+) -> BatchPrompt:
     """Return a prompt that refines a region."""
-    return BatchPrompt(Prompts(box_xyxy=region.edges_xyxy), class_name, region)
+    return BatchPrompt(Prompts(box_xyxy=region.edges_xyxy), class_name, region, object_id)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,11 @@ class BatchResult:
     class_name: str | None = None
     # its prompts, with which it is re-edited; None if it started from a region
     state: ObjectState | None = None
+
+    @property
+    def n_prompts(self) -> int:
+        """From how many prompts it was made."""
+        return 1
 
     def record(
         self, plane: LabelsPlane, label_id: int = 0, class_name: str | None = None

@@ -15,7 +15,7 @@ from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.brush_history import BrushHistory
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.slice_planning import (
     crop_of,
     slices_of,
@@ -30,6 +30,7 @@ from napari_sam.session.propagation.courses import (
     course_through,
 )
 from napari_sam.session.propagation.stack_run import Run, StackPropagation, StackRun
+from napari_sam.session.stack import SliceRange, Stack
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,10 @@ class StackEditing:
             self.corrections.switch(False)
             self.changed.emit()
 
+    def require_stack(self) -> Stack:
+        """Return the stack that is shown; raise TargetError without one."""
+        return self._chosen.require_stack()[0]
+
     # Carrying objects on -----------------------------------------------------------------------
 
     def propagate(
@@ -227,7 +232,34 @@ class StackEditing:
             action(self._chosen.require_record().label_id)
 
     def _start(self, goal: _Goal, *, is_deeper: bool = False) -> None:
-        stack, target = self._chosen.require_stack()
+        self._carry(*self._chosen.require_stack(), goal, is_deeper=is_deeper)
+
+    def carry(
+        self,
+        slices: SliceRange,
+        target: LabelsPlane,
+        label_ids: Sequence[int],
+        step: Edit | None,
+    ) -> None:
+        """Carry objects that were just made through some slices; undone with that step.
+
+        Raises
+        ------
+        TargetError
+            If there is none of them.
+        """
+        goal = _Goal(tuple(label_ids), slices.indices[0], slices.indices[-1])
+        self._carry(slices.stack, target, goal, step)
+
+    def _carry(
+        self,
+        stack: Stack,
+        target: LabelsPlane,
+        goal: _Goal,
+        step: Edit | None = None,
+        *,
+        is_deeper: bool = False,
+    ) -> None:
         registry = target.labels.registry
         records = [record for n in goal.label_ids if (record := registry.get(n)) is not None]
         if not records:
@@ -237,7 +269,7 @@ class StackEditing:
         self._goal, self._question = goal, ""
         if len(records) == 1:
             self._chosen.choose(records[0].label_id)
-        self.propagation.start(stack, target, courses, self._embedding.embedder)
+        self.propagation.start(stack, target, courses, self._embedding.embedder, step)
 
     def _continue(self, label_id: int, index: int) -> None:
         self._chosen.choose(label_id)

@@ -8,11 +8,12 @@ from napari_sam.model.automatic.mask_set import MaskSet
 from napari_sam.session import AnnotationSession, Origin, Overlap
 from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
 from napari_sam.session.automatic.picture import Painter, step_for
-from napari_sam.session.automatic.request import AutomaticRequest, SliceRange, TileMasks
+from napari_sam.session.automatic.request import AutomaticRequest, TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.linking.settings import LinkSettings
+from napari_sam.session.stack import SliceRange
 from tests.session.automatic.reviewed import SIZE, Reviewed, square
 from tests.session.propagation.volume import Volume, moving_discs
 
