@@ -1,6 +1,6 @@
 """Labels that are painted, so that no text of theirs lays out anything."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QMouseEvent, QPainter, QPaintEvent, QTextLayout, QTextOption
@@ -21,6 +21,8 @@ class PaintedLabel(QWidget):
     It accepts any width. Reason: each new text of a `QLabel` in a layout redoes all layouts up to
     napari's window, which is then repainted; and buttons below it move under the mouse.
     """
+
+    _more: ClassVar = ""  # what follows the ellipsis
 
     def __init__(self, lines: int = 1, opacity: float = 1.0) -> None:
         super().__init__()
@@ -79,13 +81,22 @@ class PaintedLabel(QWidget):
         layout.endLayout()
         rest = self._text[start:].strip()
         if rest:
-            elide = Qt.TextElideMode.ElideRight
-            lines.append(self.fontMetrics().elidedText(rest, elide, int(width)))
+            metrics, elide = self.fontMetrics(), Qt.TextElideMode.ElideRight
+            shown = metrics.elidedText(rest, elide, int(width))
+            if shown != rest:
+                room_px = int(width) - metrics.horizontalAdvance(self._more)
+                shown = metrics.elidedText(rest, elide, room_px) + self._more
+            lines.append(shown)
         return lines
 
 
 class MessageLine(PaintedLabel):
-    """Two lines with what to do next, or with a message, and a badge for how much it matters."""
+    """Two lines with what to do next, or with a message, and a badge for how much it matters.
+
+    A longer one ends with a hint that a click shows all of it.
+    """
+
+    _more = " more"
 
     clicked = Signal()
 

@@ -144,10 +144,7 @@ class BatchPromptsController:
         image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)
         if (view.row_axis, view.column_axis) != axes[-2:]:
-            msg = (
-                "Prompt files refer to rows and columns: roll the axes (Ctrl+E) until those are "
-                "displayed."
-            )
+            msg = "Prompt files are for rows and columns: roll the axes (Ctrl+E) to show them."
             raise TargetError(msg)
         path, names = self._path, names_in_files(image)
         about_axes = view.shape_nd, image.scale, image.units, image.axis_labels

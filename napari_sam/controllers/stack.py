@@ -141,8 +141,7 @@ class StackController:
             last = end if last is None else min(last, end)
         if first is not None and last is not None and first > last:
             raise TargetError(
-                "None of the slices to propagate to lies in this direction: change their range in "
-                "the Stack tab."
+                "The range of slices ends here in this direction: change it in the Stack tab."
             )
         self._stack.propagate(tuple(label_ids), first, last)
 

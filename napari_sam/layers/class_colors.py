@@ -130,7 +130,7 @@ def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> Direct
         )
     if len(mapped) > MOST_MAPPED:
         raise ColoringError(
-            f"Cannot color more than {MOST_MAPPED:,} objects by class with labels above "
-            f"{_LARGEST:,}: renumber them from 1 (skimage.segmentation.relabel_sequential)."
+            f"Too many objects to color above label {_LARGEST:,}: renumber them from 1 "
+            "(skimage.segmentation.relabel_sequential)."
         )
     return direct_colormap(mapped, without)

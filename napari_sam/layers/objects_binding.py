@@ -146,8 +146,7 @@ class ObjectsBinding:
         label_id = self._label_id_at(self._viewer.cursor.position)
         if label_id == 0:
             raise TargetError(
-                "There is no accepted object under the cursor: point at one and "
-                "press the key again."
+                "There is no accepted object under the cursor: point at one and try again."
             )
         return label_id
 

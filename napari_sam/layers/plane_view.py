@@ -299,9 +299,9 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
         "line, --channels=-1)"
     )
     raise ImageError(
-        f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "
-        f"pixels. {cure}, or roll the axes (Ctrl+E) until the whole image shows and choose its "
-        "channels under 'Image appearance for SAM'."
+        f"napari shows '{layer.name}' as slices of {shape[-2]} x {shape[-1]} pixels. {cure}, "
+        "or roll the axes (Ctrl+E) until the whole image shows and choose its channels under "
+        "'Image appearance for SAM'."
     )
 
 

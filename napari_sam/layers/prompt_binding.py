@@ -56,7 +56,7 @@ class PromptBinding:
         """Read the prompts of another plane; None if those of the session are to be drawn."""
         if self.image_prompts.set_view(view):
             self._session.notifier.warn(
-                "The image has another number of axes, so its prompts were removed. Click again."
+                "The prompts were removed, as the image has other axes now. Click again."
             )
         self._last_read = self.image_prompts.read()
         self._pause(view is None)

@@ -65,5 +65,9 @@ def test_a_message_has_a_letter_and_a_color_and_can_be_clicked(shown, heard, qtb
         assert line.severity is severity
         colors.add(line.grab().toImage().pixelColor(3, line.height() // 2).name())
     assert len(colors) == len({severity.letter for severity in Severity}) == len(Severity)
+    line.show_message(LONG, Severity.INFO)
+    *_, last = line._broken(240)
+    assert last.endswith("… more")  # by a click
+    assert line.fontMetrics().horizontalAdvance(last) <= 240
     qtbot.mouseClick(line, Qt.MouseButton.LeftButton)
     assert clicks == [("clicked",)]

@@ -100,8 +100,7 @@ class MaskWriter:
                 raise TargetError("The target was deleted meanwhile, so no masks were accepted.")
             if shown is not None and shown.labels is not target.labels:
                 raise TargetError(
-                    "Another target was chosen meanwhile, so no masks were "
-                    "accepted. Accept them again."
+                    "No masks were accepted, as another target was chosen. Accept them again."
                 )
             if not records:
                 raise TargetError("No masks were accepted, because other objects cover them.")

@@ -109,8 +109,8 @@ class ImagePlane:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
         if dtype.kind not in "buif":
             raise ImageError(
-                f"'{self.name}' has values of type {dtype}, which cannot be segmented: add a layer "
-                "of real numbers, for example the magnitude (numpy.abs) of complex values."
+                f"Values of type {dtype} cannot be segmented: add '{self.name}' as real numbers, "
+                "such as numpy.abs of complex ones."
             )
         if self.is_rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
             msg = f"'{self.name}' has shape {shape}: a color plane is (H, W, 3) or (H, W, 4)."

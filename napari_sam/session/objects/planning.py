@@ -163,8 +163,7 @@ def add_objects(
         raise
     if not edits:
         raise TargetError(
-            "Nothing added: objects that are there already cover all of it. To replace those, set "
-            f"overlaps to '{Overlap.REPLACE}' in Options."
+            "Nothing added: other objects cover all of it. See 'overlaps' in Options."
         )
     changes = net_changes(change for edit in edits for change in edit.changes)
     label_id = min(change.label_id for change in changes if change.before is None)

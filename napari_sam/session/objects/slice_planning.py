@@ -191,8 +191,7 @@ def _planned(
             blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
     if not blocks and edit.crop.mask.any() and not is_computed:
         raise RefusedError(
-            "Other objects cover this mask: choose another one, or set overlaps to "
-            f"'{Overlap.REPLACE}' in Options."
+            "Other objects cover this mask: choose another, or see 'overlaps' in Options."
         )
     return blocks
 

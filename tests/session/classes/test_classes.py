@@ -319,7 +319,7 @@ def test_objects_of_another_target_that_keep_a_class_are_told_of(session, listen
     session.classes.rename("a", "b")
     session.classes.remove("b")
     assert len(warned) == 1
-    assert warned[0].startswith("2 objects in other Labels layers still have the class a")
+    assert warned[0].startswith("2 objects in other layers still have the class a")
     first.labels.is_gone = True
     session.classes.table.ensure(["a"])
     session.classes.remove("a")
