@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from napari.layers import Image
+from psygnal import Signal
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_sam._qt.class_chips import ClassChips
@@ -15,7 +16,8 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.formats.files import FileError
 from napari_sam.formats.left_out import LeftOut
-from napari_sam.layers.class_colors import ClassColors, ColoringError
+from napari_sam.layers.class_colors import ClassColors
+from napari_sam.layers.object_colors import ColoringError
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
 from napari_sam.layers.target_features import FeatureWriter, classes_in
@@ -29,6 +31,9 @@ class ClassesController:
     A number key sets the class of the rows selected in the table of objects; if there are none,
     that of the re-edited object, else the class of new objects.
     """
+
+    coloring_changes = Signal(bool)
+    """Objects are about to be colored by class, or about to be so no more."""
 
     def __init__(
         self, context: WidgetContext, objects: ObjectTableController, coloring: QCheckBox
@@ -44,7 +49,8 @@ class ClassesController:
         self._target_connection = Connections()
         self._colors: ClassColors | None = None
         self._features: FeatureWriter | None = None
-        self._is_coloring = self._is_closed = False
+        self.is_coloring = self._is_closed = False
+        """Whether objects are colored by class."""
         self._commands: dict[str, Callable[[], None]] = {
             class_command(number): partial(self.assign, number)
             for number in range(MAX_NUMBERED + 1)
@@ -105,12 +111,13 @@ class ClassesController:
 
     def set_coloring(self, is_on: bool) -> None:
         """Color the target's objects by class, or restore the layer's colors."""
-        if is_on == self._is_coloring:
+        if is_on == self.is_coloring:
             return
-        self._is_coloring = is_on
+        self.is_coloring = is_on
+        self.coloring_changes.emit(is_on)
         self._color()
         for box in self._coloring_boxes:
-            box.setChecked(self._is_coloring)
+            box.setChecked(self.is_coloring)
 
     def _load(self, path: Path) -> None:
         left_out = LeftOut()
@@ -151,7 +158,7 @@ class ClassesController:
 
     def _color(self) -> None:
         self._uncolor()
-        if self._is_coloring and self._target is not None:
+        if self.is_coloring and self._target is not None:
             table, stop = self._classes.table, self._stop_coloring
             try:
                 self._colors = ClassColors(self._target, table, self._defer, stop)

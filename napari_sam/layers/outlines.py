@@ -28,11 +28,14 @@ class Segments:
         return cls(np.concatenate([piece.ends_rc for piece in pieces]))
 
     @classmethod
-    def between(cls, labels: NDArray[Any]) -> "Segments":
-        """Return the edges of pixels where objects touch each other."""
+    def between(cls, labels: NDArray[Any], groups: NDArray[Any] | None = None) -> "Segments":
+        """Return the edges of pixels where objects touch each other; of one group, if given."""
         is_object = labels != 0
         below = (labels[1:] != labels[:-1]) & is_object[1:] & is_object[:-1]
         right = (labels[:, 1:] != labels[:, :-1]) & is_object[:, 1:] & is_object[:, :-1]
+        if groups is not None:
+            below &= groups[1:] == groups[:-1]
+            right &= groups[:, 1:] == groups[:, :-1]
         return _segments(below, right)
 
 

@@ -8,8 +8,9 @@ import pytest
 from napari.layers import Labels
 from napari.utils.colormaps import label_colormap
 
-from napari_sam.layers import class_colors
-from napari_sam.layers.class_colors import ClassColors, ColoringError
+from napari_sam.layers import object_colors
+from napari_sam.layers.class_colors import ClassColors
+from napari_sam.layers.object_colors import ColoringError
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session import ObjectClass
 from napari_sam.session.classes.classes import ClassTable
@@ -25,7 +26,7 @@ def classed(target, *label_ids):
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="napari maps large numbers with numba")
 def test_too_many_large_numbers_are_refused_with_a_word(monkeypatch):
-    monkeypatch.setattr(class_colors, "MOST_MAPPED", 2)
+    monkeypatch.setattr(object_colors, "MOST_MAPPED", 2)
     data = np.zeros((4, 12), np.uint32)
     data[1, 1:9:2] = 1, 70_000, 80_000, 90_000
     layer = Labels(data, colormap=label_colormap(7))
@@ -48,7 +49,7 @@ def test_too_many_large_numbers_are_refused_with_a_word(monkeypatch):
 
 
 def test_without_numba_large_numbers_are_refused_before_napari_fails(monkeypatch):
-    monkeypatch.setattr(class_colors, "find_spec", lambda name: None)
+    monkeypatch.setattr(object_colors, "find_spec", lambda name: None)
     layer = Labels(np.array([[0, 70_000]], np.uint32))
     target = TargetLayer(layer, lambda action: action())
     with pytest.raises(ColoringError, match="Install numba"):
