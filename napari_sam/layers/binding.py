@@ -22,6 +22,7 @@ from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.shape_prompts import TOOLS
 from napari_sam.layers.shortcuts import tool_command
 from napari_sam.layers.target_binding import TargetBinding
+from napari_sam.layers.tracks_binding import TracksBinding
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Defer
@@ -53,6 +54,8 @@ class LayerBinding:
         """The layer that accepted objects go to."""
         self.objects = ObjectsBinding(workspace, self.plane, self.target, self.is_ours)
         """The accepted objects."""
+        self.tracks = TracksBinding(workspace, self.plane, self.target)
+        """The objects through the frames of a film."""
         self.prompts = PromptBinding(workspace)
         """The prompt layers."""
         self.brush = Brush(workspace, self.target, self.objects, self.prompts)
@@ -104,6 +107,7 @@ class LayerBinding:
         self.plane.close()
         self.brush.close()
         self.objects.close()
+        self.tracks.close()
         self.display.close()
         self.target.close()
         image_prompts = self.prompts.image_prompts
@@ -115,7 +119,8 @@ class LayerBinding:
     @property
     def is_idle(self) -> bool:
         """Whether the session knows everything that the viewer shows."""
-        return not self.plane.is_check_due and not self.candidates.is_making
+        is_due = self.plane.is_check_due or self.candidates.is_making
+        return not is_due and self.tracks.is_idle
 
     def is_ours(self, layer: Layer) -> bool:
         """Whether a layer is one of our prompt, candidate or automatic layers."""
