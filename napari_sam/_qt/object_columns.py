@@ -1,7 +1,7 @@
 """The columns of the table of objects."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from napari_sam._qt.slice_columns import slice_text
@@ -20,6 +20,14 @@ class PlaneAxes:
     unit: str = ""  # the unit of length; "" for pixels
     # between slices along the last of `sliced`, in the same unit; None through time
     slice_distance: float | None = 1.0
+    frame_axis: int | None = None  # along which objects are tracks
+    # from an object to the first one of its lineage
+    founder_of: Callable[[int], int] = field(default=int, compare=False)
+
+    def frames_of(self, record: ObjectRecord) -> range | None:
+        """Return the frames that a track extends through; None without frames."""
+        axis = self.frame_axis
+        return None if axis is None else range(record.start[axis], record.stop[axis])
 
     def area_of(self, record: ObjectRecord) -> float | int:
         """Return an object's area in square units; in pixels, a whole number."""
@@ -88,6 +96,24 @@ def _weakest(record: ObjectRecord) -> str:
     return "" if weakest is None else f"Weakest: slice {slice_text(weakest)}"
 
 
+def _first(record: ObjectRecord, axes: PlaneAxes) -> int | None:
+    frames = axes.frames_of(record)
+    return None if frames is None else frames.start
+
+
+def _last(record: ObjectRecord, axes: PlaneAxes) -> int | None:
+    frames = axes.frames_of(record)
+    return None if frames is None else frames.stop - 1
+
+
+def _parent(record: ObjectRecord, axes: PlaneAxes) -> int | None:
+    return None if axes.frame_axis is None else record.parent_id or None
+
+
+def _founder(record: ObjectRecord, axes: PlaneAxes) -> int | None:
+    return None if axes.frame_axis is None else axes.founder_of(record.label_id)
+
+
 COLUMNS: Final = (
     Column("id", "Label value of the object", lambda r, _: r.label_id),
     Column("class", "Class of the object", lambda r, _: r.class_name or "", False, "class_name"),
@@ -105,6 +131,10 @@ COLUMNS: Final = (
         describe=lambda r, axes: axes.slices_of(r),
         cell_tooltip=_weakest,
     ),
+    Column("first", "First frame of the object", _first),
+    Column("last", "Last frame of the object", _last),
+    Column("parent", "The object that divided into this one: double-click to go there", _parent),
+    Column("lineage", "The object from which this one descends, or itself", _founder),
     Column("score", "How well the mask fits, as the model estimates", lambda r, _: r.score),
     Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     Column(
@@ -115,7 +145,9 @@ COLUMNS: Final = (
     ),
     Column("note", "Your note on the object", lambda r, _: r.note, False, "note"),
 )
-CLASS, REVIEWED, AREA, SLICE, VOLUME, NOTE = (
+CLASS, REVIEWED, AREA, SLICE, FIRST, LAST, PARENT, LINEAGE, VOLUME, NOTE = (
     [column.title for column in COLUMNS].index(title)
-    for title in ("class", "✓", "area", "slice", "volume", "note")
+    for title in (
+        *("class", "✓", "area", "slice", "first", "last", "parent", "lineage", "volume", "note"),
+    )
 )

@@ -156,6 +156,20 @@ class ObjectModel(QAbstractTableModel):
         return bool(self._axes.sliced)
 
     @property
+    def has_frames(self) -> bool:
+        """Whether objects are tracks."""
+        return self._axes.frame_axis is not None
+
+    @property
+    def has_frames_only(self) -> bool:
+        """Whether all slices are frames, which have columns of their own."""
+        return self.has_frames and len(self._axes.sliced) == 1
+
+    def parent_of(self, label_id: int) -> int:
+        """Return the object that divided into another one; 0 without one."""
+        return self._records[label_id].parent_id
+
+    @property
     def progress(self) -> str:
         """How many objects, shown or not, are reviewed, in words."""
         reviewed = sum(record.reviewed for record in self._records.values())

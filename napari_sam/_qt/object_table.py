@@ -5,12 +5,29 @@ from typing import Final
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
-from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
+from qtpy.QtCore import (
+    QEvent,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    Qt,
+    Signal,
+)
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
-from napari_sam._qt.object_columns import NOTE, SLICE, VOLUME, PlaneAxes
+from napari_sam._qt.object_columns import (
+    FIRST,
+    LAST,
+    LINEAGE,
+    NOTE,
+    PARENT,
+    SLICE,
+    VOLUME,
+    PlaneAxes,
+)
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
 from napari_sam.session.objects.records import ObjectRecord
@@ -49,6 +66,7 @@ class ObjectTable(QWidget):
         for signal in (self.model.modelReset, self.model.headerDataChanged):
             signal.connect(self._show_columns)
         self._show_columns()
+        self.view.doubleClicked.connect(self._on_double_click)
         self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         fill(self, self._build_top(), self.view, self._build_buttons())
@@ -174,9 +192,21 @@ class ObjectTable(QWidget):
             self.view.scrollTo(index)
         self.go_requested.emit(label_id)
 
+    def select_only(self, label_ids: Iterable[int]) -> None:
+        """Select the rows of some objects, and no others; the view stays where it is."""
+        flags = QItemSelectionModel.SelectionFlag
+        rows = QItemSelection()
+        for index in map(self._index_of, label_ids):
+            if index.isValid():
+                rows.select(index, index)
+        self.view.selectionModel().select(rows, flags.ClearAndSelect | flags.Rows)
+
     def _show_columns(self) -> None:
+        has_slices = self.model.has_slices and not self.model.has_frames_only
         for column in (SLICE, VOLUME):
-            self.view.setColumnHidden(column, not self.model.has_slices)
+            self.view.setColumnHidden(column, not has_slices)
+        for column in (FIRST, LAST, PARENT, LINEAGE):
+            self.view.setColumnHidden(column, not self.model.has_frames)
 
     def _index_of(self, label_id: int) -> QModelIndex:
         number = self.model.rows.get(label_id)
@@ -206,6 +236,13 @@ class ObjectTable(QWidget):
     def _on_row_changed(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid() and not self._is_stepping and self.view.hasFocus():
             self.go_requested.emit(self.model.shown[current.row()])
+
+    def _on_double_click(self, index: QModelIndex) -> None:
+        """Go to the parent."""
+        if index.column() == PARENT:
+            parent_id = self.model.parent_of(self.model.shown[index.row()])
+            if parent_id:
+                self.select(parent_id)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Request commands by keys while the table itself, not an editor in it, has the focus."""

@@ -16,6 +16,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.object_editing import Details
 from napari_sam.session.state import SessionState
+from napari_sam.session.tracks.lineage import founder_in
 
 _MANY: Final = 500
 """So many rows are updated in a round of the event loop of their own."""
@@ -49,6 +50,7 @@ class ObjectTableController:
             (binding.target.changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.highlight),
             (binding.plane.stack_changed, self._on_plane_changed),
+            (binding.tracks.changed, self._on_plane_changed),
             (binding.shortcuts.changed, self._on_shortcuts_changed),
             (session.changed, self._on_session_changed),
             (session.accepted, self._on_accepted),
@@ -172,8 +174,11 @@ class ObjectTableController:
             if view.shape_nd == target.shape:
                 sliced, row_axis, column_axis = view.axes_of_planes, view.row_axis, view.column_axis
         pixel_area, unit = target.pixel_area(row_axis, column_axis)
-        distance = target.slice_distance(sliced[-1], unit) if sliced else None
-        return PlaneAxes(tuple(sliced), pixel_area, unit, distance)
+        frame_axis, registry = self._binding.tracks.axis, target.registry
+        is_depth = bool(sliced) and sliced[-1] != frame_axis
+        distance = target.slice_distance(sliced[-1], unit) if is_depth else None
+        about = tuple(sliced), pixel_area, unit, distance, frame_axis
+        return PlaneAxes(*about, lambda label_id: founder_in(registry, label_id, frame_axis))
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         self._changed |= label_ids

@@ -6,7 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+
+
+def founder_in(registry: ObjectRegistry, label_id: int, axis: int | None) -> int:
+    """Return the first object from which one descends along an axis, as `Lineages` has it."""
+    record = registry.get(label_id)
+    while axis is not None and record is not None:
+        label_id, first = record.label_id, record.start[axis]
+        record = registry.get(record.parent_id)
+        if record is not None and record.start[axis] >= first:
+            break
+    return label_id
 
 
 @dataclass(frozen=True)
