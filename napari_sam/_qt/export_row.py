@@ -12,9 +12,12 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 from napari_sam._qt.building import button, combo_box, fill
 from napari_sam._qt.file_names import has_suffix, name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
+from napari_sam.formats.reading_tracks import POINTS_SUFFIXES
 from napari_sam.formats.registry import ALL_FORMATS, Format
 
 _ARROW_PX: Final = 24
+GEFF_FILE: Final = "zarr.json"
+"""The file in a folder of a graph that stands for the folder in a dialog for files."""
 
 
 class ExportScope(StrEnum):
@@ -43,7 +46,7 @@ class ExportRow(QWidget):
         self._suggest, self._is_image = suggest, is_image
         self._last_folder: Path | None = None
         self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in ALL_FORMATS}
-        names = name_filter("Objects", READ_SUFFIXES)
+        names = name_filter("Objects", (*READ_SUFFIXES, *POINTS_SUFFIXES, GEFF_FILE))
         self._last_filter = ""
         self.scope = ExportScope.ALL
         """Which objects the user wants to export."""

@@ -80,6 +80,12 @@ class FlatButton(QAbstractButton):
             self._key = key
             self.update()
 
+    def set_primary(self, is_primary: bool) -> None:
+        """Fill it with its color, or not."""
+        if is_primary != self._is_primary:
+            self._is_primary = is_primary
+            self.update()
+
     # Size --------------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:

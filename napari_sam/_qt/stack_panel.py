@@ -48,9 +48,14 @@ class StackPanel(QWidget):
         super().__init__()
         self.texts = ShortcutTexts()
         self._state, self._is_new, self._n_selected = StackState(), False, 0
+        self._has_frames = False
         self.strip = SliceStrip()
+        self._head, self._body = self._build_head(), QWidget()
+        self._tracks: QWidget | None = None
         parts = self._build_status(), self.strip, self._build_propagate(), self._build_steps()
-        fill(self, *parts)
+        fill(self._body, *parts)
+        fill(self, self._head, self._body)
+        self._choose_page()
         self._show()
 
     def _build_status(self) -> QStackedWidget:
@@ -98,6 +103,35 @@ class StackPanel(QWidget):
         ends = self._first, QLabel("to"), self._last
         return row(*buttons, *ends, self._all, stretch=buttons[1])
 
+    def add_tracks(self, widget: QWidget) -> None:
+        """Add what is shown below, or in a film in place of the slices."""
+        self._tracks = widget
+        self.layout().addWidget(widget)
+        self._choose_page()
+
+    def _build_head(self) -> QWidget:
+        """Make the choice between slices and tracks."""
+        tooltips = "The slices of an object, frame by frame", "Which objects are the same"
+        self.views = [
+            FlatButton(text, tooltip, checkable=True)
+            for text, tooltip in zip(("Slices", "Tracks"), tooltips, strict=True)
+        ]
+        for number, widget in enumerate(self.views):
+            widget.clicked.connect(partial(self._choose_page, number))
+        head = QWidget()
+        fill(head, row(*self.views))
+        return head
+
+    def _choose_page(self, number: int | None = None) -> None:
+        """Show the slices or the tracks of a film; else both."""
+        number = int(self.views[1].isChecked()) if number is None else number
+        for index, widget in enumerate(self.views):
+            widget.setChecked(index == number)
+        self._head.setVisible(self._has_frames)
+        self._body.setVisible(not self._has_frames or number == 0)
+        if self._tracks is not None:
+            self._tracks.setVisible(not self._has_frames or number == 1)
+
     def _build_menu(self) -> QMenu:
         menu = QMenu(self)
         for direction, text in (
@@ -144,6 +178,17 @@ class StackPanel(QWidget):
             self._limit_range(self._state.n_slices - 1, state.n_slices - 1)
         self._state, self._is_new, self._n_selected = state, is_new, n_selected
         self._show()
+
+    def show_film(self, *, has_frames: bool, is_along: bool) -> None:
+        """Offer tracks where the image has frames; emphasize the way forward along these."""
+        self._directions[2].set_primary(is_along)
+        if has_frames != self._has_frames:
+            self._has_frames = has_frames
+            self._choose_page()
+
+    def show_proposals(self, n_divisions: int) -> None:
+        """Show that divisions are proposed."""
+        self.views[1].setText(f"Tracks ({n_divisions} proposed)" if n_divisions else "Tracks")
 
     @property
     def limits(self) -> tuple[int | None, int | None]:

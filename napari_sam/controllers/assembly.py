@@ -20,6 +20,7 @@ from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
 from napari_sam.controllers.stack import StackController
 from napari_sam.controllers.thumbnails import ThumbnailController
+from napari_sam.controllers.tracks import TracksController
 from napari_sam.controllers.unfinished import UnfinishedController
 
 
@@ -32,8 +33,11 @@ class Controllers:
         self.first_run = FirstRunController(context, annotate.mask_panel)
         self.options = OptionsController(context, annotate.options_panel, annotate.prompt_panel)
         self.objects = objects = ObjectTableController(context)
-        self.classes = ClassesController(context, objects, annotate.options_panel.coloring)
+        self.classes = classes = ClassesController(
+            context, objects, annotate.options_panel.coloring
+        )
         self.stack = stack = StackController(context, objects)
+        self.tracks = tracks = TracksController(context, objects, stack, classes)
         self.automatic = automatic = AutomaticController(context)
         annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
         self.batch_prompts = batch_prompts = BatchPromptsController(context)
@@ -46,7 +50,8 @@ class Controllers:
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         texts = [
-            part.texts for part in (*panels, automatic.panel.results, objects.table, stack.panel)
+            part.texts
+            for part in (*panels, automatic.panel.results, objects.table, stack.panel, tracks.panel)
         ]
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
@@ -96,7 +101,7 @@ class Controllers:
         """Close all controllers."""
         shown = self.annotate, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models
-        objects = self.classes, self.batch_prompts, self.stack, self.objects
+        objects = self.classes, self.batch_prompts, self.tracks, self.stack, self.objects
         files = self.restore, self.unfinished, self.journal
         for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):
             part.close()

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels
+from psygnal import Signal
 
-from napari_sam._qt.export_row import ExportRow, ExportScope
+from napari_sam._qt.export_row import GEFF_FILE, ExportRow, ExportScope
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
@@ -15,6 +16,7 @@ from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.reading import read_choices
+from napari_sam.formats.reading_tracks import POINTS_SUFFIXES
 from napari_sam.formats.registry import ALL_FORMATS
 from napari_sam.layers.image_references import (
     file_for,
@@ -42,6 +44,9 @@ class _Import:
 
 class ExportController:
     """Exports and imports objects as an `ExportRow` requests."""
+
+    tracks_chosen = Signal(Path)
+    """A file of points of tracks is to be imported, which has no objects."""
 
     def __init__(
         self,
@@ -114,6 +119,9 @@ class ExportController:
 
     def import_from(self, path: Path) -> None:
         """Add the objects of a file to the target, in the background and in one undoable step."""
+        if path.suffix.lower() in POINTS_SUFFIXES or path.name == GEFF_FILE:
+            self.tracks_chosen.emit(path)
+            return
         target, shown = self._binding.target.labels, self._binding.plane
         source, view = shown.image, shown.view
         self.row.offer_images(())

@@ -37,6 +37,7 @@ class StackController:
             (stack.slice_wanted, self._go_to_slice),
             (context.session.changed, self._on_session_changed),
             (context.binding.image_changed, self._on_image_changed),
+            (context.binding.tracks.changed, self._show),
             (self._table.view.selectionModel().selectionChanged, self._on_selection_changed),
             (self.tab.toggled, self._on_toggled),
             (panel.propagate_requested, self.propagate),
@@ -84,6 +85,13 @@ class StackController:
         self._shown = StackState()
         self._show()
 
+    @property
+    def _is_film(self) -> bool:
+        """Whether the slices of the stack are frames."""
+        target = self._session.editing.target
+        axis = self._binding.tracks.axis
+        return axis is not None and (target is None or target.slice_axis == axis)
+
     def _on_session_changed(self, state: SessionState) -> None:
         """Show what the buttons act on: an object in progress, or the chosen one."""
         in_progress = state.has_object_in_progress, state.reedited_label_id
@@ -106,6 +114,8 @@ class StackController:
         self._shown = state
         self.tab.offer(state.n_slices > 1 or state.run is not None)
         if self.tab.is_current:
+            has_frames = self._binding.tracks.axis is not None
+            self.panel.show_film(has_frames=has_frames, is_along=self._is_film)
             n_selected = len(self._table.selected)
             self.panel.show_state(state, is_new=self._is_new, n_selected=n_selected)
 

@@ -19,6 +19,10 @@ _READERS: Final[dict[str, Callable[[Path, ImageInfo], Tracks]]] = {
     ".geff": read_geff,
     ".zarr": read_geff,
 }
+TRACK_SUFFIXES: Final = tuple(_READERS)
+"""How files end that `read_tracks` reads."""
+POINTS_SUFFIXES: Final = (".csv", ".geff", ".zarr")
+"""How those of them end that hold no objects."""
 
 
 def read_tracks(path: str | Path, image: ImageInfo) -> Tracks:

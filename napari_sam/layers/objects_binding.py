@@ -139,11 +139,16 @@ class ObjectsBinding:
         labels = self._target.labels
         return 0 if labels is None else labels.label_id_at(world)
 
+    @property
+    def under_cursor(self) -> int:
+        """The label_id of the accepted object under the cursor; 0 for none."""
+        return self._label_id_at(self._viewer.cursor.position)
+
     def _object_under_cursor(self) -> int:
         refusal = self._session.request.refusal
         if refusal:
             raise TargetError(refusal)
-        label_id = self._label_id_at(self._viewer.cursor.position)
+        label_id = self.under_cursor
         if label_id == 0:
             raise TargetError(
                 "There is no accepted object under the cursor: point at one and try again."

@@ -63,6 +63,7 @@ _OBJECTS: Final = "Objects"
 _AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
 _REVIEW: Final = "Review (also in the object table)"
 _STACK: Final = "Stack (also in the object table)"
+_TRACKS: Final = "Tracks (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
 
 
@@ -116,6 +117,26 @@ SHORTCUTS: Final = (
     Shortcut(_SHIFT | KeyCode.KeyO, "correct_slice", "Correct by clicks", _ALL, _STACK),
     Shortcut(_SHIFT | KeyCode.KeyH, "clear_slice", "Not on this slice", _ALL, _STACK),
     Shortcut(_SHIFT | KeyCode.KeyN, "next_weak", "Go to the next weak slice", _ALL, _STACK),
+    Shortcut(
+        _SHIFT | KeyCode.KeyQ,
+        "select_object",
+        "Select the object under the cursor too, or no more",
+        group=_TRACKS,
+    ),
+    Shortcut(_SHIFT | KeyCode.KeyI, "join_tracks", "Join two objects", group=_TRACKS),
+    Shortcut(_SHIFT | KeyCode.KeyK, "cut_track", "Cut the object here", group=_TRACKS),
+    Shortcut(_SHIFT | KeyCode.KeyT, "swap_tracks", "Swap two objects from here on", group=_TRACKS),
+    Shortcut(_SHIFT | KeyCode.KeyD, "divide_track", "The object divides here", group=_TRACKS),
+    Shortcut(_SHIFT | KeyCode.KeyE, "end_track", "End the object here", group=_TRACKS),
+    Shortcut(
+        _SHIFT | KeyCode.KeyG, "next_division", "Go to the next proposed division", group=_TRACKS
+    ),
+    Shortcut(
+        _SHIFT | KeyCode.KeyY, "confirm_division", "Confirm the proposed division", group=_TRACKS
+    ),
+    Shortcut(
+        _SHIFT | KeyCode.KeyU, "reject_division", "Reject the proposed division", group=_TRACKS
+    ),
     *(
         Shortcut(_DIGITS[number], class_command(number), f"Class {number}", _ALL, _CLASSES)
         for number in range(1, MAX_NUMBERED + 1)
@@ -233,7 +254,7 @@ class ShortcutMap:
             for shortcut in SHORTCUTS
             if (binding := self.bindings[shortcut.command]) is not None
             and (
-                shortcut.group in (_REVIEW, _STACK, _CLASSES)
+                shortcut.group in (_REVIEW, _STACK, _TRACKS, _CLASSES)
                 or shortcut.command in ("undo", "redo")
             )
             and shortcut.command in self.commands

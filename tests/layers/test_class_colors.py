@@ -43,7 +43,7 @@ def test_too_many_large_numbers_are_refused_with_a_word(monkeypatch):
     assert "relabel_sequential" in said[0]
     colors.close()
     assert layer.colormap is before
-    with pytest.raises(ColoringError, match="more than 2 objects"):
+    with pytest.raises(ColoringError, match="Too many objects"):
         ClassColors(target, table, lambda action: action(), said.append)
     assert layer.colormap is before
 

@@ -223,9 +223,9 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
 
 def test_a_key_that_was_stored_under_a_former_name_is_still_read():
     shortcuts = ShortcutMap()
-    assert shortcuts.reset({"reopen": "Shift+I"}) == []
-    assert shortcuts.bindings["reedit"] == KeyBinding.from_str("Shift+I")
-    assert shortcuts.changed_keys == {"reedit": "Shift+I"}
+    assert shortcuts.reset({"reopen": "Ctrl+I"}) == []
+    assert shortcuts.bindings["reedit"] == KeyBinding.from_str("Ctrl+I")
+    assert shortcuts.changed_keys == {"reedit": "Ctrl+I"}
 
 
 def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
@@ -234,11 +234,11 @@ def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
     keys.register({"accept": lambda: done.append("mask")})
     keys.bind(masks)
     keys.bind(found, {what: partial(done.append, what) for what in ("accept", "reject")})
-    keys.set_key("accept", KeyBinding.from_str("Shift+I"))
+    keys.set_key("accept", KeyBinding.from_str("Ctrl+I"))
     keys.set_key("reject", KeyBinding.from_str("C"))
-    assert set(map(str, masks.keymap)) == {"Shift+I"}
-    assert set(map(str, found.keymap)) == {"Shift+I", "C"}
-    for layer, key in ((masks, "Shift+I"), (found, "Shift+I"), (found, "C")):
+    assert set(map(str, masks.keymap)) == {"Ctrl+I"}
+    assert set(map(str, found.keymap)) == {"Ctrl+I", "C"}
+    for layer, key in ((masks, "Ctrl+I"), (found, "Ctrl+I"), (found, "C")):
         layer.keymap[KeyBinding.from_str(key)](layer)
     assert done == ["mask", "accept", "reject"]
     keys.unbind(found)
@@ -284,8 +284,8 @@ def test_the_status_bar_names_our_keys_on_our_layers_alone(make_widget):
     assert points.help == viewer.help == ours
     points.mode = "select"  # napari names the keys of other modes then
     assert points.help == viewer.help == ours
-    widget.binding.shortcuts.set_key("accept", KeyBinding.from_str("Shift+I"))
-    assert points.help.startswith("Shift+I accept, ")
+    widget.binding.shortcuts.set_key("accept", KeyBinding.from_str("Ctrl+I"))
+    assert points.help.startswith("Ctrl+I accept, ")
     viewer.layers.selection.active = mine
     mine.mode = "add"
     assert "accept" not in viewer.help

@@ -81,6 +81,8 @@ class TrackEditing:
 
     changed = Signal()
     """`state` changed."""
+    linked = Signal(int)
+    """Sent with the number of tracks once the objects are linked."""
 
     def __init__(self, editing: Editing, background: Background) -> None:
         self._editing, self._dispatcher = editing, background.dispatcher
@@ -272,6 +274,7 @@ class TrackEditing:
         links, self._linked = self._linked, None
         if links is not None and edit.labels is not None:
             self._set_divisions(edit.labels.target, links.divisions)
+            self.linked.emit(len(links.tracks))
 
     def _on_editing_changed(self) -> None:
         """Notice that something is written, or is not."""

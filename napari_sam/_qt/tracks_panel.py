@@ -1,0 +1,244 @@
+"""The panel for tracks: whether slices are frames, which objects are the same, and divisions."""
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QFileDialog, QLayout, QMenu, QStackedWidget, QWidget
+
+from napari_sam._qt.building import (
+    ShortcutTexts,
+    button,
+    check_box,
+    fill,
+    keep_size,
+    progress_bar,
+    row,
+)
+from napari_sam._qt.file_names import name_filter
+from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam.formats.reading_tracks import TRACK_SUFFIXES
+from napari_sam.session.tracks.divisions import ProposedDivision
+from napari_sam.session.tracks.editing import LinkRun, TracksState
+from napari_sam.session.tracks.lineage import Lineages, Track
+from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
+
+_EDITS: Final = (
+    (TrackEdit.JOIN, "Join", "Make the two selected objects one track"),
+    (TrackEdit.CUT, "Cut here", "Make the object a track of its own from this frame on"),
+    (TrackEdit.SWAP, "Swap here", "Swap the two selected objects from this frame on"),
+    (
+        TrackEdit.DIVIDE,
+        "Divide here",
+        "The object divides: its daughters begin in this frame. Select the object alone if it is "
+        "in two pieces, else its daughters too",
+    ),
+    (TrackEdit.UNDIVIDE, "No division", "Take the division back: the daughters have no parent"),
+    (TrackEdit.END, "End here", "Erase the object from this frame on; its past stays"),
+)
+COMMANDS: Final = {
+    TrackEdit.JOIN: "join_tracks",
+    TrackEdit.CUT: "cut_track",
+    TrackEdit.SWAP: "swap_tracks",
+    TrackEdit.DIVIDE: "divide_track",
+    TrackEdit.END: "end_track",
+}
+"""The commands of keys."""
+_IDLE, _BUSY = range(2)
+_MENU_PX: Final = 30
+
+
+class TracksPanel(QWidget):
+    """Shows the selected tracks and proposed divisions, and requests edits of them."""
+
+    frames_toggled = Signal(bool)
+    """Whether the slices are frames."""
+    layer_toggled = Signal(bool)
+    """Whether tracks are shown in the view."""
+    link_requested = Signal()
+    stop_requested = Signal()
+    edit_requested = Signal(str)
+    """A `TrackEdit`."""
+    go_requested = Signal()
+    confirm_requested = Signal()
+    confirm_all_requested = Signal()
+    reject_requested = Signal()
+    import_requested = Signal(Path)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts = ShortcutTexts()
+        self._folder, self._is_linking = "", False
+        self.frames = check_box(
+            "Slices are frames", "The slices are frames of a film: its objects are tracks"
+        )
+        self.frames.toggled.connect(self.frames_toggled)
+        self.body, self.proposals = QWidget(), QWidget()
+        fill(self.body, self._build_top(), self._build_status(), *self._build_edits())
+        self.body.layout().addWidget(self.proposals)
+        fill(self.proposals, *self._build_proposals())
+        keep_size(self.proposals)
+        fill(self, self.frames, self.body)
+        self.show_film(None, is_film=False)
+        self.show_state(TracksState(), TrackSelection(Lineages((), 0)), None)
+
+    def _build_top(self) -> QLayout:
+        self.link = button("Link frames", "", self._on_link)
+        self.shown = FlatButton("Show tracks", checkable=True)
+        self.shown.clicked.connect(self.layer_toggled)
+        self.more = FlatButton(icon="more", tooltip="Link objects by the tracks of a file")
+        self.more.setFixedWidth(_MENU_PX)
+        menu = QMenu(self)
+        menu.addAction("Link by the tracks in a file…", self._ask_for_file)
+        menu.addAction("Link by the tracks in a folder (GEFF)…", self._ask_for_folder)
+        menu.addSeparator()
+        menu.addAction("The slices are no frames", partial(self.frames_toggled.emit, False))
+        self.more.set_menu(menu)
+        layout = row(self.link, self.shown, self.more)
+        layout.setStretchFactor(self.more, 0)
+        return layout
+
+    def _on_link(self) -> None:
+        if self._is_linking:
+            self.stop_requested.emit()
+        else:
+            self.link_requested.emit()
+
+    def _build_status(self) -> QStackedWidget:
+        """Make what describes the selected tracks, or follows a run, in one place."""
+        self.about = PaintedLabel()
+        self._progress = progress_bar("You can go on looking; edits wait until it is done")
+        self._status = QStackedWidget()
+        self._status.addWidget(self.about)
+        self._status.addWidget(self._progress)
+        self._status.setFixedHeight(self.about.sizeHint().height())
+        return self._status
+
+    def _build_edits(self) -> list[QLayout]:
+        self.edits = {edit: FlatButton(text) for edit, text, _ in _EDITS}
+        for edit, widget in self.edits.items():
+            widget.clicked.connect(partial(self.edit_requested.emit, edit.value))
+        widgets = list(self.edits.values())
+        return [row(*widgets[:3]), row(*widgets[3:])]
+
+    def _build_proposals(self) -> tuple[PaintedLabel, QLayout]:
+        self.proposal = PaintedLabel()
+        self.go, self.confirm, self.reject = (
+            button(text, "", signal.emit)
+            for text, signal in (
+                ("Go to", self.go_requested),
+                ("Confirm", self.confirm_requested),
+                ("Reject", self.reject_requested),
+            )
+        )
+        self.confirm_all = button(
+            "Confirm all",
+            "Confirm all proposed divisions; each is a step that can be undone",
+            self.confirm_all_requested.emit,
+        )
+        for widget, tooltip, command in (
+            (self.go, "Show where this division is proposed; again: the next one", "next_division"),
+            (self.confirm, "The object divides here", "confirm_division"),
+            (self.reject, "It does not divide here: propose this no more", "reject_division"),
+        ):
+            self.texts.add(widget.setToolTip, tooltip, command)
+        return self.proposal, row(self.go, self.confirm, self.reject, self.confirm_all)
+
+    def _ask_for_file(self) -> None:
+        names = name_filter("Tracks", TRACK_SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, "Link by tracks", self._folder, names)
+        self._import(name)
+
+    def _ask_for_folder(self) -> None:
+        self._import(QFileDialog.getExistingDirectory(self, "Link by tracks", self._folder))
+
+    def _import(self, name: str) -> None:
+        if name:
+            self._folder = str(Path(name).parent)
+            self.import_requested.emit(Path(name))
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def show_film(self, refusal: str | None, *, is_film: bool, is_shown: bool = False) -> None:
+        """Show whether the slices are frames, and whether their tracks are shown.
+
+        With a refusal, they cannot be shown; None where there is none.
+        """
+        with QSignalBlocker(self.frames):
+            self.frames.setChecked(is_film)
+        self.frames.setVisible(not is_film)
+        self.body.setVisible(is_film)
+        self.shown.setChecked(is_shown)
+        self.shown.setEnabled(not refusal)
+        self.shown.setToolTip(refusal or "Show the tracks as a layer; the colors are lineages")
+
+    def show_state(
+        self, state: TracksState, selection: TrackSelection, division: ProposedDivision | None
+    ) -> None:
+        """Show the selected tracks, what can be done with them, and the division in question."""
+        run = state.run
+        self._is_linking = run is not None
+        self._status.setCurrentIndex(_IDLE if run is None else _BUSY)
+        command = "" if selection.tracks else "select_object"
+        self.texts.add(self.about.set_text, _described(selection), command, "or {}")
+        if run is not None:
+            self._progress.setRange(0, run.total)
+            self._progress.setValue(run.done)
+            measured = f"{run.done} of {run.total} frames"
+            text = "Linking…" if run.done == run.total else measured
+            self._progress.setFormat("Stopping…" if run.is_stopping else text)
+        self._show_link(run, is_empty=not len(selection.lineages))
+        for edit, _, tooltip in _EDITS:
+            reason = selection.refusal(edit)
+            self.edits[edit].setEnabled(not reason and run is None)
+            command = "" if reason else COMMANDS.get(edit, "")
+            self.texts.add(self.edits[edit].setToolTip, reason or tooltip, command)
+        self.proposals.setVisible(bool(state.divisions))
+        if division is not None:
+            self.proposal.set_text(_proposed(state, division))
+        for widget in (self.confirm, self.confirm_all, self.reject):
+            widget.setEnabled(run is None)
+
+    def _show_link(self, run: LinkRun | None, *, is_empty: bool) -> None:
+        """Show whether frames can be linked, or that stopped."""
+        self.link.setText("Link frames" if run is None else "Stop")
+        if run is not None:
+            self.link.setEnabled(not run.is_stopping)
+            self.link.setToolTip("Stop to link, and change nothing")
+        else:
+            self.link.setEnabled(not is_empty)
+            self.link.setToolTip(
+                "Segment objects in each frame first: propagate them, or find everything"
+                if is_empty
+                else "Make objects of separate frames tracks, and propose divisions; one undo"
+            )
+
+
+def _described(selection: TrackSelection) -> str:
+    """Return in words what the buttons act on."""
+    tracks = selection.tracks
+    if not tracks:
+        count = len(selection.lineages)
+        return f"{count} tracks: select some in the table" if count else "No tracks yet"
+    if len(tracks) > 1:
+        return "Objects " + ", ".join(str(track.label_id) for track in tracks)
+    return _track_text(tracks[0], selection.lineages.children_of(tracks[0].label_id))
+
+
+def _track_text(track: Track, children: tuple[int, ...]) -> str:
+    is_short = track.first == track.last
+    frames = f"frame {track.first}" if is_short else f"frames {track.first}-{track.last}"
+    parts = [f"Object {track.label_id} · {frames}"]
+    if track.parent_id:
+        parts.append(f"from {track.parent_id}")
+    if children:
+        parts.append(f"divides into {', '.join(map(str, children))}")
+    return " · ".join(parts)
+
+
+def _proposed(state: TracksState, division: ProposedDivision) -> str:
+    count, place = len(state.divisions), state.divisions.index(division) + 1
+    proposals = "1 proposed division" if count == 1 else f"{place} of {count} proposed divisions"
+    return f"{proposals} · frame {division.frame}"

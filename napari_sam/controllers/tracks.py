@@ -1,0 +1,255 @@
+"""Connects the panel for tracks with the session, the table and the view."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from napari_sam._qt.tracks_panel import COMMANDS, TracksPanel
+from napari_sam.controllers.classes import ClassesController
+from napari_sam.controllers.context import WidgetContext
+from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.controllers.stack import StackController
+from napari_sam.formats.reading_tracks import read_tracks
+from napari_sam.formats.tracks import Tracks
+from napari_sam.session.annotations import image_of_labels
+from napari_sam.session.connections import Connections
+from napari_sam.session.jobs import user_message
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.propagation.stack_run import Run
+from napari_sam.session.tracks.divisions import ProposedDivision
+from napari_sam.session.tracks.lineage import Lineages
+from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
+
+_NOT_FIRST: Final = "napari shows tracks only where time is the first axis of the image"
+_NO_FILM: Final = "The slices are no frames: check 'Slices are frames' in the Stack tab first."
+_FILES_IN_FOLDERS: Final = "zarr.json", ".zattrs", ".zgroup"
+"""What a user may choose of a folder of tracks, as dialogs offer files."""
+
+
+class TracksController:
+    """Shows the tracks of a film, and makes the edits of them that are requested."""
+
+    def __init__(
+        self,
+        context: WidgetContext,
+        objects: ObjectTableController,
+        stack: StackController,
+        classes: ClassesController,
+    ) -> None:
+        self._session, self._messages = context.session, context.messages
+        self._binding, self._defer = context.binding, context.dispatcher.post
+        self._tracks, self._view = context.session.tracks, context.binding.tracks
+        self._table, self._tab, self._classes = objects.table, stack.tab, classes
+        self._executor = context.session.background.executor("tracks-file", is_bulky=True)
+        self._lineages: Lineages | None = None  # of the target, until it changes
+        self._division: ProposedDivision | None = None  # that is confirmed or rejected next
+        self._seen: ProposedDivision | None = None  # that the view was moved to last
+        self.panel = panel = TracksPanel()
+        self._stack_panel = stack.panel
+        stack.panel.add_tracks(panel)
+        attempt = context.binding.objects.attempt
+        self._records = Connections()
+        self._connections = Connections(
+            (self._tracks.changed, self._on_proposals_changed),
+            (self._tracks.linked, self._on_linked),
+            (self._view.changed, self._on_frames_changed),
+            (context.binding.target.changed, self._on_target_changed),
+            (context.session.stack.changed, self._show),
+            (context.session.stack.propagation.finished, self._on_propagated),
+            (self._table.view.selectionModel().selectionChanged, self._show),
+            (stack.tab.toggled, self._show),
+            (classes.coloring_changes, self._on_coloring_changes),
+            (objects.files.tracks_chosen, self.import_from),
+            (panel.frames_toggled, self._view.switch),
+            (panel.layer_toggled, self._view.show),
+            (panel.link_requested, partial(attempt, self._link)),
+            (panel.stop_requested, self._tracks.stop_linking),
+            (panel.edit_requested, self.edit),
+            (panel.go_requested, self.go_to_division),
+            (panel.confirm_requested, partial(attempt, self._decide, self._tracks.confirm)),
+            (panel.reject_requested, partial(attempt, self._decide, self._tracks.reject)),
+            (panel.confirm_all_requested, partial(attempt, self._tracks.confirm_all)),
+            (panel.import_requested, self.import_from),
+        )
+        context.binding.shortcuts.register(self._commands())
+        self._on_target_changed()
+        self._on_frames_changed()
+
+    def _commands(self) -> dict[str, Callable[[], None]]:
+        """Return what keys do."""
+        attempt = self._binding.objects.attempt
+        return {command: partial(self.edit, edit) for edit, command in COMMANDS.items()} | {
+            "select_object": self.select_under_cursor,
+            "next_division": self.go_to_division,
+            "confirm_division": partial(attempt, self._decide, self._tracks.confirm),
+            "reject_division": partial(attempt, self._decide, self._tracks.reject),
+        }
+
+    def close(self) -> None:
+        """Disconnect from the session and the view."""
+        self._connections.close()
+        self._records.close()
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def _on_target_changed(self) -> None:
+        self._records.close()
+        target = self._binding.target.labels
+        if target is not None:
+            self._records = Connections((target.registry.changed, self._on_records_changed))
+        self._on_records_changed()
+
+    def _on_records_changed(self) -> None:
+        self._lineages = None
+        self._show()
+
+    def _on_frames_changed(self) -> None:
+        self._lineages = None
+        view = self._view
+        refusal = _NOT_FIRST if view.axis else None
+        self.panel.show_film(refusal, is_film=view.axis is not None, is_shown=view.is_shown)
+        self._show()
+
+    def _on_coloring_changes(self, is_by_class: bool) -> None:
+        """Leave the colors to the classes while objects are colored by them."""
+        if is_by_class:
+            self._view.color(False)
+        else:
+            self._defer(lambda: self._view.color(not self._classes.is_coloring))
+
+    @property
+    def _selection(self) -> TrackSelection:
+        target, axis = self._binding.target.labels, self._view.axis
+        if self._lineages is None:
+            records = () if target is None or axis is None else target.registry
+            self._lineages = Lineages(records, axis or 0)
+        chosen = self._session.stack.state.label_id
+        label_ids = self._table.selected or ([] if chosen is None else [chosen])
+        return TrackSelection(self._lineages, tuple(label_ids), self._view.frame)
+
+    def _show(self) -> None:
+        if self._tab.is_current:
+            state = self._tracks.state
+            self._stack_panel.show_proposals(len(state.divisions))
+            self.panel.show_state(state, self._selection, self._division)
+
+    # Edits -------------------------------------------------------------------------------------
+
+    def edit(self, edit: str) -> None:
+        """Make an edit of the selected tracks in the shown frame."""
+        self._binding.objects.attempt(self._edit, TrackEdit(edit))
+
+    def _edit(self, edit: TrackEdit) -> None:
+        self._require_film()
+        self._selection.apply(edit, self._tracks)
+
+    def _require_film(self) -> None:
+        if self._view.axis is None:
+            raise TargetError(_NO_FILM)
+
+    def select_under_cursor(self) -> None:
+        """Select the object under the cursor with those selected, or deselect it; else all."""
+        label_id = self._binding.objects.under_cursor
+        selected = self._table.selected
+        self._table.select_only(
+            [n for n in selected if n != label_id]
+            if label_id in selected
+            else [*selected, label_id]
+            if label_id
+            else ()
+        )
+
+    def _link(self) -> None:
+        self._require_film()
+        layer = self._binding.target.layer
+        scale = None if layer is None else [abs(float(size)) for size in layer.scale]
+        self._tracks.link(scale=scale)
+
+    def _on_linked(self, n_tracks: int) -> None:
+        n_divisions = len(self._tracks.state.divisions)
+        divisions = "1 proposed division" if n_divisions == 1 else f"{n_divisions} divisions"
+        more = f"; {divisions} to confirm or reject in the Stack tab" if n_divisions else ""
+        self._messages.info(f"Linked all objects to {n_tracks:,} tracks{more}.")
+
+    def _on_propagated(self, run: Run) -> None:
+        """Propose divisions of objects that have fallen in two on their way through a film."""
+        if self._view.axis is not None and run.target.slice_axis == self._view.axis:
+            registry = run.target.labels.registry
+            label_ids = [course.label_id for course in run.courses]
+            n_before = len(self._tracks.state.divisions)
+            self._tracks.propose([n for n in label_ids if registry.get(n) is not None])
+            if len(self._tracks.state.divisions) > n_before:
+                self._messages.note("An object falls in two: see Tracks in the Stack tab.")
+
+    # Proposed divisions ------------------------------------------------------------------------
+
+    def _on_proposals_changed(self) -> None:
+        """Keep to the division in question; once that is decided, take the one after it."""
+        divisions = self._tracks.state.divisions
+        if self._division not in divisions:
+            self._division = divisions[0] if divisions else None
+        self._show()
+
+    def go_to_division(self) -> None:
+        """Show the division in question, or the next one if that was shown last."""
+        divisions = self._tracks.state.divisions
+        if not divisions or self._division is None:
+            self._session.notifier.warn("No division is proposed: link the frames first.")
+            return
+        if self._seen == self._division:
+            following = divisions.index(self._division) + 1
+            self._division = divisions[following % len(divisions)]
+        self._go_to(self._division)
+
+    def _go_to(self, division: ProposedDivision) -> None:
+        self._seen, target = division, self._binding.target.labels
+        if target is not None:
+            label_ids = division.daughter_ids(target) or (division.mother_id(target),)
+            self._table.select_only(label_ids)
+        self._view.go_to(division)
+        self._show()
+
+    def _decide(self, decide: Callable[[ProposedDivision], None]) -> None:
+        """Confirm or reject the division in question, and show the next one."""
+        division, divisions = self._division, self._tracks.state.divisions
+        if division is None:
+            raise TargetError("No division is proposed: link the frames first.")
+        place = divisions.index(division)
+        others = [*divisions[place + 1 :], *divisions[:place]]
+        decide(division)
+        self._division = others[0] if others else None
+        if self._division is not None:
+            self._go_to(self._division)
+        self._show()
+
+    # Files -------------------------------------------------------------------------------------
+
+    def import_from(self, path: Path) -> None:
+        """Link the objects that the points of the tracks in a file lie in."""
+        layer, target = self._binding.target.layer, self._binding.target.labels
+        if layer is None or target is None or not len(target.registry):
+            self._messages.warn(
+                f"{path.name} has points of tracks only: segment the objects first, which are then "
+                "linked by them."
+            )
+            return
+        path = path.parent if path.name in _FILES_IN_FOLDERS else path
+        image = image_of_labels(
+            layer.name, target.shape, layer.scale, layer.units, layer.axis_labels
+        )
+        self._executor.submit(
+            lambda _: read_tracks(path, image),
+            lambda tracks: self._binding.objects.attempt(self._link_by, tracks, path),
+            lambda error: self._messages.fail(
+                user_message(error, "Import failed", "choose another file")
+            ),
+        )
+
+    def _link_by(self, tracks: Tracks, path: Path) -> None:
+        if self._view.axis is None:
+            self._view.switch(True)
+        self._require_film()
+        self._tracks.link_by_points(tracks.points, tracks.parents)
+        if tracks.left_out:
+            self._session.notifier.warn(f"{path.name}: {tracks.left_out}.")
