@@ -57,7 +57,7 @@ Formats (and the endings of the files):
   tiff, ome-tiff, png, npy   label images (.tif, .ome.tif, .png, .npy)
   coco, coco-polygons        COCO with run lengths or polygons (.json, _polygons.json)
   geojson, rois, yolo        outlines (.geojson, .zip for ImageJ, .txt)
-  npz, csv                   NumPy with all masks, a table of measurements
+  npz, csv                   NumPy with all masks, tables of measurements
   sam                        as published SAM returns masks, slice by slice (_sam.json)
 
 \b

@@ -25,8 +25,15 @@ from napari_sam.layers.image_references import (
     names_in_files,
     stem_for,
 )
+from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.target import TargetLayer, new_target_layer
-from napari_sam.session.annotations import annotations_of, image_of_labels, records_of, used_classes
+from napari_sam.session.annotations import (
+    annotations_of,
+    axes_in_files,
+    image_of_labels,
+    records_of,
+    used_classes,
+)
 from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, counted, covered_left_out
@@ -133,12 +140,13 @@ class ExportController:
             layer = new_target_layer(source, view) if target is None else target.layer
             shape = view.shape_nd if target is None else target.shape
             image, names = _image_of(layer, shape, source), names_in_files(source)
+            shown_slice = slice_in_files(view, shape)
         except FileError as error:
             self._messages.warn(str(error))
             return
         task = _Import(path, source, target, shape)
         self._begin(
-            lambda _: read_choices(path, image, names),
+            lambda _: read_choices(path, image, names, shown_slice),
             lambda choices: self._on_read(task, choices),
             "Import failed",
         )
@@ -172,7 +180,9 @@ class ExportController:
                     f"{task.path.name} again."
                 )
             else:
-                self._add(*content, annotations.left_out, _named(task.path, annotations.n_files))
+                name, at = _named(task.path, annotations.n_files), annotations.at_slice
+                name = name if at is None else f"{name} to slice {', '.join(map(str, at))}"
+                self._add(*content, annotations.left_out, name)
 
         def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass]]:
             return records_of(annotations, task.shape), used_classes(annotations)
@@ -213,6 +223,13 @@ class ExportController:
             self._session.editing.add(records, on_added, keep_remains=True)
         except TargetError as error:
             self._messages.warn(str(error))
+
+
+def slice_in_files(view: PlaneView, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the index that the shown slice has in files; None if it is none of theirs."""
+    axes = axes_in_files(shape)
+    is_theirs = (view.row_axis, view.column_axis) == axes[-2:]
+    return tuple(view.index[axis] for axis in axes[:-2]) if is_theirs else None
 
 
 def _named(path: Path, n_files: int) -> str:

@@ -115,6 +115,8 @@ class Annotations:
         What the file also has, but a reader could not read.
     n_files : int
         How many files they were read from: formats of single planes have one for each slice.
+    at_slice : tuple of int or None
+        The slice of a stack that a reader has put them on, because the file does not tell it.
 
     Raises
     ------
@@ -127,6 +129,7 @@ class Annotations:
     classes: Sequence[ObjectClass] = ()
     left_out: LeftOut = field(default_factory=LeftOut)
     n_files: int = 1
+    at_slice: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objects", tuple(self.objects))
@@ -162,7 +165,7 @@ class Annotations:
     def planes(self) -> Iterator[tuple[tuple[int, ...], Annotations]]:
         """Yield the index of each slice with its annotations, as `plane` returns them."""
         slices: dict[tuple[int, ...], list[ExportObject]] = {}
-        for obj in self.objects:
+        for obj in paced(self.objects):
             slices.setdefault(obj.slice_index, []).append(obj)
         for slice_index in np.ndindex(self.image.stack_shape):
             yield slice_index, self._plane_with(slices.get(slice_index, ()), slice_index)
@@ -226,7 +229,7 @@ def _with_unique_ids(
     free = (label_id for label_id in count(1) if label_id not in used)
     taken: set[tuple[int, tuple[int, ...]]] = set()
     numbered = []
-    for obj in objects:
+    for obj in paced(objects):
         label_id = label_ids.get(obj.label_id, 0)
         if label_id < 1 or (label_id, obj.slice_index) in taken:
             label_id = largest + obj.label_id

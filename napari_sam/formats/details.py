@@ -36,8 +36,10 @@ def details_to_text(annotations: Annotations) -> str:
             objects.setdefault(obj.label_id, {}).setdefault(_SLICES, []).append(entry)
     if not objects and not annotations.classes:
         return ""
-    classes = classes_to_metadata(annotations.classes)
-    return json_text({DETAILS_KEY: {"classes": classes, "objects": objects}})
+    classes = json_text(classes_to_metadata(annotations.classes))
+    # Each on its own, so that other threads need not wait for all of them.
+    entries = (f'"{label_id}": {json_text(entry)}' for label_id, entry in paced(objects.items()))
+    return f'{{"{DETAILS_KEY}": {{"classes": {classes}, "objects": {{{", ".join(entries)}}}}}}}'
 
 
 def annotations_with_details(

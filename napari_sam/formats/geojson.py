@@ -200,7 +200,7 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
     classes: dict[str, ObjectClass] = {}
     objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}
-    for number, entry in enumerate(features, start=1):
+    for number, entry in enumerate(paced(features), start=1):
         with left_out.unreadable(f"feature {number}"):
             feature = as_feature(entry)
             measurements = _measurements(feature)

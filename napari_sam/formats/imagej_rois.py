@@ -89,7 +89,7 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
             "or NPZ."
         )
     colors = {entry.name: entry.color_rgb for entry in annotations.classes}
-    names = _unique(_name(obj) for obj in annotations.objects)
+    names = _unique(_name(obj) for obj in paced(annotations.objects))
     rois = []
     for name, obj in zip(names, paced(annotations.objects), strict=True):
         roi = _shape(obj)
@@ -100,9 +100,9 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
         _set_position(roi, image, obj.slice_index)
         rois.append(roi)
     # Names inside the zip are file names.
-    entries = _unique(re.sub(r'[\\/:*?"<>|]', "_", name) for name in names)
+    entries = _unique(re.sub(r'[\\/:*?"<>|]', "_", name) for name in paced(names))
     with export_file(path) as partial:
-        roiwrite(partial, rois, name=entries, mode="w")
+        roiwrite(partial, paced(rois), name=entries, mode="w")
 
 
 def _name(obj: ExportObject) -> str:
@@ -215,7 +215,7 @@ def rois_in(
     classes: dict[str, ObjectClass] = {}
     objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}
-    for number, (file_name, read) in enumerate(rois, start=1):
+    for number, (file_name, read) in enumerate(paced(rois), start=1):
         with left_out.unreadable(f"the ROI {file_name}"):
             roi = _roi_in(read)
             type_name = roi.roitype.name.lower()

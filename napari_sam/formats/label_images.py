@@ -143,7 +143,7 @@ def objects_from_labels(
             (scores or {}).get(label_id),
         )
         for slice_index, plane in planes
-        for label_id, region in _boxes(plane)
+        for label_id, region in paced(_boxes(plane))
     )
 
 
@@ -230,7 +230,7 @@ class LabelPlanes:
         self._largest = _largest_label_id(annotations)
         self.dtype = smallest_dtype(self._largest)
         self._objects: dict[tuple[int, ...], list[ExportObject]] = {}
-        for obj in annotations.objects:
+        for obj in paced(annotations.objects):
             self._objects.setdefault(obj.slice_index, []).append(obj)
 
     def max(self) -> int:

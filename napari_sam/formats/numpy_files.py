@@ -22,6 +22,7 @@ from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import LabelPlanes, as_small_labels, check_size
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.storage.json_text import json_text
+from napari_sam.storage.pacing import paced
 
 _TABLES: Final = (
     *("label_ids", "boxes_rc", "slice_indices", "class_indices", "scores"),
@@ -201,9 +202,8 @@ def read_npz(path: str | Path, shape: Sequence[int] | None = None) -> Annotation
         require_memory(sum(areas), f"The masks in {Path(path).name}")
         masks = _member(archive, "masks", sum(areas) // 8 + _NPY_HEADER_BYTES)
     bits = np.unpackbits(masks, count=sum(areas)).view(np.bool_)
-    pixels = np.split(bits, np.cumsum(areas)[:-1]) if areas else []
     left_out = LeftOut()
-    objects = list(_objects(tables, pixels, metadata, left_out))
+    objects = list(_objects(tables, bits, metadata, left_out))
     left_out.require(objects, "No object can be read", Path(path).name)
     classes = classes_from_metadata(metadata["classes"])
     return annotations_read(image, objects, classes, left_out)
@@ -222,17 +222,19 @@ def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]
 
 def _objects(
     tables: dict[str, NDArray[Any]],
-    masks: list[NDArray[np.bool_]],
+    bits: NDArray[np.bool_],
     metadata: dict[str, Any],
     left_out: LeftOut,
 ) -> Iterator[ExportObject]:
     names = ("label_ids", "slice_indices", "class_indices", "scores", "boxes_rc")
     columns = [tables[name].tolist() for name in names]
-    nothing = np.full(len(masks), None)
+    nothing = np.full(len(tables["boxes_rc"]), None)
     columns += [tables.get(name, nothing).tolist() for name in _LATER_TABLES]
     notes = metadata.get("notes", {})  # files of earlier versions have none
-    for number, (row, pixels) in enumerate(zip(zip(*columns, strict=True), masks, strict=True)):
+    end = 0
+    for number, row in enumerate(paced(zip(*columns, strict=True))):
         label_id, slice_index, class_index, score, (top, left, height, width), *later = row
+        begin, end = end, end + height * width
         with left_out.unreadable(f"object {number + 1}"):
             entry = metadata["classes"][class_index] if class_index >= 0 else {}
             reviewed, parent_id, origin, confidence = later
@@ -240,7 +242,7 @@ def _objects(
             details |= {"parent_id": parent_id, "note": notes.get(str(number))}
             yield ExportObject(
                 label_id,
-                pixels.reshape(height, width),
+                bits[begin:end].reshape(height, width),
                 top,
                 left,
                 tuple(slice_index),

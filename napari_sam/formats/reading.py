@@ -16,7 +16,7 @@ from napari_sam.formats.coco_layouts import as_coco
 from napari_sam.formats.ctc import TRACK_TABLES, read_ctc
 from napari_sam.formats.files import FileError, file_reader, read_json
 from napari_sam.formats.geojson import described_image, geojson_in
-from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.image_names import images_meant
 from napari_sam.formats.imagej_rois import read_imagej_rois, rois_in
 from napari_sam.formats.label_images import objects_from_labels
@@ -24,7 +24,7 @@ from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
 from napari_sam.formats.semantic import objects_in
-from napari_sam.formats.slice_files import read_png_slices, read_slices, slice_files
+from napari_sam.formats.slice_files import plane_of, read_png_slices, read_slices, slice_files
 from napari_sam.formats.tiff import read_label_tiff, read_overlay, read_tiff_details
 from napari_sam.formats.trackmate import read_trackmate
 from napari_sam.formats.yolo import classes_beside, read_yolo
@@ -155,11 +155,21 @@ def read_objects(path: str | Path, image: ImageInfo, names: Sequence[str] = ()) 
 
 @file_reader()
 def read_choices(
-    path: str | Path, image: ImageInfo, names: Sequence[str] = ()
+    path: str | Path,
+    image: ImageInfo,
+    names: Sequence[str] = (),
+    shown_slice: tuple[int, ...] | None = None,
 ) -> list[tuple[str, Annotations]]:
     """Read the objects of all images in a file that may be the one that is meant.
 
-    Parameters and errors are those of `read_objects`, except for files with several images.
+    Errors are those of `read_objects`, except for files with several images.
+
+    Parameters
+    ----------
+    path, image, names
+        As for `read_objects`.
+    shown_slice : tuple of int, optional
+        Where the objects of a single slice belong in a stack if nothing tells it.
 
     Returns
     -------
@@ -178,10 +188,19 @@ def read_choices(
     }
     if not choices and (of_slices := _read_slice_files(Path(path), image)) is not None:
         return [(of_slices.image.name, of_slices)]
+    if not choices and shown_slice is not None:
+        choices = {
+            index: (file_names[index], _on_slice(annotations, image, shown_slice))
+            for index, annotations in enumerate(contents)
+            if _aligned(annotations, plane_of(image)) is not None
+        }
     meant = images_meant(file_names, (image.name, *names)) if len(contents) > 1 else []
     if not choices or (meant and choices.keys().isdisjoint(meant)):
         shapes = dict.fromkeys(str(contents[n].image.shape) for n in meant or range(len(contents)))
         advice = "choose that image"
+        if image.stack_shape and any(entry.image.shape == image.plane_shape for entry in contents):
+            example = plane_name(ImageInfo(image.shape, Path(path).name, image.axes), _first(image))
+            advice = f"name it like {example}, so that it tells its slice"
         if any(entry.image.plane_shape == image.plane_shape[::-1] for entry in contents):
             advice = (
                 "if other programs show the photograph rotated (EXIF orientation), save it rotated"
@@ -211,6 +230,18 @@ def _read_slice_files(path: Path, image: ImageInfo) -> Annotations | None:
     else:
         annotations = read_slices(files, image, lambda file, plane: read_objects(file, plane))
     return replace(annotations, n_files=len(files))
+
+
+def _first(image: ImageInfo) -> tuple[int, ...]:
+    return (0,) * len(image.stack_shape)
+
+
+def _on_slice(
+    annotations: Annotations, image: ImageInfo, slice_index: tuple[int, ...]
+) -> Annotations:
+    """Return the objects of a plane as those of a slice of a stack."""
+    objects = [replace(obj, slice_index=slice_index) for obj in annotations.objects]
+    return replace(annotations, image=image, objects=objects, at_slice=slice_index)
 
 
 def _aligned(annotations: Annotations, image: ImageInfo) -> Annotations | None:

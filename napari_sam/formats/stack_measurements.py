@@ -63,7 +63,7 @@ def write_stack_measurements(path: str | Path, annotations: Annotations) -> None
     image = annotations.image
     spanned = _spanned_axes(image)
     parts: dict[tuple[int, ...], list[ExportObject]] = defaultdict(list)
-    for part in annotations.objects:
+    for part in paced(annotations.objects):
         pairs = zip(image.axes, part.slice_index, strict=False)
         elsewhere = [index for axis, index in pairs if axis not in spanned]
         parts[part.label_id, *elsewhere].append(part)

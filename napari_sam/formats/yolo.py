@@ -122,7 +122,7 @@ def read_yolo(
         If the file cannot be read, or no line in it can.
     """
     left_out, objects = LeftOut(), []
-    for line in lines_in(path, image, left_out):
+    for line in paced(lines_in(path, image, left_out)):
         with left_out.unreadable(f"line {line.number}"):
             mask = fill_rings([line.corners_xy], image.plane_shape)
             if mask is None:

@@ -196,7 +196,7 @@ def _add_covered(
 def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRecord]:
     """Return annotations as records with masks, as `Editing.add` takes them."""
     parts = defaultdict(list)
-    for part in annotations.objects:
+    for part in paced(annotations.objects):
         parts[part.label_id].append(part)
     axes, parents = axes_in_files(shape), _parents_in(parts)
     return [
@@ -222,7 +222,7 @@ def _parents_in(parts: Mapping[int, Sequence[ExportObject]]) -> dict[int, int]:
     """
     claimed = {
         label_id: next((part.parent_id for part in slices if part.parent_id in parts), 0)
-        for label_id, slices in parts.items()
+        for label_id, slices in paced(parts.items())
     }
     founded: set[int] = {0}  # those that descend from an object without a parent
     for label_id in claimed:

@@ -381,3 +381,30 @@ def test_a_film_comes_back_with_its_tracks(make_widget, said, tmp_path, title):
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     first, *daughters = sorted(registry, key=lambda record: record.start)
     assert {daughter.parent_id for daughter in daughters} == {first.label_id}
+
+
+def test_slices_are_imported_from_their_files_or_to_the_shown_one(make_widget, said, tmp_path):
+    stack = np.stack([data.coins()[:60, :80]] * 3)
+    viewer, widget = make_widget(Image(stack, name="stack"))
+    labels = np.zeros(stack.shape, np.uint16)
+    labels[:2, 5:15, 5:25], labels[2, 30:40, 30:50] = 3, 7
+    layer = viewer.add_layer(Labels(labels, name="mine"))
+    widget.binding.target.set_layer(layer)
+    files = widget.controllers.objects.files
+    files.export_to(tmp_path / "a.png", "PNG", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "Exported 2 objects to a_z0000.png (and 2 more beside it)."
+    before = layer.data.copy()
+    widget.session.objects.remove([3, 7])
+    files.import_from(tmp_path / "a_z0001.png")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "Imported 2 objects from a_z0001.png (and 2 more beside it)."
+    np.testing.assert_array_equal(layer.data > 0, before > 0)
+    assert len(np.unique(layer.data)) == 3
+    (tmp_path / "a_z0002.png").rename(tmp_path / "last.png")
+    viewer.dims.set_current_step(0, 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    files.import_from(tmp_path / "last.png")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "Imported 1 object from last.png to slice 1."
+    np.testing.assert_array_equal(layer.data[1] > 0, (before[1] > 0) | (before[2] > 0))

@@ -16,7 +16,9 @@ from napari_sam.formats import (
     find_format,
     labels_from_objects,
     objects_from_labels,
+    read_choices,
     read_objects,
+    write_geojson,
 )
 from tests.formats.cases import RING, assert_same
 
@@ -119,6 +121,19 @@ def test_only_files_of_the_same_stack_are_read(tmp_path, written):
         (tmp_path / name).write_bytes(files[0].read_bytes())
         with pytest.raises(FileError, match="belongs to an image of shape"):
             read_objects(tmp_path / name, image)
+
+
+def test_a_single_slice_belongs_to_the_one_that_is_shown(tmp_path, written):
+    image = written.image
+    shown = (1, 2)[-len(image.stack_shape) :]
+    plane = Annotations(ImageInfo(image.plane_shape), [ExportObject(5, RING, 3, 4)])
+    write_geojson(tmp_path / "one.json", plane)
+    ((_, read),) = read_choices(tmp_path / "one.json", image, (), shown)
+    assert_same(read, Annotations(image, [replace(plane.objects[0], slice_index=shown)]))
+    assert read.at_slice == shown
+    first = "one_z0000.json" if len(shown) == 1 else "one_t0000_z0000.json"
+    with pytest.raises(FileError, match=f"name it like {first}, so that it tells its slice"):
+        read_objects(tmp_path / "one.json", image)
 
 
 def test_labelme_files_of_slices_are_one_stack(tmp_path):
