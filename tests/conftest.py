@@ -4,17 +4,15 @@ from collections import Counter
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 
-from napari_sam.model import Predictor, SamEmbedding, load_model
-from napari_sam.session.embedding.embeddings import content_key
+from napari_sam.model import Predictor, load_model
 from napari_sam.widget import SamWidget
+from tests.remembering import MaskRememberingPredictor, RememberingPredictor
 
 TIMEOUT_S = 120
 SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predictor"})
@@ -80,21 +78,19 @@ def nothing_was_said_before():
     notification_manager.records.clear()
 
 
-class RememberingPredictor(Predictor):
-    """The real predictor; the suite embeds each image once instead of once per test."""
-
-    _embeddings: ClassVar[dict[tuple[str, str, str], SamEmbedding]] = {}
-
-    def encode(self, image, on_block=None):
-        key = self.device, self.fingerprint, content_key(np.asarray(image))
-        if key not in self._embeddings:
-            self._embeddings[key] = super().encode(image, on_block)
-        return self._embeddings[key]
+@pytest.fixture(scope="session", autouse=True)
+def encoded_images(tmp_path_factory):
+    """Let the suite's processes find the images that the others have encoded."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    RememberingPredictor.folder = folder / "encoded"
+    RememberingPredictor.folder.mkdir(exist_ok=True)
 
 
 @pytest.fixture(scope="session")
 def remembering_predictor() -> Predictor:
-    return RememberingPredictor(load_model("vit_t"), device="cpu")
+    return MaskRememberingPredictor(load_model("vit_t"), device="cpu")
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from napari.layers import Image
 from skimage import data
 
-from napari_sam.model import Predictor, load_model
+from napari_sam.model import load_model
+from tests.remembering import RememberingPredictor
 
 TIMEOUT_S = 120
 
@@ -11,7 +12,7 @@ TIMEOUT_S = 120
 def test_an_image_is_ready_again_after_a_restart(make_widget, embeddings_folder):
     encoded = []
 
-    class Noting(Predictor):
+    class Noting(RememberingPredictor):
         def encode(self, image, on_block=None):
             encoded.append(image.shape)
             return super().encode(image, on_block)

@@ -15,9 +15,10 @@ from skimage import data
 
 from napari_sam.catalogue.offers import list_offers
 from napari_sam.catalogue.table import BUNDLED, find_model
-from napari_sam.model import Predictor, load_model
+from napari_sam.model import load_model
 from napari_sam.session import ModelChoice, Phase, Prompts
 from napari_sam.widget import SamWidget
+from tests.remembering import RememberingPredictor
 
 TIMEOUT_S = 120
 COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))
@@ -86,7 +87,7 @@ def opened(published, make_widget, remembering_predictor):
         loaded.append(choice)
         if choice.checkpoint is None:
             return remembering_predictor
-        return Predictor(load_model(checkpoint=choice.checkpoint), device="cpu")
+        return RememberingPredictor(load_model(checkpoint=choice.checkpoint), device="cpu")
 
     viewer, widget = make_widget(Image(data.coins(), name="coins"), load_predictor=load)
     widget.session.set_prompts(COIN)

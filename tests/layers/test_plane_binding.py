@@ -4,8 +4,9 @@ import numpy as np
 from napari.layers import Image
 from skimage import data
 
-from napari_sam.model import Predictor, load_model
+from napari_sam.model import load_model
 from napari_sam.session import Phase
+from tests.remembering import RememberingPredictor
 
 TIMEOUT_S = 120
 
@@ -13,7 +14,7 @@ TIMEOUT_S = 120
 def test_the_next_slices_are_ready_when_the_slider_moves(make_widget):
     encoded = []
 
-    class Noting(Predictor):
+    class Noting(RememberingPredictor):
         def encode(self, image, on_block=None):
             encoded.append(int(image[0, 0, 0]))
             return super().encode(image, on_block)

@@ -19,6 +19,7 @@ from napari_sam.model import Predictor, SamConfig, load_model
 from napari_sam.model.build import build_model
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.request import COLUMNS, RequestError, Rules, answer_request
+from tests.remembering import RememberingPredictor
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ BOX = "[[60, 35, 100, 75]]"
 
 @pytest.fixture(scope="module")
 def predictor():
-    return Predictor(load_model(), device="cpu")
+    return RememberingPredictor(load_model(), device="cpu")
 
 
 @pytest.fixture(scope="module")

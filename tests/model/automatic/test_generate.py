@@ -14,8 +14,8 @@ from napari_sam.model.automatic.mask_ops import RunLengths, box_areas, box_of, r
 from napari_sam.model.automatic.mask_set import MaskSet, published_form
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.layouts import to_hugging_face
-from tests.conftest import RememberingPredictor
 from tests.model.conftest import GOLDENS, TINY_CONFIG, sample_image
+from tests.remembering import RememberingPredictor
 
 pytestmark = pytest.mark.slow
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from napari_sam.engine.embeddings import as_float32
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
+from tests.remembering import RememberingPredictor
 
 pytestmark = pytest.mark.slow
 
@@ -210,7 +211,7 @@ def test_two_stores_share_a_folder(tmp_path):
 # In a session --------------------------------------------------------------------------------
 
 
-class Counting(Predictor):
+class Counting(RememberingPredictor):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.encoded = 0

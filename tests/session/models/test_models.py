@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_sam.model import VARIANTS, Predictor, load_model
+from napari_sam.model import VARIANTS, load_model
 from napari_sam.model.build import build_model
 from napari_sam.model.runtime.devices import available_devices, fastest_precision
 from napari_sam.session import AnnotationSession, ModelChoice, Phase, Prompts
 from napari_sam.session.models.model_choice import Runtime, load_predictor
 from napari_sam.session.plane_request import PlaneRequest
+from tests.remembering import RememberingPredictor
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +117,7 @@ def test_out_of_memory_steps_down_and_says_so_once(where, coins, listen, remembe
             return remembering_predictor
         if where == "load":
             fail()
-        predictor = Predictor(load_model(), device="cpu")
+        predictor = RememberingPredictor(load_model(), device="cpu")
         setattr(predictor, where, fail)
         return predictor
 
