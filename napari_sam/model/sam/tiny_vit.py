@@ -13,7 +13,6 @@ then stay in its cache instead of going through main memory, which halves the ti
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -189,11 +188,9 @@ class Attention(nn.Module):
         self.proj = Linear(dim, dim)
         # One bias per absolute offset (|dy|, |dx|), row by row.
         self.attention_biases = nn.Parameter(torch.zeros(heads, window * window))
-        places = list(product(range(window), repeat=2))
-        offsets = [
-            abs(y0 - y1) * window + abs(x0 - x1) for (y0, x0) in places for (y1, x1) in places
-        ]
-        index = torch.tensor(offsets).view(len(places), len(places))
+        places = torch.cartesian_prod(torch.arange(window), torch.arange(window))
+        offsets = (places[:, None] - places).abs()
+        index = offsets[..., 0] * window + offsets[..., 1]
         self.register_buffer("attention_bias_idxs", index, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
