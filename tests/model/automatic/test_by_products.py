@@ -15,6 +15,7 @@ from napari_sam.model.automatic.by_products import (
 from napari_sam.model.automatic.generate import generate_masks
 from napari_sam.model.automatic.mask_set import MaskSet
 
+FEWER_POINTS = replace(EDGE_SETTINGS, points_per_side=10)
 SIZE = (300, 400)
 SHAPES = [
     rectangle((30, 30), (110, 140), shape=SIZE),
@@ -52,7 +53,7 @@ def embedding(predictor, image):
 @pytest.fixture(scope="module")
 def masks(predictor, image, embedding):
     """All masks of the settings for edges, good or not."""
-    return generate_masks(predictor, image, EDGE_SETTINGS, embedding=embedding, keep_logits=True)
+    return generate_masks(predictor, image, FEWER_POINTS, embedding=embedding, keep_logits=True)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def box_iou(one, two):
 
 
 def test_every_shape_is_proposed(masks):
-    fewer_points = replace(PROPOSAL_SETTINGS, points_per_side=EDGE_SETTINGS.points_per_side)
+    fewer_points = replace(PROPOSAL_SETTINGS, points_per_side=FEWER_POINTS.points_per_side)
     proposals = object_proposals(masks.select(fewer_points), limit=2 * len(SHAPES))
     assert len(proposals.boxes_xyxy) <= 2 * len(SHAPES)
     for rows, columns in SHAPES:
@@ -76,7 +77,7 @@ def test_every_shape_is_proposed(masks):
 
 
 def test_proposals_are_ranked(masks):
-    published = AutomaticSettings(points_per_side=EDGE_SETTINGS.points_per_side)
+    published = AutomaticSettings(points_per_side=FEWER_POINTS.points_per_side)
     records = masks.select(published)
     boxes, scores = object_proposals(reversed(records))
     assert boxes.shape == (len(records), 4)
@@ -123,27 +124,27 @@ def test_edges_are_thin_and_normalized(edges):
 
 
 def test_edges_need_logits(predictor, image, embedding):
-    few = replace(EDGE_SETTINGS, points_per_side=2)
+    few = replace(FEWER_POINTS, points_per_side=2)
     found = generate_masks(predictor, image, few, embedding=embedding)
     with pytest.raises(ValueError, match="keep_logits=True"):
         detect_edges(found)
 
 
 def test_edges_of_nothing():
-    assert not detect_edges(MaskSet(EDGE_SETTINGS, 0, (20, 30))).any()
+    assert not detect_edges(MaskSet(FEWER_POINTS, 0, (20, 30))).any()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2)])
 def test_edges_of_very_small_images(predictor, size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    few = replace(EDGE_SETTINGS, points_per_side=2)
+    few = replace(FEWER_POINTS, points_per_side=2)
     edges = detect_edges(generate_masks(predictor, image, few, keep_logits=True))
     assert edges.shape == size
     assert np.isfinite(edges).all()
 
 
 def test_edges_of_crops_lie_where_they_belong(predictor, image, embedding, truth):
-    settings = replace(EDGE_SETTINGS, points_per_side=6, crop_n_layers=1)
+    settings = replace(FEWER_POINTS, points_per_side=4, crop_n_layers=1)
     found = generate_masks(predictor, image, settings, embedding=embedding, keep_logits=True)
     true = find_boundaries(truth, mode="outer")
     in_crops = replace(
