@@ -48,25 +48,28 @@ NAN[0, 60:70] = np.inf
 NAN[0, 80:90] = -np.inf
 
 
-@pytest.mark.parametrize(
-    "pixels",
-    [
-        GRAY.astype(np.uint16) * 200,
-        GRAY.astype(np.float32) / 255,
-        NAN,
-        GRAY.astype(np.int32) - 128,
-        GRAY.astype(np.int64) * 10**12,
-        GRAY > 100,
-    ],
-    ids=["uint16", "float32", "nan", "int32", "int64", "bool"],
-)
-def test_every_dtype_can_be_annotated(make_widget, pixels):
-    viewer, widget = make_widget(Image(pixels, name="image", contrast_limits=_limits(pixels)))
-    click(viewer, widget, (68, 104))
-    widget.binding.objects.accept()
-    labels = widget.binding.target.layer.data
-    assert labels[68, 104] == 1
-    assert 300 < np.count_nonzero(labels) < labels.size / 2
+EVERY_DTYPE = {
+    "uint16": GRAY.astype(np.uint16) * 200,
+    "float32": GRAY.astype(np.float32) / 255,
+    "nan": NAN,
+    "int32": GRAY.astype(np.int32) - 128,
+    "int64": GRAY.astype(np.int64) * 10**12,
+    "bool": GRAY > 100,
+}
+
+
+def test_every_dtype_can_be_annotated(make_widget):
+    viewer, widget = make_widget()
+    for dtype, pixels in EVERY_DTYPE.items():
+        viewer.add_layer(Image(pixels, name="image", contrast_limits=_limits(pixels)))
+        widget.wait_until_idle(TIMEOUT_S)
+        click(viewer, widget, (68, 104))
+        widget.binding.objects.accept()
+        labels = widget.binding.target.layer.data
+        assert labels[68, 104] == 1, dtype
+        assert 300 < np.count_nonzero(labels) < labels.size / 2, dtype
+        viewer.layers.clear()
+        widget.wait_until_idle(TIMEOUT_S)
 
 
 def _limits(pixels):
@@ -105,28 +108,29 @@ def test_an_all_nan_image_warns(make_widget):
     )
 
 
-@pytest.mark.parametrize(
-    ("prompts", "words"),
-    [
-        (Prompts(((104, 68), (9999, 5)), (1, 1)), "outside"),
-        (Prompts(((-50, 5),), (1,)), "outside"),
-        (Prompts((), (), (10, 10, 10, 60)), "no area"),
-        (Prompts((), (), (1000, 1000, 1100, 1100)), "no area"),
-        (Prompts(((20, 20),), (0,)), "foreground"),
-    ],
-    ids=["one point outside", "point outside", "thin box", "box outside", "background only"],
+SENSELESS = (
+    (Prompts(((104, 68), (9999, 5)), (1, 1)), "outside"),
+    (Prompts(((-50, 5),), (1,)), "outside"),
+    (Prompts((), (), (10, 10, 10, 60)), "no area"),
+    (Prompts((), (), (1000, 1000, 1100, 1100)), "no area"),
+    (Prompts(((20, 20),), (0,)), "foreground"),
 )
-def test_prompts_without_sense_say_so_and_are_kept(make_widget, prompts, words):
+
+
+def test_prompts_without_sense_say_so_and_are_kept(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.session.set_prompts(prompts)
-    widget.wait_until_idle(TIMEOUT_S)
-    state = widget.session.state
-    assert words in state.hint
-    assert state.prompts == prompts
-    assert (state.candidates is not None) == ((104, 68) in prompts.points_xy)
-    assert len(viewer.layers["SAM points"].data if prompts.points_xy else ()) == len(
-        prompts.points_xy
-    )
+    for prompts, words in SENSELESS:
+        widget.session.set_prompts(prompts)
+        widget.wait_until_idle(TIMEOUT_S)
+        state = widget.session.state
+        assert words in state.hint, prompts
+        assert state.prompts == prompts
+        assert (state.candidates is not None) == ((104, 68) in prompts.points_xy), prompts
+        shown = [layer.data for layer in viewer.layers if layer.name == "SAM points"]
+        assert sum(map(len, shown)) == len(prompts.points_xy), prompts
+        widget.session.object_in_progress.clear()
+        widget.wait_until_idle(TIMEOUT_S)
+        assert words not in widget.session.state.hint
 
 
 def test_targets_that_cannot_take_the_object_are_refused(make_widget):

@@ -98,18 +98,20 @@ def test_a_click_is_a_prompt_where_the_mouse_is(job):
     assert widget.session.state.candidates is not None
 
 
-@pytest.mark.parametrize("options", BACKGROUND_CLICKS)
-def test_right_click_and_shift_click_are_background(job, options):
+def test_right_click_and_shift_click_are_background(job):
     _, widget, mouse = job
     widget.binding.prompts.start_points()
-    for options_of_click in ({}, options, {}):
-        mouse.click((68, 104), **options_of_click)
-        widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.prompts.point_labels == (1, 0, 1)
-    assert widget.binding.prompts.image_prompts.polarity == 1
-    widget.session.undo()
-    widget.session.undo()
-    assert widget.session.state.prompts.point_labels == (1,)
+    for options in BACKGROUND_CLICKS:
+        for options_of_click in ({}, options, {}):
+            mouse.click((68, 104), **options_of_click)
+            widget.wait_until_idle(TIMEOUT_S)
+        assert widget.session.state.prompts.point_labels == (1, 0, 1), options
+        assert widget.binding.prompts.image_prompts.polarity == 1
+        widget.session.undo()
+        widget.session.undo()
+        assert widget.session.state.prompts.point_labels == (1,), options
+        widget.session.undo()
+        assert widget.session.state.prompts.is_empty
 
 
 def test_a_click_for_the_background_is_one_with_every_tool(job):
@@ -387,20 +389,20 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     assert widget.session.state.preview is None
 
 
-@pytest.mark.parametrize("tool", ["lasso", "scribble", "polygon"])
-def test_a_shape_begun_by_a_click_says_how_it_ends_and_escape_drops_it(job, tool):
+def test_a_shape_begun_by_a_click_says_how_it_ends_and_escape_drops_it(job):
     viewer, widget, mouse = job
-    widget.binding.prompts.start_shape(tool)
     hint = widget.controllers.annotate.hint
-    before = hint.text()
-    mouse.click((60, 100))
-    widget.wait_until_idle(TIMEOUT_S)
-    assert "Esc" in hint.text()
-    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
-    widget.wait_until_idle(TIMEOUT_S)
-    assert hint.text() == before
-    assert not len(viewer.layers["SAM boxes"].data)
-    assert widget.session.state.prompts.is_empty
+    for tool in ("lasso", "scribble", "polygon"):
+        widget.binding.prompts.start_shape(tool)
+        before = hint.text()
+        mouse.click((60, 100))
+        widget.wait_until_idle(TIMEOUT_S)
+        assert "Esc" in hint.text(), tool
+        QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert hint.text() == before, tool
+        assert not len(viewer.layers["SAM boxes"].data), tool
+        assert widget.session.state.prompts.is_empty, tool
 
 
 def test_no_click_is_left_behind_in_3d_and_the_tool_comes_back(job):

@@ -15,8 +15,6 @@ from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 
-pytestmark = pytest.mark.usefixtures("remembered_embeddings")
-
 TIMEOUT_S = 120
 
 
@@ -66,14 +64,10 @@ def case(request):
     return CASES[request.param]
 
 
-def in_widget(make_widget, file, case, clean):
+def in_widget(make_widget, file, case, strengths):
+    """Return the masks of a click at some strengths of cleaning; None: as they are."""
     viewer, widget = make_widget()
-    panel = widget.controllers.annotate.options_panel
-    assert panel.clean.isChecked()
-    if clean is None:
-        panel.clean.click()
-    elif clean != CLEAN_STRENGTH:
-        panel.clean_strength.slider.setValue(round(100 * clean))
+    assert widget.controllers.annotate.options_panel.clean.isChecked()
     viewer.open(file, plugin="napari")
     (image,) = (layer for layer in viewer.layers if isinstance(layer, Image))
     assert bool(image.rgb) == case.is_rgb
@@ -87,10 +81,24 @@ def in_widget(make_widget, file, case, clean):
     widget.wait_until_idle(TIMEOUT_S)
     tile = widget.session.state.candidates.tile
     assert (tile.size != case.plane.shape[:2]) == case.moves
+    return [accepted(viewer, widget, case, clean) for clean in strengths]
+
+
+def accepted(viewer, widget, case, clean):
+    """Return what is accepted at a strength of cleaning, and take it back."""
+    panel = widget.controllers.annotate.options_panel
+    if panel.clean.isChecked() == (clean is None):
+        panel.clean.click()
+    if clean is not None and round(100 * clean) != panel.clean_strength.value:
+        panel.clean_strength.slider.setValue(round(100 * clean))
+    widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     (labels,) = (layer.data for layer in viewer.layers if layer.name == "image labels")
-    return np.asarray(labels if case.position is None else labels[case.position]) > 0
+    mask = np.asarray(labels if case.position is None else labels[case.position]) > 0
+    widget.session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    return mask
 
 
 def image_plane(case):
@@ -141,19 +149,20 @@ def on_command_line(file, folder, case, clean):
     return np.load(folder / "a.npy") > 0
 
 
-@pytest.mark.parametrize("clean", [None, CLEAN_STRENGTH])
-def test_widget_script_and_command_line_agree(make_widget, script, tmp_path, case, clean):
-    file = case.write(tmp_path)
-    expected = in_widget(make_widget, file, case, clean)
-    assert expected.any()
-    np.testing.assert_array_equal(in_script(script, case, clean), expected)
-    np.testing.assert_array_equal(on_command_line(file, tmp_path, case, clean), expected)
+def test_widget_script_and_command_line_agree(make_widget, script, tmp_path, case):
+    file, strengths = case.write(tmp_path), (CLEAN_STRENGTH, None)
+    masks = in_widget(make_widget, file, case, strengths)
+    for clean, expected in zip(strengths, masks, strict=True):
+        assert expected.any()
+        np.testing.assert_array_equal(in_script(script, case, clean), expected)
+        script[0].undo()
+        np.testing.assert_array_equal(on_command_line(file, tmp_path, case, clean), expected)
 
 
 @pytest.mark.parametrize("case", ["tissue"], indirect=True)
 def test_they_agree_at_another_strength_and_strengths_differ(make_widget, script, tmp_path, case):
     file = case.write(tmp_path)
-    expected = in_widget(make_widget, file, case, 0.9)
+    (expected,) = in_widget(make_widget, file, case, (0.9,))
     np.testing.assert_array_equal(on_command_line(file, tmp_path, case, 0.9), expected)
     for clean in (None, CLEAN_STRENGTH):
         mask = in_script(script, case, clean)

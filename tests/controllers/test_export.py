@@ -40,6 +40,10 @@ def said(monkeypatch):
 def opened(make_widget, said):
     """Open the coins with a target of two objects, one of them with a class."""
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    return viewer, widget, add_objects(viewer, widget)
+
+
+def add_objects(viewer, widget):
     labels = np.zeros(data.coins().shape, np.uint16)
     labels[10:30, 20:50], labels[60:90, 100:120] = 3, 7
     layer = viewer.add_layer(Labels(labels, name="mine"))
@@ -47,20 +51,30 @@ def opened(make_widget, said):
     widget.session.classes.add("Münze", "#102030")
     widget.session.objects.update([3, 7], class_name="Münze")
     widget.session.objects.update([7], reviewed=True, note="nochmal\nansehen 核")
-    return viewer, widget, layer
+    return layer
 
 
-@pytest.mark.parametrize("title", [entry.title for entry in FORMATS])
-def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, tmp_path, title):
-    _, widget, layer = opened
-    (suffix, *_) = next(entry.suffixes for entry in FORMATS if entry.title == title)
-    path, files = tmp_path / f"objects{suffix}", widget.controllers.objects.files
+def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, tmp_path):
+    viewer, widget, layer = opened
+    for number, entry in enumerate(FORMATS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        export_and_import(widget, layer, said, folder, entry)
+        viewer.layers.remove(layer)
+        for object_class in widget.session.classes.table.classes:
+            widget.session.classes.remove(object_class.name)
+        layer = add_objects(viewer, widget)
+
+
+def export_and_import(widget, layer, said, folder, entry):
+    title, (suffix, *_) = entry.title, entry.suffixes
+    path, files = folder / f"objects{suffix}", widget.controllers.objects.files
     files.export_to(path, title, False)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1].startswith(f"Exported 2 objects to {path.name}")
     assert path.stat().st_size > 0
     if title.startswith("Semantic"):
-        legend = (tmp_path / "objects_classes.csv").read_text("utf-8-sig").splitlines()
+        legend = (folder / "objects_classes.csv").read_text("utf-8-sig").splitlines()
         assert legend[1:] == ["0,background,#000000", "1,Münze,#102030"]
     if not path.name.endswith(READ_SUFFIXES):
         return

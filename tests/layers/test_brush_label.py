@@ -149,19 +149,19 @@ def test_the_brush_button_paints_on_the_chosen_object_and_shows_whether_it_is_us
     assert not button.isChecked()
 
 
-@pytest.mark.parametrize("leave", ["brush", "tool_points", "tool_rectangle", None])
-def test_the_cursor_of_the_brush_goes_with_it(annotated, leave):
+def test_the_cursor_of_the_brush_goes_with_it(annotated):
     layer, widget = annotated
     viewer, binding = widget.binding._viewer, widget.binding
-    binding.shortcuts.run("brush")
-    assert viewer.cursor.style == "circle"
-    if leave is None:
-        viewer.layers.selection.active = viewer.layers["coins"]
-    else:
-        binding.shortcuts.run(leave)
-    assert layer.mode == "pan_zoom"  # a click in it paints nothing, if it is selected later
-    active = viewer.layers.selection.active
-    assert viewer.cursor.style == active.cursor != "circle"
+    for leave in ("brush", "tool_points", "tool_rectangle", None):
+        binding.shortcuts.run("brush")
+        assert viewer.cursor.style == "circle", leave
+        if leave is None:
+            viewer.layers.selection.active = viewer.layers["coins"]
+        else:
+            binding.shortcuts.run(leave)
+        assert layer.mode == "pan_zoom", leave  # a click paints nothing, if it is selected later
+        active = viewer.layers.selection.active
+        assert viewer.cursor.style == active.cursor != "circle", leave
 
 
 def test_overlaps_applies_to_the_brush_until_it_is_put_away(annotated):

@@ -17,14 +17,6 @@ def accept_at(viewer, widget, point):
     return widget.binding.target.layer.data
 
 
-@pytest.fixture
-def plain_mask(make_widget):
-    viewer, widget = make_widget(Image(data.coins(), name="plain"))
-    mask = accept_at(viewer, widget, COIN_RC) > 0
-    widget.close()
-    return mask
-
-
 AFFINE = np.array([[0.9, -0.2, 4], [0.3, 1.1, -7], [0, 0, 1]])
 
 

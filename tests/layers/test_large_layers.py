@@ -32,14 +32,6 @@ def accept_at(viewer, widget, point):
     return widget.binding.target.layer
 
 
-@pytest.fixture
-def plain_mask(make_widget):
-    viewer, widget = make_widget(Image(data.coins(), name="plain"))
-    mask = np.asarray(accept_at(viewer, widget, COIN_RC).data) > 0
-    widget.close()
-    return mask
-
-
 def halves(pixels, axes):
     """Return an array and its halves along some axes."""
     result = [pixels]
