@@ -2,13 +2,16 @@ import gc
 import os
 from collections import Counter
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 import torch
+from napari.utils.events.event import EventEmitter
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
+from vispy.visuals.shaders.function import Function
 
 from napari_sam.model import Predictor, load_model
 from napari_sam.widget import SamWidget
@@ -72,6 +75,33 @@ def manifests_are_read_once():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def code_is_looked_at_once():
+    """Do not ask the same functions for their arguments, and shaders for their indentation, again.
+
+    napari and vispy do so for each connection and visual, some thousands of times in a window.
+    """
+    clean, takes_event, known = Function._clean_code, EventEmitter._check_signature, {}
+
+    def takes_event_once(callback):
+        function = getattr(callback, "__func__", callback)
+        if (
+            type(function) is not FunctionType
+            or {"__wrapped__", "__signature__"} & vars(function).keys()
+        ):
+            return takes_event(callback)
+        key = function.__code__, len(function.__defaults__ or ()), function is callback
+        if key not in known:
+            known[key] = takes_event(callback)
+        return known[key]
+
+    clean_once = cache(partial(clean, None))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(EventEmitter, "_check_signature", staticmethod(takes_event_once))
+        patched.setattr(Function, "_clean_code", lambda _, code: clean_once(code))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_was_said_before():
     """Forget the messages of the tests before."""
@@ -93,9 +123,9 @@ def remembering_predictor() -> Predictor:
     return MaskRememberingPredictor(load_model("vit_t"), device="cpu")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def remembered_embeddings(monkeypatch):
-    """Embed each image once, too, where the code under test loads the model by itself."""
+    """Encode each image once, too, where the code under test loads the model by itself."""
     monkeypatch.setattr("napari_sam.model.Predictor", RememberingPredictor)
 
 

@@ -27,7 +27,7 @@ def test_display(monkeypatch, variable):
 
 
 @pytest.fixture
-def quick(monkeypatch, make_napari_viewer, remembered_embeddings):
+def quick(monkeypatch, make_napari_viewer):
     """Measure a moment of work, however busy the machine is, in a viewer of the test's."""
     if not has_display():
         pytest.skip("there is no display")

@@ -24,7 +24,7 @@ from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.formats import read_coco
 from tests.session.propagation.volume import moving_discs
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
+pytestmark = pytest.mark.slow
 
 TIMEOUT_S = 120
 FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0.5")

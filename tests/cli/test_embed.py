@@ -17,7 +17,7 @@ from skimage import data
 from napari_sam.cli.main import main
 from napari_sam.session import EmbeddingStore, Phase
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
+pytestmark = pytest.mark.slow
 
 TIMEOUT_S = 120
 EMBEDDING_BYTES = 2**22

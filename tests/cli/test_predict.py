@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from napari_sam.cli.main import main
 from napari_sam.formats import read_coco
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
+pytestmark = pytest.mark.slow
 
 LEFT, RIGHT = (10, 20, 39, 59), (60, 20, 99, 59)  # boxes, the last pixel included
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from napari_sam.cli.main import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("remembered_embeddings")]
+pytestmark = pytest.mark.slow
 
 COLUMNS = ["image", "input_boxes", "multimask_output"]
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_sam.model import VARIANTS, load_model
+from napari_sam.model import VARIANTS, Predictor, load_model
 from napari_sam.model.build import build_model
 from napari_sam.model.runtime.devices import available_devices, fastest_precision
 from napari_sam.session import AnnotationSession, ModelChoice, Phase, Prompts
 from napari_sam.session.models.model_choice import Runtime, load_predictor
 from napari_sam.session.plane_request import PlaneRequest
+from tests.model.conftest import TINY_CONFIG
 from tests.remembering import RememberingPredictor
 
 pytestmark = pytest.mark.slow
@@ -26,14 +27,14 @@ OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
 GPU = ModelChoice(device="cuda", exact=True)
 
 
-@pytest.fixture(scope="module")
-def small_file(tmp_path_factory):
-    """Write a ViT-B of another input size with random weights."""
+@pytest.fixture
+def small_file(tmp_path, monkeypatch):
+    """Write a small ViT of another input size with random weights."""
+    config = replace(TINY_CONFIG, image_size=256)
+    monkeypatch.setitem(VARIANTS, "vit_tiny", config)
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("models") / "own.safetensors"
-    config = VARIANTS["vit_b"]
-    model = build_model(replace(config, image_size=256))
-    save_file(model.state_dict(), path)
+    path = tmp_path / "own.safetensors"
+    save_file(build_model(config).state_dict(), path)
     return path
 
 
@@ -45,6 +46,12 @@ def session(coins):
     session.wait_until_idle(TIMEOUT_S)
     yield session
     session.close()
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """Let nothing be remembered of a model."""
+    monkeypatch.setattr("napari_sam.model.Predictor", Predictor)
 
 
 def mask(session):
@@ -74,7 +81,7 @@ def test_another_model_keeps_image_and_prompts(session, small_file):
     np.testing.assert_array_equal(mask(session), before)
 
 
-def test_the_memory_of_the_model_before_is_free(session, small_file):
+def test_the_memory_of_the_model_before_is_free(forgetful, session, small_file):
     predictor = session.embedding.embedder.load().encoder
     reference, weights = weakref.ref(predictor), weakref.ref(predictor._model)
     del predictor
