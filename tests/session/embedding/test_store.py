@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ import xxhash
 from safetensors.torch import load_file, save_file
 
 from napari_sam.engine.embeddings import as_float32
-from napari_sam.model import Predictor, load_model
+from napari_sam.model import Predictor
+from napari_sam.model.build import build_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
+from tests.model.conftest import TINY_CONFIG
 from tests.remembering import RememberingPredictor
 
 pytestmark = pytest.mark.slow
@@ -250,29 +253,37 @@ def test_after_a_restart_the_same_image_is_there(start, coins, sam_model):
     assert (one.original_size, one.input_size) == (other.original_size, other.input_size)
 
 
-def test_one_pixel_one_weight_or_one_setting_misses(start, coins, sam_model):
-    pixels = np.asarray(coins.data)
-    start(pixels, Counting(sam_model, "cpu"))
+def tiny_model():
+    torch.manual_seed(0)
+    return build_model(replace(TINY_CONFIG, image_size=1024)).eval().requires_grad_(False)
+
+
+def test_one_pixel_one_weight_or_one_setting_misses(start, coins):
+    pixels, model = np.asarray(coins.data)[:200, :180], tiny_model()
+    start(pixels, Counting(model, "cpu"))
 
     changed = pixels.copy()
     changed[17, 23] += 1
-    other_pixel = Counting(sam_model, "cpu")
+    other_pixel = Counting(model, "cpu")
     start(changed, other_pixel)
     assert other_pixel.encoded == 1
 
-    transposed = Counting(sam_model, "cpu")
+    transposed = Counting(model, "cpu")
     start(np.ascontiguousarray(pixels.T), transposed)
     assert transposed.encoded == 1
 
-    model = load_model()
-    model.image_encoder.neck[0].weight[0, 0, 0, 0] += 1e-3
-    other_weight = Counting(model, "cpu")
+    other_model = tiny_model()
+    other_model.image_encoder.neck[0].weight[0, 0, 0, 0] += 1e-3
+    other_weight = Counting(other_model, "cpu")
     start(pixels, other_weight)
     assert other_weight.encoded == 1
 
-    assert Counting(sam_model, "cpu", "bfloat16").fingerprint != other_weight.fingerprint
-    assert Counting(sam_model, "cpu", "bfloat16").fingerprint != transposed.fingerprint
-    assert Counting(sam_model, "cpu").fingerprint == transposed.fingerprint
+    same = Counting(tiny_model(), "cpu")
+    start(pixels.copy(), same)
+    assert same.encoded == 0
+    assert same.fingerprint == transposed.fingerprint
+    lower = Counting(model, "cpu", "bfloat16")
+    assert lower.fingerprint not in (other_weight.fingerprint, same.fingerprint)
 
 
 def test_a_stored_embedding_of_another_model_is_not_used(start, coins, sam_model, tmp_path):
