@@ -23,6 +23,7 @@ from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
 
 _NOT_FIRST: Final = "napari shows tracks only where time is the first axis of the image"
 _NO_FILM: Final = "The slices are no frames: check 'Slices are frames' in the Stack tab first."
+_NO_DIVISION: Final = "No division is proposed: link the frames first."
 _FILES_IN_FOLDERS: Final = "zarr.json", ".zattrs", ".zgroup"
 """What a user may choose of a folder of tracks, as dialogs offer files."""
 
@@ -67,8 +68,8 @@ class TracksController:
             (panel.stop_requested, self._tracks.stop_linking),
             (panel.edit_requested, self.edit),
             (panel.go_requested, self.go_to_division),
-            (panel.confirm_requested, partial(attempt, self._decide, self._tracks.confirm)),
-            (panel.reject_requested, partial(attempt, self._decide, self._tracks.reject)),
+            (panel.confirm_requested, partial(attempt, self._confirm)),
+            (panel.reject_requested, partial(attempt, self._reject)),
             (panel.confirm_all_requested, partial(attempt, self._tracks.confirm_all)),
             (panel.import_requested, self.import_from),
         )
@@ -82,8 +83,8 @@ class TracksController:
         return {command: partial(self.edit, edit) for edit, command in COMMANDS.items()} | {
             "select_object": self.select_under_cursor,
             "next_division": self.go_to_division,
-            "confirm_division": partial(attempt, self._decide, self._tracks.confirm),
-            "reject_division": partial(attempt, self._decide, self._tracks.reject),
+            "confirm_division": partial(attempt, self._confirm),
+            "reject_division": partial(attempt, self._reject),
         }
 
     def close(self) -> None:
@@ -195,7 +196,7 @@ class TracksController:
         """Show the division in question, or the next one if that was shown last."""
         divisions = self._tracks.state.divisions
         if not divisions or self._division is None:
-            self._session.notifier.warn("No division is proposed: link the frames first.")
+            self._session.notifier.warn(_NO_DIVISION)
             return
         if self._seen == self._division:
             following = divisions.index(self._division) + 1
@@ -210,17 +211,38 @@ class TracksController:
         self._view.go_to(division)
         self._show()
 
-    def _decide(self, decide: Callable[[ProposedDivision], None]) -> None:
-        """Confirm or reject the division in question, and show the next one."""
-        division, divisions = self._division, self._tracks.state.divisions
-        if division is None:
-            raise TargetError("No division is proposed: link the frames first.")
+    def _confirm(self) -> None:
+        """Confirm the division in question, and show the next one, else select the daughters."""
+        division, target = self._require_division(), self._binding.target.labels
+        mother_id = 0 if target is None else division.mother_id(target)
+        following = self._following(division)
+        self._tracks.confirm(division)
+        if following is None:
+            self._table.select_only(self._selection.lineages.children_of(mother_id))
+        self._show_next(following)
+
+    def _reject(self) -> None:
+        """Reject the division in question, and show the next one."""
+        division = self._require_division()
+        following = self._following(division)
+        self._tracks.reject(division)
+        self._show_next(following)
+
+    def _require_division(self) -> ProposedDivision:
+        if self._division is None:
+            raise TargetError(_NO_DIVISION)
+        return self._division
+
+    def _following(self, division: ProposedDivision) -> ProposedDivision | None:
+        """Return the division that is in question once another one is decided."""
+        divisions = self._tracks.state.divisions
         place = divisions.index(division)
-        others = [*divisions[place + 1 :], *divisions[:place]]
-        decide(division)
-        self._division = others[0] if others else None
-        if self._division is not None:
-            self._go_to(self._division)
+        return next(iter((*divisions[place + 1 :], *divisions[:place])), None)
+
+    def _show_next(self, division: ProposedDivision | None) -> None:
+        self._division = division
+        if division is not None:
+            self._go_to(division)
         self._show()
 
     # Files -------------------------------------------------------------------------------------
@@ -230,8 +252,7 @@ class TracksController:
         layer, target = self._binding.target.layer, self._binding.target.labels
         if layer is None or target is None or not len(target.registry):
             self._messages.warn(
-                f"{path.name} has points of tracks only: segment the objects first, which are then "
-                "linked by them."
+                f"{path.name} has only points of tracks: segment the objects that they link first."
             )
             return
         path = path.parent if path.name in _FILES_IN_FOLDERS else path

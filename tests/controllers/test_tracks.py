@@ -1,5 +1,7 @@
 """Tracks in a real window: linked, divided, shown, colored, undone, and linked by a file."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from app_model.types import KeyBinding
@@ -150,7 +152,10 @@ def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):
 
 
 def test_slices_are_frames_once_the_user_says_so(make_widget):
-    viewer, widget = make_widget(Image(film().astype(np.uint8), name="stack"))
+    viewer, widget = make_widget(Image(dividing().astype(np.uint8), name="stack"))
+    layer = viewer.add_layer(Labels(dividing(), name="cells"))
+    widget.binding.target.set_layer(layer)
+    widget.wait_until_idle(TIMEOUT_S)
     tracks, stack = widget.controllers.tracks, widget.controllers.stack
     stack.tab.select()
     assert widget.binding.tracks.axis is None
@@ -158,8 +163,15 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     tracks.panel.frames.click()
     assert widget.binding.tracks.axis == 0
     assert tracks.panel.isHidden()  # the slices are shown first
+    # What was carried through the film has fallen in two.
+    plane, course = widget.binding.target.labels_plane, SimpleNamespace(label_id=1)
+    tracks._on_propagated(SimpleNamespace(target=plane, courses=[course]))
+    assert stack.panel.views[1].text() == "Tracks (1 proposed)"
     stack.panel.views[1].click()
     assert not tracks.panel.isHidden()
+    click(widget, tracks.panel.confirm)
+    assert spans(widget) == {1: (0, 3, 0), 2: (4, 7, 1), 3: (4, 7, 1)}
+    assert widget.controllers.objects.table.selected == [2, 3]
     viewer.dims.ndisplay = 3
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.binding.tracks.axis == 0
@@ -167,3 +179,4 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     widget.wait_until_idle(TIMEOUT_S)
     tracks.panel.frames_toggled.emit(False)
     assert widget.binding.tracks.axis is None
+    assert tracks.panel.body.isHidden()
