@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam.engine.spec import SAM_SPEC
+from napari_sam.model import load_model
 from napari_sam.model.automatic.mask_set import MaskSet
 from napari_sam.session import AnnotationSession, Origin, Overlap
 from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
@@ -14,6 +15,7 @@ from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.linking.settings import LinkSettings
 from napari_sam.session.stack import SliceRange
+from tests.remembering import RememberingPredictor
 from tests.session.automatic.reviewed import SIZE, Reviewed, square
 from tests.session.propagation.volume import Volume, moving_discs
 
@@ -176,9 +178,10 @@ def test_many_slices_make_coarser_pictures():
 
 
 @pytest.mark.slow
-def test_a_run_goes_through_slices_and_can_be_cancelled(remembering_predictor):
+def test_a_run_goes_through_slices_and_can_be_cancelled():
     volume = Volume(moving_discs(6)[3:, 16:88, 12:84])
-    session = AnnotationSession(lambda *_: remembering_predictor)
+    predictor = RememberingPredictor(load_model(), device="cpu")  # computes masks, which takes long
+    session = AnnotationSession(lambda *_: predictor)
     session.show(volume.request(1))
     settings = AutomaticRunSettings().with_values(
         points_per_side=2, pred_iou_thresh=0.8, stability_score_thresh=0.85, max_share=0.2

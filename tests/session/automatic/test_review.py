@@ -273,6 +273,6 @@ def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
     opened.review.accept([SMALL])
     opened.session.set_target(other)
     opened.wait()
-    assert "Another target" in opened.warnings.pop()
+    assert "another target" in opened.warnings.pop()
     assert len(plane.labels.registry) == 2
     assert not other.labels.array.any()
