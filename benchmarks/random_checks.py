@@ -60,3 +60,8 @@ def check_journals(widget: SamWidget) -> None:
             for registry in (restored.registry, target.registry)
         ]
         assert stated[0] == stated[1]
+    unfinished, image = widget.controllers.unfinished, widget.binding.plane.image
+    if image is not None and unfinished.record():
+        journal = unfinished._holders.get(image)
+        kept = () if journal is None else read_journal(journal.path).unfinished
+        assert kept == tuple(entry.without_masks for entry in unfinished.all)

@@ -190,6 +190,11 @@ class Annotating(RuleBasedStateMachine):
             assert not content.warning
             np.testing.assert_array_equal(restored.array, target.layer.data)
             assert described(restored.registry) == described(target.registry)
+        unfinished = self.widget.controllers.unfinished
+        if unfinished.record():
+            journal = unfinished._holders.get(self.widget.binding.plane.image)
+            kept = () if journal is None else read_journal(journal.path).unfinished
+            assert kept == tuple(entry.without_masks for entry in unfinished.all)
 
     # What a user does ------------------------------------------------------------------------
 
