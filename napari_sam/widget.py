@@ -1,8 +1,11 @@
 """The dock widget: builds session, layer binding and controllers, and closes them."""
 
+import atexit
 import importlib
 import threading
+from contextlib import suppress
 from typing import Final
+from weakref import WeakSet
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QEventLoop, QTimer
@@ -29,6 +32,10 @@ _LAST_WRITE_S: Final = 10.0
 _LAYOUT_MS: Final = 500
 
 
+_OPEN: Final[WeakSet["SamWidget"]] = WeakSet()
+"""The widgets that are not closed yet."""
+
+
 class SamWidget(QWidget):
     """Click on an object in an image, compare the masks offered, keep one."""
 
@@ -50,6 +57,7 @@ class SamWidget(QWidget):
         parts = self._dispatcher, store, session, self.binding, Messages(self)
         self.controllers = Controllers(WidgetContext(self, self._viewer, *parts))
         self._is_closed = self._has_claimed_height = False
+        _OPEN.add(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.controllers.dock)
@@ -115,9 +123,22 @@ class SamWidget(QWidget):
         if self._is_closed:
             return
         self._is_closed = True
+        _OPEN.discard(self)
         # While everything still listens: labels, their features and the journal say the same.
         self.session.editing.executor.settle(_LAST_WRITE_S)
         self.controllers.close()
         self.binding.close()
         self.session.close()
         self._store.close()
+
+
+@atexit.register
+def _shut_down_all() -> None:
+    """Shut down what a script leaves open when it ends.
+
+    PyQt's own clean-up, which was registered earlier and so comes later, deletes the windows while
+    it goes through a table of all Qt objects: nothing may make or drop any in the meantime.
+    """
+    for widget in list(_OPEN):
+        with suppress(RuntimeError):  # its window is gone
+            widget._shut_down()

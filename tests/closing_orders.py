@@ -9,7 +9,7 @@ import sys
 import threading
 
 import napari
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget
@@ -108,6 +108,12 @@ class Window:
         next(dock for dock in docks if dock.isAncestorOf(self.widget)).close()
         QApplication.processEvents()
 
+    def grow_table_of_qt_objects_at_the_end(self):
+        """Have PyQt crash if the widget is shut down while it goes through its table."""
+        close = self.widget.session.close
+        made = []
+        self.widget.session.close = lambda: (close(), made.extend(QObject() for _ in range(30_000)))
+
 
 BOX, ACCEPT, POINT = Window.draw_a_box, Window.accept, Window.click_a_point
 ORDERS = (POINT, ACCEPT, BOX), (BOX, ACCEPT, POINT)
@@ -130,6 +136,8 @@ def play(predictor, steps, closing):
         window.viewer.layers.remove(window.image)
     if closing == "viewer.close":
         window.viewer.close()
+    elif closing == "left open":
+        window.grow_table_of_qt_objects_at_the_end()
     else:
         window.window.close()  # as by its X
     predictor.release()
