@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_sam.layers.image_references import IMAGE_KEY, name_in_files
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_view import ShownPlane, levels
+from napari_sam.layers.shortcuts import tool_command
 from napari_sam.layers.target import TargetLayer, new_target_layer
 from napari_sam.layers.target_checks import check_target, grown_shape
 from napari_sam.layers.target_plane import TargetPlane
@@ -23,6 +24,10 @@ from napari_sam.session.objects.records import ObjectRecord
 
 _MAX_SCANNED_PX: Final = 2**21
 """Labels with more pixels are read in the background."""
+
+
+_TOOLS: Final = ("points", "rectangle", "polygon", "scribble", "line")
+"""Those with keys that work in the target, too: E erases there, and L picks a label."""
 
 
 class TargetBinding:
@@ -121,7 +126,7 @@ class TargetBinding:
     def _add_followed(self, layer: Labels, target: TargetLayer) -> None:
         """Make its strokes steps of the session's history, which its undo keys act on, too.
 
-        The key that has selected the brush also puts it away.
+        The key that has selected the brush also puts it away, as do those of other tools.
         """
         self._followed[layer] = target
         strokes, run = self._session.brush_history, self._shortcuts.run
@@ -130,7 +135,8 @@ class TargetBinding:
         target.moved.connect(
             lambda ids, is_undone: strokes.follow(target, ids, is_undone=is_undone)
         )
-        keys = {command: partial(run, command) for command in ("undo", "redo", "brush")}
+        commands = "undo", "redo", "brush", *map(tool_command, _TOOLS)
+        keys = {command: partial(run, command) for command in commands}
         self._shortcuts.bind(layer, keys)
 
     def _drop_followed(self, layer: Labels) -> TargetLayer:

@@ -89,7 +89,9 @@ def test_the_brush_key_paints_on_the_object_under_the_cursor_and_goes_back(annot
     viewer.cursor.position = free_pixel(layer)
     binding.shortcuts.run("brush")
     assert layer.selected_label == 3
-    binding.shortcuts.run("brush")
+    layer.keymap[KeyBinding.from_str("K")](layer)  # or that of another tool
+    assert binding.prompts.tool == "scribble"
+    assert layer.mode == "pan_zoom"
     binding.prompts.start_points()
     binding.shortcuts.run("brush")
     binding.shortcuts.run("brush")
