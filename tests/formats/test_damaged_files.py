@@ -43,6 +43,7 @@ from napari_sam.formats import (
 from napari_sam.formats.dicom import read_dicom
 from napari_sam.formats.files import file_reader
 from napari_sam.formats.outlines import fill_rings
+from napari_sam.session.annotations import records_of
 from napari_sam.session.classes.files import read_classes, write_classes
 from tests.formats.cases import KNOT, RING
 
@@ -61,6 +62,13 @@ ANNOTATIONS = Annotations(
     [
         ExportObject(1, RING, 0, 0, (), "cell", 0.5, True, "a note"),
         ExportObject(2, KNOT, 3, 12, (), "debris"),
+    ],
+)
+STACK = Annotations(
+    ImageInfo((3, 17, 19), "stack.tif", pixel_size=(2, 0.5, 0.25), units=("um",) * 3),
+    [
+        ExportObject(n, KNOT, 3 * z, 5, (z,), "cell", parent_id=n - 1, origin="a", confidence=0.5)
+        for n, z in ((1, 0), (2, 1), (2, 2))
     ],
 )
 POLYGON = [1, 1, 3.3, 1, 3, 3.7, 1, 3]
@@ -131,12 +139,19 @@ def opened(path):
         labels_from_objects(annotations, "last_wins")
 
 
+def records_in_stack(path):
+    """Read a file as the widget imports it into a stack."""
+    records_of(read_objects(path, STACK.image), STACK.image.shape)
+
+
 def small_files(folder):
     """Return a small file of each format, with its readers."""
     for entry in FORMATS:
         if entry.key != "csv":
             first, *_ = entry.write(folder / f"{entry.key}{entry.suffixes[0]}", ANNOTATIONS)
             yield first, partial(read_objects, image=IMAGE)
+            in_stack, *_ = entry.write(folder / f"stack_{entry.key}{entry.suffixes[0]}", STACK)
+            yield in_stack, records_in_stack
             if first.suffix in (".json", ".geojson"):
                 yield first, opened
             if first.suffix == ".npz":
