@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from app_model.types import KeyBinding
 from napari.layers import Image, Labels, Tracks
+from skimage import data
 
 from napari_sam._qt.object_columns import FIRST, LAST, LINEAGE, PARENT, SLICE
 
 from ..session.tracks.films import dividing
 
 TIMEOUT_S = 240
+IMAGE = np.stack([data.coins()[:48, :48]] * 8)
+"""The same in all frames, so that it is embedded once."""
 
 
 def film() -> np.ndarray:
@@ -24,10 +27,8 @@ def film() -> np.ndarray:
 
 @pytest.fixture
 def opened(make_widget):
-    labels = film()
-    image = Image((labels > 0).astype(np.uint8) * 200, name="film", axis_labels=("t", "y", "x"))
-    viewer, widget = make_widget(image)
-    layer = viewer.add_layer(Labels(labels, name="cells", axis_labels=("t", "y", "x")))
+    viewer, widget = make_widget(Image(IMAGE, name="film", axis_labels=("t", "y", "x")))
+    layer = viewer.add_layer(Labels(film(), name="cells", axis_labels=("t", "y", "x")))
     widget.binding.target.set_layer(layer)
     widget.wait_until_idle(TIMEOUT_S)
     widget.controllers.stack.tab.select()
@@ -152,8 +153,8 @@ def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):
 
 
 def test_slices_are_frames_once_the_user_says_so(make_widget):
-    viewer, widget = make_widget(Image(dividing().astype(np.uint8), name="stack"))
-    layer = viewer.add_layer(Labels(dividing(), name="cells"))
+    viewer, widget = make_widget(Image(IMAGE, name="stack"))
+    layer = viewer.add_layer(Labels(np.pad(dividing(), ((0, 0), (0, 24), (0, 0))), name="cells"))
     widget.binding.target.set_layer(layer)
     widget.wait_until_idle(TIMEOUT_S)
     tracks, stack = widget.controllers.tracks, widget.controllers.stack
