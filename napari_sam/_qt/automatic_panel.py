@@ -11,7 +11,7 @@ from napari_sam._qt.automatic_matching_row import AutomaticMatchingRow
 from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
-from napari_sam._qt.building import fill
+from napari_sam._qt.building import ShortcutTexts, fill
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
@@ -23,14 +23,14 @@ class AutomaticPanel(QWidget):
     refused = Signal(str)
     """Why settings cannot go together."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: ShortcutTexts) -> None:
         super().__init__()
         self.settings = AutomaticRunSettings()
         """The chosen settings."""
         self._sizes: tuple[tuple[int, int] | None, int] | None = None
         self.run = AutomaticRunBox()
         self.filters = AutomaticFilterForm()
-        self.results = AutomaticResultsBox()
+        self.results = AutomaticResultsBox(texts)
         self.matching = AutomaticMatchingRow()
         self.form = AutomaticSettingsForm()
         self.form.setWindowTitle("All settings of automatic masks")

@@ -11,12 +11,12 @@ class AutomaticResultsBox(QWidget):
     The dock's own *Accept* accepts them. All buttons are always visible, so that none moves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, texts: ShortcutTexts) -> None:
         super().__init__()
         self._is_here = True
         self._has_masks = self._is_reviewing = self._is_running = self._can_start = False
         self._restorable = self._rejected = 0
-        self.texts = ShortcutTexts()
+        self.texts = texts
         self._build_review_buttons()
         self._build_run_buttons()
         arrows = row(self.previous, self.next)

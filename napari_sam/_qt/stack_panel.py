@@ -44,9 +44,9 @@ class StackPanel(QWidget):
     go_on_requested = Signal()
     dismiss_requested = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, texts: ShortcutTexts) -> None:
         super().__init__()
-        self.texts = ShortcutTexts()
+        self.texts = texts
         self._state, self._is_new, self._n_selected = StackState(), False, 0
         self._has_frames = False
         self.strip = SliceStrip()

@@ -1,6 +1,6 @@
 """The tabs that take the rest of the dock."""
 
-from typing import Final
+from typing import Any, Final
 
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout
 
 from napari_sam._qt.colors import ACCENT, text_color
 from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.workarounds import PanelColumn
 
 _LINE_PX: Final = 2
@@ -17,7 +18,10 @@ _LETTERS: Final = 3
 
 
 class Tab(QWidget):
-    """A page under a title; one with rows of its own scrolls them itself."""
+    """A page under a title, which may be built when the tab is first brought on top.
+
+    A page with rows of its own scrolls them itself.
+    """
 
     toggled = Signal(bool)
     """Whether it is the current one now."""
@@ -26,21 +30,35 @@ class Tab(QWidget):
     offered = Signal(bool)
     """Whether it can be brought on top."""
 
-    def __init__(self, page: QWidget, title: str, tooltip: str, *, scrolls: bool = True) -> None:
+    def __init__(
+        self, page: QWidget | OnDemand[Any], title: str, tooltip: str, *, scrolls: bool = True
+    ) -> None:
         super().__init__()
         self.title, self.tooltip, self._scrolls = title, tooltip, scrolls
         self.is_current = False
         """Whether it is on top of the others."""
         self.is_offered = True
         """Whether it has a title to be brought on top by."""
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, _MARGIN_PX, 0, 0)
-        if scrolls:
+        self._scrolls = scrolls
+        self._page = page
+        QVBoxLayout(self).setContentsMargins(0, _MARGIN_PX, 0, 0)
+        if isinstance(page, OnDemand):
+            page.when_built(self._lay_out)
+        else:
+            self._lay_out(page)
+
+    def _lay_out(self, page: QWidget) -> None:
+        if self._scrolls:
             column = PanelColumn()
             column.panels.setContentsMargins(0, 0, 0, 0)
             column.add(page)
             page = column
-        layout.addWidget(page)
+        self.layout().addWidget(page)
+
+    def build(self) -> None:
+        """Build the page, unless it is there already."""
+        if isinstance(self._page, OnDemand):
+            self._page.get()
 
     @property
     def least_height(self) -> int:
@@ -130,6 +148,7 @@ class DockTabs(QWidget):
 
     def select(self, number: int) -> None:
         """Bring a tab on top."""
+        self.tabs[number].build()
         self.pages.setCurrentIndex(number)
         for index, (button, tab) in enumerate(zip(self._buttons, self.tabs, strict=True)):
             button.setChecked(index == number)

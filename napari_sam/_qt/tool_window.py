@@ -1,9 +1,12 @@
 """Small windows beside the dock for what is set up once: they stay open while you work."""
 
+from typing import Any
+
 from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QDialog, QVBoxLayout, QWidget
 
+from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.workarounds import WheelGuard
 
 _MARGIN_PX = 12
@@ -12,21 +15,29 @@ _MARGIN_PX = 12
 class ToolWindow(QDialog):
     """Shows a panel in a window of its own, under the panel's title; Escape closes it.
 
-    It belongs to the widget that opens it, closes with it, and comes back where it was.
+    It belongs to the widget that opens it, closes with it, and comes back where it was. The panel
+    may be built when the window is first opened.
     """
 
-    def __init__(self, panel: QWidget, owner: QWidget, width_px: int = 360) -> None:
+    def __init__(self, panel: QWidget | OnDemand[Any], owner: QWidget, width_px: int = 360) -> None:
         super().__init__(owner, Qt.WindowType.Tool)
         self.setModal(False)
         self._owner, self._place = owner, QPoint()
+        self._panel = panel
         layout = QVBoxLayout(self)
         layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
-        layout.addWidget(panel)
+        self._guard = WheelGuard(self)
+        self.setMinimumWidth(width_px)
+        if isinstance(panel, OnDemand):
+            panel.when_built(self._lay_out)
+        else:
+            self._lay_out(panel)
+
+    def _lay_out(self, panel: QWidget) -> None:
+        self.layout().addWidget(panel)
         self.setWindowTitle(panel.windowTitle())
         panel.windowTitleChanged.connect(self.setWindowTitle)
-        self._guard = WheelGuard(self)
         self._guard.watch(panel)
-        self.setMinimumWidth(width_px)
 
     def toggle(self) -> None:
         """Show the window, or hide it."""
@@ -35,6 +46,12 @@ class ToolWindow(QDialog):
         else:
             self.show()
             self.raise_()
+
+    def setVisible(self, is_visible: bool) -> None:
+        """Build the panel before it is first shown."""
+        if is_visible and isinstance(self._panel, OnDemand):
+            self._panel.get()
+        super().setVisible(is_visible)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Open where it was closed; at first, beside its owner."""

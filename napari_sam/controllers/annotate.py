@@ -7,7 +7,6 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.events import Event
 from psygnal import Signal
 
-from napari_sam._qt.appearance_panel import AppearancePanel
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.colors import Severity
 from napari_sam._qt.image_panel import ImagePanel
@@ -43,7 +42,6 @@ class AnnotateController:
         self._binding, self._session = binding, session = context.binding, context.session
         self._viewer, widget = context.viewer, context.widget
         self.image_panel = ImagePanel()
-        self.appearance_panel = AppearancePanel()
         self.prompt_panel = PromptPanel()
         self.mask_panel = MaskPanel((CANDIDATE_COLOR,))
         self.object_panel = ObjectPanel()
@@ -84,7 +82,6 @@ class AnnotateController:
         image.convert.clicked.connect(self._convert)
         image.cancel_requested.connect(session.embedding.cancel)
         image.embed_requested.connect(session.embedding.embed)
-        self.appearance_panel.appearance_requested.connect(self._binding.plane.set_appearance)
 
     def _connect_prompts(self) -> None:
         panel, prompts = self.prompt_panel, self._binding.prompts
@@ -126,7 +123,6 @@ class AnnotateController:
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
             (binding.candidates.hover_changed, self._status_bar.calm),
             (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
-            (binding.plane.source.appearances.changed, self.appearance_panel.show_appearance),
             (binding.plane.camera_moved, lambda: self._camera_timer.start()),
             (binding.image_changed, self.show_layers),
             (binding.target.changed, self.show_layers),
@@ -143,7 +139,7 @@ class AnnotateController:
 
     def _on_session_changed(self, state: SessionState) -> None:
         panels = self.prompt_panel, self.mask_panel, self.object_panel
-        for part in (self.image_panel, self.appearance_panel, *panels, self._status_bar):
+        for part in (self.image_panel, *panels, self._status_bar):
             part.show_state(state)
         in_progress = state.prompts, state.candidates, state.chosen
         if in_progress != self._in_progress:

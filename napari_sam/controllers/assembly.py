@@ -5,6 +5,7 @@ from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.tabs import DockTabs, Tab
 from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.annotate import AnnotateController
+from napari_sam.controllers.appearance import AppearanceController
 from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.classes import ClassesController
@@ -29,6 +30,7 @@ class Controllers:
 
     def __init__(self, context: WidgetContext) -> None:
         self.annotate = annotate = AnnotateController(context)
+        self.appearance = AppearanceController(context)
         self.thumbnails = ThumbnailController(context, annotate.mask_panel)
         self.first_run = FirstRunController(context, annotate.mask_panel)
         self.options = OptionsController(context, annotate.options_panel, annotate.prompt_panel)
@@ -49,10 +51,8 @@ class Controllers:
         self.session_file = SessionFileController(context, journal, unfinished)
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
-        texts = [
-            part.texts
-            for part in (*panels, automatic.panel.results, objects.table, stack.panel, tracks.panel)
-        ]
+        parts = *panels, automatic, objects.table, stack, tracks.panel
+        texts = [part.texts for part in parts]
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
@@ -62,10 +62,7 @@ class Controllers:
             "Where objects are written, prompts are read, and how masks and objects look",
         )
         self.tabs = DockTabs(objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options)
-        self.windows = (
-            ToolWindow(model_panel, context.widget),
-            ToolWindow(annotate.appearance_panel, context.widget),
-        )
+        self.windows = ToolWindow(model_panel, context.widget), self.appearance.window
         """Model and image appearance."""
         image_panel = annotate.image_panel
         buttons = image_panel.model, image_panel.appearance
@@ -99,7 +96,7 @@ class Controllers:
 
     def close(self) -> None:
         """Close all controllers."""
-        shown = self.annotate, self.thumbnails, self.first_run, self.options
+        shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models
         objects = self.classes, self.batch_prompts, self.tracks, self.stack, self.objects
         files = self.restore, self.unfinished, self.journal

@@ -7,6 +7,8 @@ from napari.layers import Image, Layer
 from napari.utils.events import Event
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
+from napari_sam._qt.building import ShortcutTexts
+from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.tabs import Tab
 from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.automatic_by_products import AutomaticByProductsController
@@ -28,33 +30,47 @@ from napari_sam.session.state import SessionState
 
 
 class AutomaticController:
-    """Fulfils the requests of an `AutomaticPanel`, and shows the masks in a layer."""
+    """Fulfils the requests of an `AutomaticPanel`, and shows the masks in a layer.
+
+    There are no masks before there is a panel: until then, only the keys of the review work.
+    """
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = context.binding, context.session
         session = context.session
         self._generator, self._review = session.automatic, session.automatic_review
-        self.panel = AutomaticPanel()
+        self.texts = ShortcutTexts()
+        """Of the panel."""
+        self._panel = OnDemand(lambda: AutomaticPanel(self.texts))
         tooltip = "Masks of everything in the image, to choose from"
-        self.tab = Tab(self.panel, "Automatic", tooltip)
-        self._messages = context.messages
-        self._settings_window = ToolWindow(self.panel.form, context.widget)
-        self.panel.run.all_settings.clicked.connect(self._settings_window.toggle)
+        self.tab = Tab(self._panel, "Automatic", tooltip)
+        self._messages, self._context = context.messages, context
         self._places: WeakKeyDictionary[AutomaticRequest, ShownPlane] = WeakKeyDictionary()
         self._preset_reason = ""  # why these settings are preset
         self._has_nothing_to_match = False  # remaining objects were asked for without any object
-        self.review = AutomaticReviewController(context, self.panel.results)
+        self.review = AutomaticReviewController(context)
         """Accepts and rejects the masks."""
         self.view = self.review.view
         """Shows the masks in a layer."""
-        self._by_products = AutomaticByProductsController(
-            context, self.panel.results, self.view.layers, lambda: self._masks_plane
-        )
-        self._connect(context)
-        self._on_plane_changed()
+        self._by_products: AutomaticByProductsController | None = None
+        self._settings_window: ToolWindow | None = None
+        self._connections = Connections()
+        self._panel.when_built(self._connect)
 
-    def _connect(self, context: WidgetContext) -> None:
-        panel, run, results = self.panel, self.panel.run, self.panel.results
+    @property
+    def panel(self) -> AutomaticPanel:
+        """The page of the tab, built when it is first needed."""
+        return self._panel.get()
+
+    def _connect(self, panel: AutomaticPanel) -> None:
+        """Begin to do what the panel asks for, and to show in it what there is."""
+        context, run, results = self._context, panel.run, panel.results
+        self._settings_window = ToolWindow(panel.form, context.widget)
+        run.all_settings.clicked.connect(self._settings_window.toggle)
+        self.review.connect(results)
+        self._by_products = AutomaticByProductsController(
+            context, results, self.view.layers, lambda: self._masks_plane
+        )
         self._connections = Connections(
             (run.preview.clicked, self.preview),
             (run.whole.clicked, self.run_whole),
@@ -72,12 +88,14 @@ class AutomaticController:
             (self._binding.plane.stack_changed, self._on_plane_changed),
             (context.viewer.layers.events.removed, self._on_layer_removed),
         )
+        self._on_plane_changed()
 
     def close(self) -> None:
         """Stop; masks that were not accepted are left to the user as a layer."""
         self._connections.close()
-        self._by_products.close()
-        self._settings_window.close()
+        for part in (self._by_products, self._settings_window):
+            if part is not None:
+                part.close()
         self.review.close()
 
     # Runs ----------------------------------------------------------------------------------

@@ -14,19 +14,18 @@ from napari_sam.session.objects.records import counted, covered_left_out
 class AutomaticReviewController:
     """Accepts and rejects automatic masks, one by one or all of them, and flies to the next."""
 
-    def __init__(self, context: WidgetContext, box: AutomaticResultsBox) -> None:
+    def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = context.binding, context.session
         self._generator = context.session.automatic
         self._review = context.session.automatic_review
         self._messages = context.messages
         commands: dict[str, Callable[[], None]] = {
+            "accept": lambda: self._decide(self._review.accept_current),
             "reject": lambda: self._decide(self._review.reject_current),
             "next": lambda: self._step(1),
             "previous": lambda: self._step(-1),
         }
-        for command, action in commands.items():
-            getattr(box, command).clicked.connect(action)
-        commands["accept"] = lambda: self._decide(self._review.accept_current)
+        self._commands = commands
         shortcuts, objects = self._binding.shortcuts, self._binding.objects
         # While an object is in progress, it is what the dock accepts.
         layer_commands = commands | {
@@ -45,12 +44,17 @@ class AutomaticReviewController:
         }
         shortcuts.register({**reviewing, "accept": partial(self._accept_or_hint, objects.accept)})
         self._connections = Connections(
-            (box.show_all.clicked, self._review.show_all),
-            (box.restore_rejected.clicked, self._review.restore_rejected),
             (self._review.writer.added, self._on_added),
             (self._binding.target.changed, self._review.follow_target),
         )
         self._review.follow_target()
+
+    def connect(self, box: AutomaticResultsBox) -> None:
+        """Do what the buttons of a box are for."""
+        for command in ("reject", "next", "previous"):
+            getattr(box, command).clicked.connect(self._commands[command])
+        box.show_all.clicked.connect(self._review.show_all)
+        box.restore_rejected.clicked.connect(self._review.restore_rejected)
 
     def close(self) -> None:
         """Stop; masks that were not accepted are left to the user as a layer."""

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from napari_sam._qt.building import ShortcutTexts
+from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.stack_panel import BACKWARD, BOTH_WAYS, FORWARD, StackPanel
 from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
@@ -24,14 +26,16 @@ class StackController:
     def __init__(self, context: WidgetContext, objects: ObjectTableController) -> None:
         self._binding, self._session = context.binding, context.session
         self._stack, self._table = context.session.stack, objects.table
-        self.panel = StackPanel()
+        self.texts = ShortcutTexts()
+        """Of the panel."""
+        self._panel = OnDemand(lambda: StackPanel(self.texts))
         tooltip = "The slices of an object: carry it on through the stack, and correct it"
-        self.tab = Tab(self.panel, "Stack", tooltip)
+        self.tab = Tab(self._panel, "Stack", tooltip)
         self.tab.offer(False)
         self._viewer, self._shown = context.viewer, StackState()
         self._in_progress: tuple[bool, int | None] = (False, None)
-        panel, stack = self.panel, self._stack
-        attempt = self._binding.objects.attempt
+        self._panel.when_built(self._connect_panel)
+        stack = self._stack
         self._connections = Connections(
             (stack.changed, self._show),
             (stack.slice_wanted, self._go_to_slice),
@@ -40,6 +44,19 @@ class StackController:
             (context.binding.tracks.changed, self._show),
             (self._table.view.selectionModel().selectionChanged, self._on_selection_changed),
             (self.tab.toggled, self._on_toggled),
+        )
+        self._of_panel = Connections()
+        self._binding.shortcuts.register(self._commands())
+        self._show()
+
+    @property
+    def panel(self) -> StackPanel:
+        """The page of the tab, built when it is first needed."""
+        return self._panel.get()
+
+    def _connect_panel(self, panel: StackPanel) -> None:
+        attempt, stack = self._binding.objects.attempt, self._stack
+        self._of_panel = Connections(
             (panel.propagate_requested, self.propagate),
             (panel.all_requested, self.propagate_all),
             (panel.continue_requested, self.continue_in_next),
@@ -52,8 +69,6 @@ class StackController:
             (panel.strip.slice_requested, self.review_slice),
             (panel.strip.range_requested, partial(attempt, stack.corrections.set_range)),
         )
-        self._binding.shortcuts.register(self._commands())
-        self._show()
 
     def _commands(self) -> dict[str, Callable[[], None]]:
         """Return what keys do."""
@@ -74,6 +89,7 @@ class StackController:
     def close(self) -> None:
         """Disconnect from the session and the table."""
         self._connections.close()
+        self._of_panel.close()
 
     # What is shown -----------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ class ImageAppearances:
         # The contrast limits and gamma that the model sees, which the layer may have left.
         self._applied = WeakKeyDictionary[Image, tuple[tuple[float, float], float]]()
         self._ranges = WeakKeyDictionary[Image, dict[tuple[Intensities, int | None], ImageRange]]()
-        self._shown: tuple[Appearance | None, tuple[ChannelAxis, ...]] = (None, ())
+        self.shown: tuple[Appearance | None, tuple[ChannelAxis, ...]] = (None, ())
+        """What `changed` was emitted with last."""
 
     def of(self, image: Image) -> Appearance:
         """Return the appearance of an image, as far as it fits its data."""
@@ -53,8 +54,8 @@ class ImageAppearances:
     def show(self, image: Image | None, dims: Dims) -> None:
         """Emit the appearance of an image and its possible channel axes, if they are new."""
         shown = (None, ()) if image is None else (self.of(image), self._axes(image, dims))
-        if shown != self._shown:
-            self._shown = shown
+        if shown != self.shown:
+            self.shown = shown
             self.changed.emit(*shown)
 
     def is_outdated(self, image: Image) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
+from napari_sam._qt.building import ShortcutTexts
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.automatic.generator import AutomaticState
@@ -12,7 +13,7 @@ from napari_sam.session.linking.settings import LinkSettings, Splits
 
 @pytest.fixture
 def panel(qtbot):
-    panel = AutomaticPanel()
+    panel = AutomaticPanel(ShortcutTexts())
     qtbot.addWidget(panel)
     panel.show_plane((3000, 2000), 1024)
     return panel

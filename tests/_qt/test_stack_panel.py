@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMenu
 
+from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.stack_panel import BACKWARD, BOTH_WAYS, FORWARD, StackPanel
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.propagation.stack_editing import StackState
@@ -26,7 +27,7 @@ CHOSEN = replace(EMPTY, label_id=7, slices=SLICES)
 
 @pytest.fixture
 def panel(shown):
-    return shown(StackPanel(), 330, 300)
+    return shown(StackPanel(ShortcutTexts()), 330, 300)
 
 
 def show(panel, state, *, is_new=False, n_selected=0):

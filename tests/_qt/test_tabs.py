@@ -1,5 +1,6 @@
 from qtpy.QtWidgets import QLabel
 
+from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.tabs import DockTabs, Tab
 
 
@@ -41,3 +42,17 @@ def test_a_tab_that_is_not_offered_has_no_title_and_leaves_its_place_to_the_firs
     assert tabs[0].is_current
     assert widget.pages.currentWidget() is tabs[0]
     assert toggles == [("toggled", False)]
+
+
+def test_a_page_is_built_when_its_tab_is_first_brought_on_top(shown):
+    pages = [OnDemand(lambda name=name: QLabel(name)) for name in ("one", "two")]
+    tabs = [Tab(page, "title", "tooltip") for page in pages]
+    widget = shown(DockTabs(*tabs))
+    assert pages[0].built.isVisible()
+    assert pages[1].built is None
+    widget._buttons[1].click()
+    page = pages[1].built
+    assert page.isVisible()
+    widget._buttons[0].click()
+    widget._buttons[1].click()
+    assert pages[1].get() is page

@@ -2,6 +2,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
+from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.tool_window import ToolWindow
 
 
@@ -36,3 +37,12 @@ def test_it_comes_back_where_it_was(window, qtbot):
     assert window.pos() == place
     window.toggle()
     assert not window.isVisible()
+
+
+def test_its_panel_is_built_when_it_is_first_opened(shown):
+    panel = OnDemand(lambda: QLabel("contents"))
+    window = ToolWindow(panel, shown(QWidget()))
+    assert panel.built is None
+    window.toggle()
+    assert panel.built.isVisible()
+    window.close()

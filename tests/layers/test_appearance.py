@@ -266,7 +266,7 @@ def test_channels_of_a_stack_belong_to_their_slice(open_noting):
 def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     viewer, widget, images = open_noting(channelled(axis=-1))
     assert widget.session.state.phase is Phase.FAILED
-    assert [one.axis for one in widget.controllers.annotate.appearance_panel._axes] == [2]
+    assert [one.axis for one in widget.controllers.appearance.panel._axes] == [2]
     choose(widget, channel_axis=2, colors=(0, 1, 2))
     assert "roll the axes" in widget.session.state.hint
     viewer.dims.roll()
@@ -340,7 +340,7 @@ def test_which_axes_may_hold_channels(open_noting):
     image = Image(np.zeros((3, 17, 2, 20, 5), np.uint8), name="many", contrast_limits=(0, 255))
     image.axis_labels = ("c", "t", "z", "y", "x")
     _, widget, _ = open_noting(image)
-    axes = widget.controllers.annotate.appearance_panel._axes
+    axes = widget.controllers.appearance.panel._axes
     assert [(one.axis, one.count, one.name) for one in axes] == [
         (0, 3, "c"),
         (2, 2, "z"),

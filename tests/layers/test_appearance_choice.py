@@ -21,7 +21,7 @@ def open_panel(make_widget):
         viewer, widget = make_widget(*layers, show=True)
         widget.controllers.windows[1].show()
         QApplication.processEvents()
-        return viewer, widget, widget.controllers.annotate.appearance_panel
+        return viewer, widget, widget.controllers.appearance.panel
 
     return make
 
