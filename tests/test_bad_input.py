@@ -141,9 +141,9 @@ def test_targets_that_cannot_take_the_object_are_refused(make_widget):
         with pytest.raises(TargetError, match=words):
             widget.binding.target.set_layer(layer)
         assert widget.binding.target.layer is None
-    widget.controllers.annotate.options_panel.target_combo.chosen.emit(small)
+    widget.controllers.options.panel.target_combo.chosen.emit(small)
     assert any("'small' has shape" in record.message for record in notification_manager.records)
-    assert widget.controllers.annotate.options_panel.target_combo.layer is None
+    assert widget.controllers.options.panel.target_combo.layer is None
 
 
 def test_a_full_target_loses_nothing(make_widget):

@@ -67,7 +67,7 @@ def case(request):
 def in_widget(make_widget, file, case, strengths):
     """Return the masks of a click at some strengths of cleaning; None: as they are."""
     viewer, widget = make_widget()
-    assert widget.controllers.annotate.options_panel.clean.isChecked()
+    assert widget.controllers.options.panel.clean.isChecked()
     viewer.open(file, plugin="napari")
     (image,) = (layer for layer in viewer.layers if isinstance(layer, Image))
     assert bool(image.rgb) == case.is_rgb
@@ -86,7 +86,7 @@ def in_widget(make_widget, file, case, strengths):
 
 def accepted(viewer, widget, case, clean):
     """Return what is accepted at a strength of cleaning, and take it back."""
-    panel = widget.controllers.annotate.options_panel
+    panel = widget.controllers.options.panel
     if panel.clean.isChecked() == (clean is None):
         panel.clean.click()
     if clean is not None and round(100 * clean) != panel.clean_strength.value:

@@ -376,10 +376,7 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     viewer.layers.remove(cell)
     assert cell not in combo.layers
     add_point(viewer, widget, COIN_RC)
-    assert (
-        named(viewer, "SAM mask 1")
-        not in widget.controllers.annotate.options_panel.target_combo.layers
-    )
+    assert named(viewer, "SAM mask 1") not in widget.controllers.options.panel.target_combo.layers
 
 
 def test_the_entry_for_no_image_puts_the_image_away_until_it_is_chosen_again(make_widget, coins):

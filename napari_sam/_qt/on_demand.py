@@ -25,4 +25,7 @@ class OnDemand(Generic[PartT]):
 
     def when_built(self, action: Callable[[PartT], object]) -> None:
         """Lay the part out, connect or fill it once it is built, in the order of these calls."""
-        self._to_do.append(action)
+        if self.built is None:
+            self._to_do.append(action)
+        else:
+            action(self.built)

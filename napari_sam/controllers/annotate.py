@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.layers import Image, Layer
 from napari.utils.events import Event
 from psygnal import Signal
 
@@ -12,7 +12,6 @@ from napari_sam._qt.colors import Severity
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
-from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.prompt_panel import OPEN_HINTS, TOOL_HINTS, PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar
 from napari_sam.controllers.context import WidgetContext
@@ -22,8 +21,6 @@ from napari_sam.layers.plane_view import is_gray_with_alpha
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.session.connections import Connections
 from napari_sam.session.embedding.phase import Phase
-from napari_sam.session.objects.edits import Overlap
-from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.state import EARLY_HINT, SEVERAL_HINT, START_HINT, SessionState
 
 _CAMERA_MS: Final = 300
@@ -36,7 +33,7 @@ class AnnotateController:
     """Runs the panels for image, prompts, masks and accepting."""
 
     user_layers_changed = Signal(list)
-    """The user's layers that are not the target."""
+    """The user's layers, the topmost first."""
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
@@ -45,7 +42,6 @@ class AnnotateController:
         self.prompt_panel = PromptPanel()
         self.mask_panel = MaskPanel((CANDIDATE_COLOR,))
         self.object_panel = ObjectPanel()
-        self.options_panel = OptionsPanel()
         self._messages = context.messages
         self.hint = context.messages.line
         self._status_bar = CalmStatusBar(widget)
@@ -91,19 +87,13 @@ class AnnotateController:
         panel.brush_requested.connect(lambda: self._binding.brush.toggle(at_cursor=False))
         panel.hover.toggled.connect(self._binding.candidates.set_hover)
         panel.accept_on_click.toggled.connect(self._on_accept_on_click_toggled)
-        options = self.options_panel
-        options.feedback.toggled.connect(self._session.object_in_progress.set_feedback)
-        options.points_combo.chosen.connect(self._on_prompt_layer_chosen)
-        options.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         in_progress, masks = self._session.object_in_progress, self.mask_panel
         masks.candidate_requested.connect(in_progress.choose)
         masks.level_requested.connect(in_progress.set_level)
         masks.level.dragged.connect(in_progress.set_gesture)
 
     def _connect_objects(self) -> None:
-        panel, objects, options = self.object_panel, self._binding.objects, self.options_panel
-        options.target_combo.chosen.connect(self._on_target_chosen)
-        options.overlap_combo.currentTextChanged.connect(self._on_overlap_chosen)
+        panel, objects = self.object_panel, self._binding.objects
         panel.clear.clicked.connect(self._session.object_in_progress.clear)
         panel.accept_requested.connect(objects.accept)
         panel.undo.clicked.connect(objects.undo)
@@ -230,17 +220,10 @@ class AnnotateController:
         binding = self._binding
         layers: Iterable[Layer] = reversed(self._viewer.layers)
         users = [layer for layer in layers if not binding.is_ours(layer)]
-        prompts = binding.prompts.image_prompts
-        for combo, layer_type, chosen in (
-            (self.image_panel.image_combo, Image, binding.plane.image),
-            (self.options_panel.points_combo, Points, prompts.points.user_layer),
-            (self.options_panel.boxes_combo, Shapes, prompts.boxes.user_layer),
-            (self.options_panel.target_combo, Labels, binding.target.layer),
-        ):
-            combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
+        images = [layer for layer in users if isinstance(layer, Image)]
+        self.image_panel.image_combo.set_layers(images, binding.plane.image)
         self._offer_conversion()
-        others = [layer for layer in users if layer is not binding.target.layer]
-        self.user_layers_changed.emit(others)
+        self.user_layers_changed.emit(users)
 
     @property
     def _convertible(self) -> Layer | None:
@@ -286,18 +269,3 @@ class AnnotateController:
         self._session.object_in_progress.set_accept_on_click(is_on)
         if is_on and not self._binding.prompts.tool:
             self._binding.prompts.start_points()
-
-    def _on_overlap_chosen(self, overlap: str) -> None:
-        self._session.editing.set_overlap(Overlap(overlap))
-        self._messages.done()
-
-    def _on_prompt_layer_chosen(self) -> None:
-        panel = self.options_panel
-        self._binding.prompts.set_layers(panel.points_combo.layer, panel.boxes_combo.layer)
-
-    def _on_target_chosen(self, layer: Labels | None) -> None:
-        try:
-            self._binding.target.set_layer(layer)
-        except TargetError as error:
-            self._session.notifier.warn(str(error))
-            self.show_layers()

@@ -2,7 +2,7 @@
 
 from napari_sam._qt.dock import Dock
 from napari_sam._qt.model_panel import ModelPanel
-from napari_sam._qt.tabs import DockTabs, Tab
+from napari_sam._qt.tabs import DockTabs
 from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.annotate import AnnotateController
 from napari_sam.controllers.appearance import AppearanceController
@@ -33,11 +33,10 @@ class Controllers:
         self.appearance = AppearanceController(context)
         self.thumbnails = ThumbnailController(context, annotate.mask_panel)
         self.first_run = FirstRunController(context, annotate.mask_panel)
-        self.options = OptionsController(context, annotate.options_panel, annotate.prompt_panel)
+        self.options = options = OptionsController(context, annotate.prompt_panel)
+        annotate.user_layers_changed.connect(options.offer)
         self.objects = objects = ObjectTableController(context)
-        self.classes = classes = ClassesController(
-            context, objects, annotate.options_panel.coloring
-        )
+        self.classes = classes = ClassesController(context, objects, options.on_demand)
         self.stack = stack = StackController(context, objects)
         self.tracks = tracks = TracksController(context, objects, stack, classes)
         self.automatic = automatic = AutomaticController(context)
@@ -56,12 +55,8 @@ class Controllers:
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
-        options = Tab(
-            annotate.options_panel,
-            "Options",
-            "Where objects are written, prompts are read, and how masks and objects look",
-        )
-        self.tabs = DockTabs(objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options)
+        tabs = objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options.tab
+        self.tabs = DockTabs(*tabs)
         self.windows = ToolWindow(model_panel, context.widget), self.appearance.window
         """Model and image appearance."""
         image_panel = annotate.image_panel

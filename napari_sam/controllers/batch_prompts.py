@@ -67,8 +67,9 @@ class BatchPromptsController:
         self._connections.close()
 
     def offer(self, layers: Sequence[Layer]) -> None:
-        """Offer the layers that can hold prompts."""
-        fitting = [layer for layer in layers if isinstance(layer, Points | Shapes | Labels)]
+        """Offer the layers that can hold prompts, other than the target."""
+        target, kinds = self._binding.target.layer, Points | Shapes | Labels
+        fitting = [layer for layer in layers if isinstance(layer, kinds) and layer is not target]
         if self._layer is not None and not any(layer is self._layer for layer in fitting):
             self._layer = None
             self.panel.show_source("", count=0)

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_sam._qt.class_chips import ClassChips
 from napari_sam._qt.class_panel import ClassPanel
+from napari_sam._qt.on_demand import OnDemand
+from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
@@ -36,13 +38,16 @@ class ClassesController:
     """Objects are about to be colored by class, or about to be so no more."""
 
     def __init__(
-        self, context: WidgetContext, objects: ObjectTableController, coloring: QCheckBox
+        self,
+        context: WidgetContext,
+        objects: ObjectTableController,
+        options: OnDemand[OptionsPanel],
     ) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
         self._objects, self._defer = objects, context.dispatcher.post
         self._messages, self._reminder = context.messages, ""
         self._classes = classes = session.classes
-        self.panel = panel = ClassPanel()
+        self._panel = OnDemand(ClassPanel)
         self.chips = chips = ClassChips()
         self._image = binding.plane.image  # the last one that was annotated
         self._target: TargetLayer | None = None
@@ -55,15 +60,10 @@ class ClassesController:
             class_command(number): partial(self.assign, number)
             for number in range(MAX_NUMBERED + 1)
         }
-        for view in (panel, chips):
-            view.choose_requested.connect(partial(self._attempt, classes.table.choose))
-            view.add_requested.connect(partial(self._attempt, classes.add))
-            view.rename_requested.connect(partial(self._attempt, classes.rename))
-            view.recolor_requested.connect(partial(self._attempt, classes.recolor))
-            view.remove_requested.connect(partial(self._attempt, classes.remove))
-        panel.open_requested.connect(partial(self._attempt, self._load))
-        panel.save_requested.connect(partial(self._attempt, self._save))
-        self._coloring_boxes = coloring, panel.coloring
+        self._coloring_boxes: list[QCheckBox] = []
+        self._connect(chips)
+        self._panel.when_built(self._connect_panel)
+        options.when_built(lambda panel: self._add_coloring_box(panel.coloring))
         self._fill_menu(context.widget)
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
@@ -74,16 +74,39 @@ class ClassesController:
         self._on_target_changed()
         self._on_classes_changed()
 
+    @property
+    def panel(self) -> ClassPanel:
+        """What is in the window of all classes, built when it is first needed."""
+        return self._panel.get()
+
+    def _connect(self, view: ClassPanel | ClassChips) -> None:
+        classes = self._classes
+        view.choose_requested.connect(partial(self._attempt, classes.table.choose))
+        view.add_requested.connect(partial(self._attempt, classes.add))
+        view.rename_requested.connect(partial(self._attempt, classes.rename))
+        view.recolor_requested.connect(partial(self._attempt, classes.recolor))
+        view.remove_requested.connect(partial(self._attempt, classes.remove))
+
+    def _connect_panel(self, panel: ClassPanel) -> None:
+        self._connect(panel)
+        panel.open_requested.connect(partial(self._attempt, self._load))
+        panel.save_requested.connect(partial(self._attempt, self._save))
+        self._add_coloring_box(panel.coloring)
+        self._show()
+
+    def _add_coloring_box(self, box: QCheckBox) -> None:
+        box.setChecked(self.is_coloring)
+        box.toggled.connect(self.set_coloring)
+        self._coloring_boxes.append(box)
+
     def _fill_menu(self, widget: QWidget) -> None:
-        """Offer what is done with all classes, and show it as it is."""
-        panel, menu = self.panel, self.chips.menu
-        self.window = ToolWindow(panel, widget)
+        """Offer what is done with all classes."""
+        menu = self.chips.menu
+        self.window = ToolWindow(self._panel, widget)
         menu.addAction("All classes…", self.window.toggle)
         menu.addSeparator()
-        menu.addAction("Open classes…", panel.ask_for_file)
-        menu.addAction("Save classes…", panel.ask_where_to_save)
-        for box in self._coloring_boxes:
-            box.toggled.connect(self.set_coloring)
+        menu.addAction("Open classes…", lambda: self.panel.ask_for_file())
+        menu.addAction("Save classes…", lambda: self.panel.ask_where_to_save())
 
     def close(self) -> None:
         """Disconnect the target and restore its colors."""
@@ -210,5 +233,6 @@ class ClassesController:
         names = [None, *(object_class.name for object_class in table.classes)][: MAX_NUMBERED + 1]
         bindings = self._binding.shortcuts.bindings
         keys = {name: key_text(bindings[class_command(k)]) for k, name in enumerate(names)}
-        self.panel.show_classes(table.classes, table.current, counts, keys)
+        if self._panel.built is not None:
+            self.panel.show_classes(table.classes, table.current, counts, keys)
         self.chips.show_classes(table.classes, table.current, keys)

@@ -78,7 +78,7 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
     assert len(layer.features) == count
     np.testing.assert_array_equal(layer.data, picture.labels)
     assert {"predicted_iou", "stability_score", "box_x0", "shown_px"} <= set(layer.features)
-    combo = widget.controllers.annotate.options_panel.target_combo
+    combo = widget.controllers.options.panel.target_combo
     assert layer not in combo.layers
 
     panel.filters.sliders["pred_iou_thresh"].setValue(0.95)

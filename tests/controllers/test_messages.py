@@ -66,7 +66,7 @@ def test_a_warning_stays_until_the_user_goes_on(opened, qtbot, monkeypatch):
     qtbot.wait(20)
     assert line.text() == "Covered by object 3."
     monkeypatch.setattr(shown_messages, "_LEAST_S", 0)
-    widget.controllers.annotate.options_panel.overlap_combo.setCurrentText("replace the others")
+    widget.controllers.options.panel.overlap_combo.setCurrentText("replace the others")
     assert line.severity is Severity.HINT
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)

@@ -14,7 +14,7 @@ TIMEOUT_S = 120
 
 
 def panel_of(widget):
-    return widget.controllers.annotate.options_panel
+    return widget.controllers.options.panel
 
 
 def strength(widget):

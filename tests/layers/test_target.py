@@ -80,7 +80,7 @@ def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_wid
 def test_the_entry_for_a_new_layer_has_the_next_object_go_to_one(make_widget, coins):
     viewer, widget = make_widget(coins)
     old = accept_at(viewer, widget, COIN_RC)
-    combo = widget.controllers.annotate.options_panel.target_combo
+    combo = widget.controllers.options.panel.target_combo
     combo.setCurrentText("new labels layer")
     assert widget.binding.target.layer is None
     new = accept_at(viewer, widget, OTHER_COIN_RC)
@@ -171,7 +171,7 @@ def test_a_large_layer_is_a_target_once_its_objects_are_found(make_widget, coins
         return records
 
     monkeypatch.setattr(TargetLayer, "scan", held_scan)
-    combo = widget.controllers.annotate.options_panel.target_combo
+    combo = widget.controllers.options.panel.target_combo
     combo.setCurrentText("large")
     assert widget.binding.target.layer is layer is combo.layer
     assert widget.binding.target.labels is None
@@ -231,7 +231,7 @@ def test_a_large_layer_that_cannot_be_read_leaves_the_former_target(
     make_widget, coins, monkeypatch
 ):
     viewer, widget = make_widget(coins)
-    combo = widget.controllers.annotate.options_panel.target_combo
+    combo = widget.controllers.options.panel.target_combo
     former, broken = (
         viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in ("former", "broken")
     )
