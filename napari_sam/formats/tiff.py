@@ -45,6 +45,8 @@ _DECOMPRESSORS: Final[dict[int, Callable[[], Any]]] = {
     34925: lzma.LZMADecompressor,
 }
 _MAX_EXPANSION: Final = 10_000
+_MAX_CLASSIC_BYTES: Final = 2**32
+"""Of pixels; more need BigTIFF, if they cannot be compressed."""
 _LITTLE_BYTES: Final = 2**26
 
 # Both formats drop axes of length one, so this key of the metadata names all axes.
@@ -179,6 +181,7 @@ def write_ome_tiff(
             shape=image.shape,
             dtype=labels.dtype,
             ome=True,
+            bigtiff=prod(image.shape) * labels.dtype.itemsize > _MAX_CLASSIC_BYTES,
             photometric="minisblack",
             compression="zlib",
             metadata=metadata,
