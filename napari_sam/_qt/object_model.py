@@ -152,18 +152,13 @@ class ObjectModel(QAbstractTableModel):
 
     @property
     def has_slices(self) -> bool:
-        """Whether objects may be on several slices."""
-        return bool(self._axes.sliced)
+        """Whether objects may be on several slices other than frames."""
+        return len(self._axes.sliced) > int(self.has_frames)
 
     @property
     def has_frames(self) -> bool:
         """Whether objects are tracks."""
         return self._axes.frame_axis is not None
-
-    @property
-    def has_frames_only(self) -> bool:
-        """Whether all slices are frames, which have columns of their own."""
-        return self.has_frames and len(self._axes.sliced) == 1
 
     def parent_of(self, label_id: int) -> int:
         """Return the object that divided into another one; 0 without one."""

@@ -202,9 +202,8 @@ class ObjectTable(QWidget):
         self.view.selectionModel().select(rows, flags.ClearAndSelect | flags.Rows)
 
     def _show_columns(self) -> None:
-        has_slices = self.model.has_slices and not self.model.has_frames_only
         for column in (SLICE, VOLUME):
-            self.view.setColumnHidden(column, not has_slices)
+            self.view.setColumnHidden(column, not self.model.has_slices)
         for column in (FIRST, LAST, PARENT, LINEAGE):
             self.view.setColumnHidden(column, not self.model.has_frames)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from napari_sam._qt.tracks_panel import COMMANDS, TracksPanel
 from napari_sam.controllers.classes import ClassesController
@@ -46,12 +46,12 @@ class TracksController:
         self._lineages: Lineages | None = None  # of the target, until it changes
         self._division: ProposedDivision | None = None  # that is confirmed or rejected next
         self._seen: ProposedDivision | None = None  # that the view was moved to last
-        self.panel = panel = TracksPanel()
+        self.panel = TracksPanel()
         self._stack_panel = stack.panel
-        stack.panel.add_tracks(panel)
-        attempt = context.binding.objects.attempt
+        stack.panel.add_tracks(self.panel)
         self._records = Connections()
         self._connections = Connections(
+            *self._panel_connections(),
             (self._tracks.changed, self._on_proposals_changed),
             (self._tracks.linked, self._on_linked),
             (self._view.changed, self._on_frames_changed),
@@ -62,25 +62,33 @@ class TracksController:
             (stack.tab.toggled, self._show),
             (classes.coloring_changes, self._on_coloring_changes),
             (objects.files.tracks_chosen, self.import_from),
-            (panel.frames_toggled, self._view.switch),
-            (panel.layer_toggled, self._view.show),
-            (panel.link_requested, partial(attempt, self._link)),
-            (panel.stop_requested, self._tracks.stop_linking),
-            (panel.edit_requested, self.edit),
-            (panel.go_requested, self.go_to_division),
-            (panel.confirm_requested, partial(attempt, self._confirm)),
-            (panel.reject_requested, partial(attempt, self._reject)),
-            (panel.confirm_all_requested, partial(attempt, self._tracks.confirm_all)),
-            (panel.import_requested, self.import_from),
         )
         context.binding.shortcuts.register(self._commands())
         self._on_target_changed()
         self._on_frames_changed()
 
+    def _panel_connections(self) -> list[tuple[Any, Any]]:
+        """Return what is done for the requests of the panel."""
+        panel, attempt = self.panel, self._binding.objects.attempt
+        return [
+            (panel.frames_toggled, self._view.switch),
+            (panel.layer_toggled, self._view.show),
+            (panel.link_requested, partial(attempt, self._link)),
+            (panel.stop_requested, self._tracks.stop_linking),
+            (panel.edit_requested, partial(attempt, self._edit)),
+            (panel.go_requested, self.go_to_division),
+            (panel.confirm_requested, partial(attempt, self._confirm)),
+            (panel.reject_requested, partial(attempt, self._reject)),
+            (panel.confirm_all_requested, partial(attempt, self._tracks.confirm_all)),
+            (panel.import_requested, self.import_from),
+        ]
+
     def _commands(self) -> dict[str, Callable[[], None]]:
         """Return what keys do."""
         attempt = self._binding.objects.attempt
-        return {command: partial(self.edit, edit) for edit, command in COMMANDS.items()} | {
+        return {
+            command: partial(attempt, self._edit, edit) for edit, command in COMMANDS.items()
+        } | {
             "select_object": self.select_under_cursor,
             "next_division": self.go_to_division,
             "confirm_division": partial(attempt, self._confirm),
@@ -137,13 +145,10 @@ class TracksController:
 
     # Edits -------------------------------------------------------------------------------------
 
-    def edit(self, edit: str) -> None:
+    def _edit(self, edit: str) -> None:
         """Make an edit of the selected tracks in the shown frame."""
-        self._binding.objects.attempt(self._edit, TrackEdit(edit))
-
-    def _edit(self, edit: TrackEdit) -> None:
         self._require_film()
-        self._selection.apply(edit, self._tracks)
+        self._selection.apply(TrackEdit(edit), self._tracks)
 
     def _require_film(self) -> None:
         if self._view.axis is None:
@@ -215,7 +220,7 @@ class TracksController:
         """Confirm the division in question, and show the next one, else select the daughters."""
         division, target = self._require_division(), self._binding.target.labels
         mother_id = 0 if target is None else division.mother_id(target)
-        following = self._following(division)
+        following = self._tracks.state.following(division)
         self._tracks.confirm(division)
         if following is None:
             self._table.select_only(self._selection.lineages.children_of(mother_id))
@@ -224,7 +229,7 @@ class TracksController:
     def _reject(self) -> None:
         """Reject the division in question, and show the next one."""
         division = self._require_division()
-        following = self._following(division)
+        following = self._tracks.state.following(division)
         self._tracks.reject(division)
         self._show_next(following)
 
@@ -232,12 +237,6 @@ class TracksController:
         if self._division is None:
             raise TargetError(_NO_DIVISION)
         return self._division
-
-    def _following(self, division: ProposedDivision) -> ProposedDivision | None:
-        """Return the division that is in question once another one is decided."""
-        divisions = self._tracks.state.divisions
-        place = divisions.index(division)
-        return next(iter((*divisions[place + 1 :], *divisions[:place])), None)
 
     def _show_next(self, division: ProposedDivision | None) -> None:
         self._division = division

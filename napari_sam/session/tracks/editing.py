@@ -72,6 +72,11 @@ class TracksState:
     divisions: tuple[ProposedDivision, ...] = ()
     run: LinkRun | None = None
 
+    def following(self, division: ProposedDivision) -> ProposedDivision | None:
+        """Return the division that is in question once another one is decided."""
+        place = self.divisions.index(division)
+        return next(iter((*self.divisions[place + 1 :], *self.divisions[:place])), None)
+
 
 class TrackEditing:
     """Links objects to tracks, and edits tracks; all methods belong to the owner's thread.
@@ -153,7 +158,8 @@ class TrackEditing:
         """Stop to link; nothing is changed then."""
         if self._run is not None:
             self._is_stopped.set()
-            self._show_run(replace(self._run, is_stopping=True))
+            self._run = replace(self._run, is_stopping=True)
+            self.changed.emit()
 
     def _link(
         self,
@@ -163,10 +169,15 @@ class TrackEditing:
         tracks, is_stopped = self._tracks(), threading.Event()
         total = tracks.labels.shape[tracks.axis]
 
+        def show(n_frames: int) -> None:
+            if self._run is not None and is_stopped is self._is_stopped:
+                self._run = replace(self._run, done=n_frames)
+                self.changed.emit()
+
         def on_frame(frame: int) -> None:
             if is_stopped.is_set():
                 raise TargetError(_STOPPED)
-            self._dispatcher.post(lambda: self._on_measured(is_stopped, frame + 1))
+            self._dispatcher.post(lambda: show(frame + 1))
 
         def plan(_: Labels) -> LabelsEdit:
             objects = frame_objects(tracks.labels, tracks.axis, scale, on_frame)
@@ -177,15 +188,7 @@ class TrackEditing:
             return plan_links(tracks, links)
 
         self._editing.edit(plan, in_background=True)
-        self._is_stopped = is_stopped
-        self._show_run(LinkRun(0, total))
-
-    def _on_measured(self, is_stopped: threading.Event, n_frames: int) -> None:
-        if self._run is not None and is_stopped is self._is_stopped:
-            self._show_run(replace(self._run, done=n_frames))
-
-    def _show_run(self, run: LinkRun | None) -> None:
-        self._run = run
+        self._is_stopped, self._run = is_stopped, LinkRun(0, total)
         self.changed.emit()
 
     # Edits -----------------------------------------------------------------------------------
@@ -279,7 +282,8 @@ class TrackEditing:
     def _on_editing_changed(self) -> None:
         """Notice that something is written, or is not."""
         if self._run is not None and self._editing.executor.is_idle:
-            self._show_run(None)
+            self._run = None
+            self.changed.emit()
         if self._unconfirmed:
             self._confirm_next()
 
