@@ -1,10 +1,11 @@
 import gc
 import os
+import sys
 from collections import Counter
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 
 import pytest
 import torch
@@ -99,6 +100,15 @@ def code_is_looked_at_once():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(EventEmitter, "_check_signature", staticmethod(takes_event_once))
         patched.setattr(Function, "_clean_code", lambda _, code: clean_once(code))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_garbage_is_looked_for_as_layers_go():
+    """Leave that to `make_napari_viewer`: napari needs it for drivers on Windows only."""
+    with pytest.MonkeyPatch.context() as patched:
+        if sys.platform != "win32":
+            patched.setattr("napari._vispy.canvas.gc", SimpleNamespace(collect=lambda: None))
         yield
 
 
