@@ -288,7 +288,10 @@ class StackPanel(QWidget):
             "Otherwise, clicks begin other objects."
         )
         self._explain(self._correct, single, tooltip, "correct_slice")
-        tooltip = "The object is not on this slice: take it off, and correct those next to it"
+        tooltip = (
+            "The object is not on this slice: take it off, and correct those next to it. "
+            "A background click in its middle does the same"
+        )
         self._explain(self._clear, single, tooltip, "clear_slice")
         weakest = None if state.slices is None else state.slices.weakest
         reason = single or ("" if weakest else "No slice of this object is computed yet")

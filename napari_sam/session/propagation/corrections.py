@@ -16,7 +16,7 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.object_editing import made_anew, reedit
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import (
@@ -67,13 +67,20 @@ class Corrections:
         """Correct the chosen object on the shown slice; return whether the prompts were for that.
 
         They are accepted at once, and the slice is annotated then. A background click in the
-        middle of the object means that it is not on the slice.
+        middle of the object means that it is not on the slice, also where clicks begin other
+        objects, if it is on more slices: nobody begins one in the middle of the chosen one.
         """
         record, target, state = self._chosen.record, self._editing.target, self._object.state
         is_other = not state.prompts.is_empty or state.reedited is not None
-        if not self.is_on or record is None or target is None or is_other or prompts.is_empty:
+        if record is None or target is None or is_other or prompts.is_empty:
             return False
-        crop = crop_of(record, target)
+        crop = crop_of(record, target) if self.is_on or _is_background_click(prompts) else NOWHERE
+        if not self.is_on:
+            is_meant = crop.mask.size and _is_in_middle(crop, prompts)
+            if is_meant and self._chosen.stack is not None and _is_on_others(record, target):
+                self._clear_by_click()
+                return True
+            return False
         if len(prompts.points_xy) != 1:  # a shape, which replaces what is there
             self._object.set_prompts(prompts, made_anew(record))
         elif prompts.has_foreground:
@@ -81,12 +88,15 @@ class Corrections:
             base = made_anew(record) if is_elsewhere else reedit(target, record)
             self._object.set_prompts(_added(base, prompts), base)
         elif _is_in_middle(crop, prompts):
-            self.clear_slice()
-            self._object.changed.emit()  # the click is gone
+            self._clear_by_click()
         else:
             base = reedit(target, record)
             self._object.set_prompts(_added(base, prompts), base)
         return True
+
+    def _clear_by_click(self) -> None:
+        self.clear_slice()
+        self._object.changed.emit()  # the click is gone
 
     def clear_slice(self) -> None:
         """Take the chosen object off the shown slice: it is not there."""
@@ -189,6 +199,19 @@ def _added(accepted: ObjectState, click: Prompts) -> Prompts:
     return replace(
         prompts, points_xy=points, point_labels=(*prompts.point_labels, *click.point_labels)
     )
+
+
+def _is_background_click(prompts: Prompts) -> bool:
+    return len(prompts.points_xy) == 1 and not prompts.has_foreground
+
+
+def _is_on_others(record: ObjectRecord, target: LabelsPlane) -> bool:
+    """Whether an object is on more slices of the stack than one."""
+    if target.slice_axis is None:
+        return False
+    with suppress(TargetError):  # carried along another axis
+        return len(slices_of(record, target.slice_axis).with_object) > 1
+    return False
 
 
 def _is_in_box(crop: MaskCrop, click: Prompts) -> bool:

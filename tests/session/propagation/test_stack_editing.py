@@ -224,3 +224,24 @@ def test_a_click_corrects_the_chosen_object_and_is_undone_with_what_follows(sess
     session.stack.corrections.switch(False)
     click(session, 66, 70)
     assert not session.state.prompts.is_empty
+
+
+def test_a_background_click_in_the_middle_takes_the_chosen_object_off_the_slice(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    click(session, 30, 34, label=0)  # it is on this slice alone
+    assert slices_with(volume, 1) == [4]
+    session.object_in_progress.clear()
+    carry(session, [1], first=3, last=6)
+    before = volume.labels.array.copy()
+    session.show(volume.request(6))
+    click(session, 30, 46, label=0)  # on its rim or beyond: another object
+    assert not session.state.prompts.is_empty
+    click(session, 30, 36, label=0)
+    np.testing.assert_array_equal(volume.labels.array, before)
+    session.object_in_progress.clear()
+    click(session, 30, 36, label=0)
+    assert session.state.prompts.is_empty
+    assert origins(session)[6] is Origin.CLEARED
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
