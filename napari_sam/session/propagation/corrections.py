@@ -169,8 +169,13 @@ class Corrections:
                 for entry in after.slices
                 if entry.is_anchor and known.get(entry.slice_index) is not entry
             ]
+            was_on = {entry.slice_index for entry in known.with_object}
+            # Several slices at once are those of an object that is merged into this one.
+            is_added = len(corrected) == 1 and corrected[0] not in was_on
+            added = corrected if is_added else ()
             # Strokes stay steps of their own, which the viewer's own undo can follow.
-            self._update_around(after, corrected, None if edit.stroke_ids else self._last(edit))
+            step = None if edit.stroke_ids else self._last(edit)
+            self._update_around(after, corrected, step, added)
 
     def _last(self, edit: Edit) -> Edit | None:
         """Return the step that an edit was made a part of, if that is the last one."""
@@ -178,12 +183,16 @@ class Corrections:
         return last if last is not None and last.labels is edit.labels else None
 
     def _update_around(
-        self, record: ObjectRecord, corrected: Sequence[int], step: Edit | None
+        self,
+        record: ObjectRecord,
+        corrected: Sequence[int],
+        step: Edit | None,
+        added: Sequence[int] = (),
     ) -> None:
         stack, target = self._chosen.stack, self._editing.target
         if stack is not None and target is not None and record.slices is not None:
             with suppress(TargetError):  # carried along another axis
-                course = course_after(record, target, stack, corrected)
+                course = course_after(record, target, stack, corrected, added)
                 if course is not None:
                     self._propagation.start(stack, target, [course], self._embedding.embedder, step)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,26 +92,35 @@ def course_through(
 
 
 def course_after(
-    record: ObjectRecord, target: LabelsPlane, stack: Stack, corrected: Iterable[int]
+    record: ObjectRecord,
+    target: LabelsPlane,
+    stack: Stack,
+    corrected: Collection[int],
+    added: Collection[int] = (),
 ) -> Course | None:
     """Return the course that brings computed slices up to date after others were corrected.
 
     It reaches to the nearest annotated or cleared slices. None if nothing beside was computed.
+    `added` are those of the corrected slices that the object was not on: where one lies beyond all
+    others, an object that was propagated had been ended too soon, and is carried on from there.
     """
     known = slices_of(record, target.slice_axis or 0)
     computed = [entry.slice_index for entry in known if not entry.is_anchor]
-    stale: set[int] = set()
+    others = [entry.slice_index for entry in known.with_object]
+    was_propagated = any(entry.origin is Origin.PROPAGATED for entry in known)
     ends: list[int] = []
     for index in corrected:
         before, after = known.span_around(index)
         low = -1 if before is None else before
         high = len(stack) if after is None else after
-        below = {n for n in computed if low < n < index}
-        above = {n for n in computed if index < n < high}
-        stale |= below | above
-        ends += [low + 1] if below else []
-        ends += [high - 1] if above else []
-    if not stale:
+        below = any(low < n < index for n in computed)
+        above = any(index < n < high for n in computed)
+        is_carried = was_propagated and index in added
+        is_first = all(n >= index for n in others)
+        is_last = all(n <= index for n in others)
+        ends += [low + 1] if below or (is_carried and is_first) else []
+        ends += [high - 1] if above or (is_carried and is_last) else []
+    if not ends:
         return None
     annotated = _annotated(record, target, known)
     reach = [*ends, *corrected]

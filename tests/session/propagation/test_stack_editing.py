@@ -226,6 +226,22 @@ def test_a_click_corrects_the_chosen_object_and_is_undone_with_what_follows(sess
     assert not session.state.prompts.is_empty
 
 
+def test_an_object_that_was_ended_too_soon_is_carried_on_from_a_slice_that_is_added(
+    session, volume
+):
+    click(session, 30, 34)
+    carry(session, first=3, last=4)
+    assert slices_with(volume, 1) == [3, 4]
+    session.stack.corrections.switch(True)
+    session.show(volume.request(5))
+    click(session, 30, 35)
+    assert origins(session)[5] is Origin.ANNOTATED
+    assert slices_with(volume, 1)[:4] == [3, 4, 5, 6]
+    session.undo()
+    assert slices_with(volume, 1) == [3, 4]
+    check_record(volume, 1)
+
+
 def test_a_background_click_in_the_middle_takes_the_chosen_object_off_the_slice(session, volume):
     click(session, 30, 34)
     session.accept()
