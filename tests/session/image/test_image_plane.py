@@ -158,8 +158,9 @@ def test_building_reads_no_pixels():
     ],
 )
 def test_what_cannot_be_segmented_is_refused_by_name(data, is_rgb, message):
-    with pytest.raises(ImageError, match=f"'my image'.*{message}"):
+    with pytest.raises(ImageError, match=message) as refusal:
         ImagePlane(data, is_rgb=is_rgb, name="my image")
+    assert "'my image'" in str(refusal.value)
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (2500, 1800)])

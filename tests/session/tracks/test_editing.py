@@ -1,10 +1,13 @@
 """Linking can be followed and stopped; proposals are confirmed together, undone one by one."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from napari_sam.session.jobs import run_until
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.tracks.frame_links import FrameLinks, links_of_points
 
 from .films import Film, bars, dividing
 
@@ -30,7 +33,14 @@ def test_linking_says_how_far_it_is_and_is_one_step() -> None:
     np.testing.assert_array_equal(film.array, before)
 
 
-def test_a_stopped_link_changes_nothing() -> None:
+def test_a_stopped_link_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_stopped = threading.Event()
+
+    def find(*args: object) -> FrameLinks:
+        assert is_stopped.wait(60)
+        return links_of_points(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("napari_sam.session.tracks.editing.links_of_points", find)
     film = Film(bars())
     before, said = film.array.copy(), []
     film.background.notifier.warned.connect(said.append)
@@ -38,6 +48,7 @@ def test_a_stopped_link_changes_nothing() -> None:
     points[9:12, 0] = 9  # or it would have nothing to change
     film.tracks.link_by_points(points, {})
     film.tracks.stop_linking()
+    is_stopped.set()
     run = film.tracks.state.run
     assert run is not None
     assert run.is_stopping
