@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from psygnal import Signal
 
@@ -26,6 +26,16 @@ from napari_sam.session.unfinished_objects import UnfinishedObjects
 
 _MAX_ACCEPTED: Final = 8
 """The masks of an object take a megabyte."""
+_TOO_EARLY: Final = "Wait for the mask of the object before, which is accepted first; then repeat."
+
+
+class _Before(NamedTuple):
+    """The object before an edit of its prompts."""
+
+    state: ObjectState
+    shown: tuple[Candidates, int] | None
+    is_accept_pending: bool
+    is_click_accepted: bool
 
 
 class ObjectInProgress:
@@ -49,10 +59,11 @@ class ObjectInProgress:
         self._slice_index = 0
         # The last objects of this plane as they were when accepted: undo shows the very same masks.
         self._accepted: deque[tuple[ObjectState, Candidates]] = deque(maxlen=_MAX_ACCEPTED)
-        self._is_accept_pending = self._is_correction = False
+        self.is_accept_pending = False
+        """Whether it is accepted once its masks are there."""
+        self._is_correction = False
         self._is_click_accepted = False  # one undo takes back the object and the click
-        # The object before the last edit of its prompts, with its masks, and `_is_click_accepted`.
-        self._before: tuple[ObjectState, tuple[Candidates, int] | None, bool] | None = None
+        self._before: _Before | None = None  # the last edit of its prompts
         self.unfinished = UnfinishedObjects(self._planes, decoding, editing, self._restore)
         """The objects in progress on all planes."""
         self.unfinished.changed.connect(self.changed.emit)
@@ -98,7 +109,7 @@ class ObjectInProgress:
         if not -1 <= level <= 1:
             raise ValueError(f"The level of a mask is -1 to 1, not {level}.")
         decoding, shown = self._decoding, self._decoding.shown
-        if shown is None or shown[0].prompts != self.state.prompts or self._is_accept_pending:
+        if shown is None or shown[0].prompts != self.state.prompts or self.is_accept_pending:
             return
         if level != self.state.level:
             before = decoding.choose(shown[1], level)
@@ -129,47 +140,56 @@ class ObjectInProgress:
             after = (before if accepted is None else accepted).with_prompts(prompts, shown)
         history.push_prompts(Edit(before, after, self._editing.plane_id))
         if history.last is not None and history.last.before is before:  # no part of a drag
-            self._before = before, decoding.shown, self._is_click_accepted
-        self._is_accept_pending = self._is_click_accepted = False
+            accepted_by = self.is_accept_pending, self._is_click_accepted
+            self._before = _Before(before, decoding.shown, *accepted_by)
+        self.is_accept_pending = self._is_click_accepted = False
         decoding.set_state(after, is_dragged=history.in_gesture)
         is_dragged = history.in_gesture and not prompts.points_xy  # see `finish_drawing`
         if before.prompts.is_empty:
             self._is_correction = accepted is not None
         is_first = before.prompts.is_empty and not is_dragged
         if is_first and (self._is_correction or (self.accept_on_click and prompts.is_single)):
-            self._is_accept_pending = self._is_click_accepted = True
+            self.is_accept_pending = self._is_click_accepted = True
         self.changed.emit()
 
     def finish_drawing(self, *, is_other_shape: bool) -> None:
         """Finish a click or shape, once the viewer has; `is_other_shape`: rather than change one.
 
         A click or shape outside the image is taken back, and is no step to undo; so is a shape that
-        is too small. A shape drawn apart from the object that is in progress begins the next one,
-        and the shown mask of the former is accepted. If that is refused, the shape replaces what
-        there was.
+        is too small, and what would join an object that is accepted once its mask is there. A shape
+        drawn apart from the object that is in progress begins the next one, and the shown mask of
+        the former is accepted. If that is refused, the shape replaces what there was.
         """
-        (held, shown, with_click), self._before = self._before or (None, None, False), None
+        before, self._before = self._before, None
         edit, prompts = self._editing.history.last, self.state.prompts
-        if edit is None or held is None or edit.before is not held or edit.labels is not None:
+        if edit is None or before is None or edit.before is not before.state:
             return
-        if edit.after.prompts != prompts:
+        if edit.labels is not None or edit.after.prompts != prompts:
             return
-        remark = remark_on_added(self._decoding, held.prompts, prompts)
+        held, shown = before.state.prompts, before.shown
+        is_next_shape = is_other_shape and prompts.is_apart_from(held)
+        remark = remark_on_added(self._decoding, held, prompts)
+        if before.is_accept_pending and not (is_next_shape and shown):
+            joins = is_next_shape or prompts.adds_foreground_to(held)
+            remark = remark or (_TOO_EARLY if joins else "")
         if remark:
             self._editing.history.replace_last(None)
-            self._is_accept_pending = self._is_click_accepted = False
-            self._decoding.resume(held, None if shown is None else shown[0])
+            self.is_accept_pending = before.is_accept_pending
+            self._is_click_accepted = before.is_click_accepted
+            # What is accepted once it is there was being decoded, and has to be again.
+            masks = shown[0] if shown and not before.is_accept_pending else None
+            self._decoding.resume(before.state, masks)
             self.changed.emit()
             self._notifier.warn(remark)
             return
-        if shown is not None and is_other_shape and prompts.is_apart_from(held.prompts):
-            self._begin_next(edit, held, shown, with_click=with_click)
-        elif not held.prompts.is_empty:
+        if shown is not None and is_next_shape:
+            self._begin_next(edit, before.state, shown, with_click=before.is_click_accepted)
+        elif not held.is_empty:
             return
         prompts = self.state.prompts
         is_accepted = self.accept_on_click or self._is_correction
         if is_accepted and prompts.is_single and not prompts.points_xy:
-            self._is_accept_pending = self._is_click_accepted = True
+            self.is_accept_pending = self._is_click_accepted = True
             if not self._decoding.is_pending:
                 self._accept_pending()
 
@@ -212,7 +232,7 @@ class ObjectInProgress:
 
     def _restore(self, state: ObjectState, masks: Candidates | None = None) -> None:
         """Replace the object without a trace in the history, maybe with its masks."""
-        self._is_accept_pending = self._is_click_accepted = False
+        self.is_accept_pending = self._is_click_accepted = False
         if masks is None:
             self._decoding.set_state(state)
         else:
@@ -233,7 +253,7 @@ class ObjectInProgress:
         planes, self._slice_index = self._planes, request.slice_index
         planes.go_to(request.key, request.pixels)
         self._editing.go_to_plane(planes.plane_id, request.target, request.refusal)
-        self._is_accept_pending = self._is_click_accepted = False
+        self.is_accept_pending = self._is_click_accepted = False
         self._decoding.resume(*planes.take())
 
     def forget_masks(self) -> None:
@@ -255,10 +275,10 @@ class ObjectInProgress:
         IndexError
             If there is no such candidate.
         """
-        decoding = self._decoding
-        if decoding.candidates is None or not 0 <= index < len(decoding.candidates):
+        decoding, shown = self._decoding, self._decoding.shown
+        if shown is None or not 0 <= index < len(shown[0]):
             raise IndexError(f"There is no candidate {index} to choose.")
-        if index != decoding.chosen:
+        if index != shown[1]:
             before, history = decoding.choose(index), self._editing.history
             if before.level:
                 history.push(Edit(before, decoding.state, self._editing.plane_id))
@@ -278,8 +298,9 @@ class ObjectInProgress:
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target as a new object, and start the next one.
 
-        A re-edited object is replaced, with what a brush has done to it since. If masks for the
-        newest prompts are still on their way, this happens when they come.
+        A re-edited object is replaced, with what a brush has done to it since. If there are no
+        masks for the newest prompts yet, this happens when they come; if better ones than the shown
+        are on their way, the shown mask is accepted without them.
 
         Returns
         -------
@@ -294,10 +315,11 @@ class ObjectInProgress:
             stay as they are.
         """
         decoding = self._decoding
-        self._is_accept_pending = decoding.is_pending
-        if decoding.is_pending:
-            return None
         shown, state = decoding.shown, decoding.state
+        self.is_accept_pending = decoding.is_pending and not decoding.is_better_coming
+        if self.is_accept_pending:
+            self.changed.emit()
+            return None
         if shown is None:
             msg = "There is no mask to accept yet: click on an object or draw a box around it."
             parked = self._planes.newest
@@ -357,7 +379,7 @@ class ObjectInProgress:
             self._notifier.warn(message)
 
     def _accept_pending(self) -> None:
-        if self._is_accept_pending and self._decoding.candidates is not None:
+        if self.is_accept_pending and self._decoding.shown and not self._decoding.is_pending:
             try:
                 self.accept()
             except TargetError as error:
@@ -369,7 +391,7 @@ class ObjectInProgress:
     def _on_decode_failed(self, error: BaseException) -> None:
         if self._embedding.model.step_down(error):
             return
-        self._is_accept_pending = False
+        self.is_accept_pending = False
         self._notifier.warn(user_message(error, "The masks could not be computed"))
         self.changed.emit()
 

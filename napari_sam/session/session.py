@@ -172,7 +172,8 @@ class AnnotationSession:
 
     def _publish(self) -> None:
         parts = self.embedding, self._decoding, self.editing, self.objects, self.prefetch
-        self.state = snapshot_of(*parts)
+        is_accept_pending = self.object_in_progress.is_accept_pending
+        self.state = snapshot_of(*parts, is_accept_pending=is_accept_pending)
         if self._is_applying:
             self._is_publishing_due = True
         else:

@@ -161,12 +161,23 @@ def hint_for(
     return "Accept the shown mask, choose another one, or correct it with more clicks."
 
 
+def _waiting_hint(decoding: Decoding, *, is_accept_pending: bool) -> str:
+    """Return what the object in progress waits for; empty if for nothing."""
+    if is_accept_pending:
+        return "The object is accepted as soon as its mask is there."
+    if decoding.is_better_coming:
+        return "Accept the shown mask, or wait: one in more detail is on its way."
+    return ""
+
+
 def snapshot_of(
     embedding: CurrentEmbedding,
     decoding: Decoding,
     editing: Editing,
     objects: ObjectEditing,
     prefetch: Prefetcher,
+    *,
+    is_accept_pending: bool = False,
 ) -> SessionState:
     """Return the state of a session with these parts."""
     prompts, label_id = decoding.state.prompts, objects.reedited_label_id
@@ -175,7 +186,7 @@ def snapshot_of(
         progress=embedding.progress,
         prompts=prompts,
         candidates=decoding.candidates,
-        chosen=decoding.chosen,
+        chosen=None if decoding.shown is None else decoding.shown[1],
         level=decoding.state.level,
         reedited_label_id=label_id,
         reedited_choice=decoding.state.reedited_choice,
@@ -187,6 +198,7 @@ def snapshot_of(
         hint=embedding.note
         or uniform_reason(embedding)
         or _contrast_warning(embedding)
+        or _waiting_hint(decoding, is_accept_pending=is_accept_pending)
         or hint_for(
             embedding.phase,
             *decoding.usable(prompts),

@@ -27,6 +27,7 @@ COIN = Prompts(((104, 68),), (1,))
 COIN_AND_BACKGROUND = Prompts(((104, 68), (128, 68)), (1, 0))
 THREE_POINTS = Prompts(((104, 68), (128, 68), (100, 64)), (1, 0, 1))
 OTHER_COIN = Prompts(((150, 68),), (1,))
+BOTH_COINS = Prompts(((104, 68), (150, 68)), (1, 1))
 BACKGROUND_ONLY = Prompts(((128, 68),), (0,))
 
 
@@ -689,6 +690,46 @@ def test_a_click_after_an_accept_that_waits_takes_it_back(session, held, labels)
     release(session, held)
     assert not labels.any()
     assert session.state.prompts == COIN_AND_BACKGROUND
+
+
+def test_a_click_on_the_next_object_never_joins_one_that_waits_for_its_mask(
+    session, held, labels, listen
+):
+    heard = listen(session)
+    hold_decode(session, held, COIN)
+    session.accept()
+    assert session.state.hint == "The object is accepted as soon as its mask is there."
+    session.set_prompts(BOTH_COINS)
+    session.object_in_progress.finish_drawing(is_other_shape=False)
+    assert session.state.prompts == COIN
+    assert heard.warnings == [
+        "Wait for the mask of the object before, which is accepted first; then repeat."
+    ]
+    release(session, held)
+    assert len(heard.accepted) == 1
+    assert (labels[68, 104], labels[68, 150]) == (1, 0)
+    assert session.state.prompts.is_empty
+
+
+def test_the_shown_mask_is_accepted_without_waiting_for_one_in_more_detail(session, held):
+    image, blob = np.full((1500, 1500), 40, np.uint8), Prompts(((310, 310),), (1,))
+    rows, columns = np.ogrid[:1500, :1500]
+    image[np.hypot(rows - 310, columns - 310) < 9] = 200
+    labels = np.zeros(image.shape, np.uint16)
+    session.set_image(ImagePlane(image))
+    session.set_target(ArrayPlane(labels))
+    wait(session)
+    held.encode_gate.clear()
+    session.set_prompts(blob)
+    while not session.state.hint.startswith("Accept the shown mask, or wait"):
+        session.background.dispatcher.run_pending(0.05)
+    shown = session.state.candidates.crop(session.state.chosen)
+    edit = session.accept()
+    assert edit is not None
+    assert (labels > 0).sum() == shown.mask.sum()
+    assert session.state.prompts.is_empty
+    release(session, held)
+    assert labels.max() == 1
 
 
 def test_an_accept_that_waited_in_vain_warns_and_keeps_the_prompts(session, held, listen):

@@ -85,9 +85,11 @@ class Decoding:
         return self._executor.expects_result
 
     @property
-    def chosen(self) -> int | None:
-        """Index of the chosen candidate, or else of the preselected one."""
-        return None if self.shown is None else self.shown[1]
+    def is_better_coming(self) -> bool:
+        """Whether masks of all prompts are shown, and a tile is embedded for better ones."""
+        shown, is_computing = self.candidates, self._executor.expects_result
+        is_whole = shown is not None and shown.prompts == self.state.prompts and not is_computing
+        return is_whole and self._embedding.embedded is None and self.is_pending
 
     @property
     def shown(self) -> tuple[Candidates, int] | None:

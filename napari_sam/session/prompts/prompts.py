@@ -148,10 +148,13 @@ class Prompts:
 
     def only_exclude_from(self, earlier: Prompts) -> bool:
         """Whether these are the `earlier` prompts with background added, and nothing else."""
+        is_same = self.box_xyxy == earlier.box_xyxy
+        return is_same and self.extends(earlier) and not self.adds_foreground_to(earlier)
+
+    def adds_foreground_to(self, earlier: Prompts) -> bool:
+        """Whether a foreground point or scribble is not among the `earlier` prompts."""
         added = self._marks - earlier._marks
-        labels = [mark.label if isinstance(mark, Scribble) else mark[1] for mark in added]
-        is_same = self.box_xyxy == earlier.box_xyxy and FOREGROUND not in labels
-        return is_same and self.extends(earlier)
+        return FOREGROUND in {m.label if isinstance(m, Scribble) else m[1] for m in added}
 
     @property
     def _marks(self) -> Counter[Scribble | tuple[Any, int]]:
