@@ -37,6 +37,8 @@ def test_buttons_stay_in_place_while_objects_are_made(make_widget, qtbot):
     widget.binding.prompts.start_points()
     settled(widget)
     controllers = widget.controllers
+    qtbot.waitUntil(lambda: controllers.dock.height() > 700)  # until the window has its size
+    settled(widget)
     buttons = controllers.dock.findChildren(QAbstractButton)
     places, moved = {}, []
     phases = set()

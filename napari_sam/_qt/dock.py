@@ -14,6 +14,8 @@ NARROWEST_PX: Final = 340
 _WIDE_PX: Final = 2 * NARROWEST_PX + 40
 _LOW_PX: Final = 720
 """Below this height everything is closer together."""
+_PLAY_PX: Final = 24
+"""How much higher it has to become for that to end, as napari's status bar changes its height."""
 _GAP_PX: Final = 8
 _LOW_GAP_PX: Final = 4
 _MARGIN_PX: Final = 8
@@ -75,7 +77,7 @@ class Dock(PanelColumn):
             self._parts.setDirection(direction)
             self._parts.setSpacing(2 * _GAP_PX if is_wide else _GAP_PX)
             self._parts.setStretch(0, 1 if is_wide else 0)
-        is_low = self.height() < _LOW_PX and not is_wide
+        is_low = self.height() < _LOW_PX + self._is_low * _PLAY_PX and not is_wide
         if is_low != self._is_low:
             self._is_low = is_low
             gap_px = _LOW_GAP_PX if is_low else _GAP_PX

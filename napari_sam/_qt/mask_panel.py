@@ -196,6 +196,11 @@ class MaskPanel(QWidget):
         self._is_low = is_low
         for button in self._buttons:
             button.set_low(is_low)
+        # Qt leaves a page that is not on top alone: the panel would only grow with the first mask.
+        self._row.invalidate()
+        self._row.parentWidget().updateGeometry()
+        self._places.invalidate()
+        self.updateGeometry()
 
     def show_first_run(self, is_on: bool) -> None:
         """Show the steps of a first run while there are no masks, or never again."""
