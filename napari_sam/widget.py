@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_sam._distribution import old_distribution_warning
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
-from napari_sam._qt.workarounds import claim_height
+from napari_sam._qt.workarounds import claim_height, rest_with_deleted_canvas
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.messages import Messages
@@ -79,10 +79,11 @@ class SamWidget(QWidget):
         rest_timer(self, _LAYOUT_MS, self._viewer.reset_view).start()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Ask for enough height once, below other docks."""
+        """Ask once for enough height below other docks, and for a quiet end of the canvas."""
         super().showEvent(event)
         if not self._has_claimed_height:
             self._has_claimed_height = True
+            rest_with_deleted_canvas(self.window())
             QTimer.singleShot(0, self._claim_height)
 
     def _claim_height(self) -> None:

@@ -103,6 +103,12 @@ class Window:
         QTest.mouseClick(self._canvas, LEFT, NO_KEYS, self._pixel(150, 68))
         self.wait()
 
+    def choose_object(self):
+        objects = self.widget.controllers.objects
+        objects.tab.select()
+        objects.table.select(objects.table.model.shown[0])
+        self.wait()
+
     def close_dock(self):
         docks = self.window.findChildren(QDockWidget)
         next(dock for dock in docks if dock.isAncestorOf(self.widget)).close()
@@ -130,6 +136,9 @@ def play(predictor, steps, closing):
         window.wait = window.glance
     for step in steps:
         step(window)
+    if closing == "object chosen":
+        window.choose_object()
+        window.click_a_point()
     if closing == "dock first":
         window.close_dock()
     elif closing == "image deleted first":

@@ -18,6 +18,7 @@ CLOSINGS = (
     "dock first",
     "image deleted first",
     "viewer.close",
+    "object chosen",
     "left open",
 )
 

@@ -6,6 +6,7 @@ benchmarks/live_loop.py show what they are good for.
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
@@ -187,6 +188,17 @@ class CalmStatusBar(QObject):
     def _hold(self) -> None:
         if self._bar is not None:
             self._bar.setUpdatesEnabled(False)
+
+
+def rest_with_deleted_canvas(window: QWidget) -> None:
+    """Have vispy draw no more on the canvas of a window once Qt has deleted that.
+
+    Reason: Qt deletes the canvas of a window that is closed before the plugin in it, and napari's
+    canvas still draws what goes from the layers: each of that would print a traceback.
+    Remove it when napari's canvas lets go of the layers when it is deleted.
+    """
+    for canvas in window.findChildren(QOpenGLWidget):
+        canvas.destroyed.connect(partial(setattr, canvas, "_vispy_canvas", None))
 
 
 def focus_canvas(window: QWidget) -> None:
