@@ -35,9 +35,9 @@ _MAX_DRAWN_PX: Final = 8192
 _COARSEST_PX: Final = 1024
 FILL_OPACITY: Final = 0.5
 """Of objects that are drawn filled: the image stays visible below them."""
-OBJECT_COLORS: Final = ("#00c8ff", "#ff4fc3", "#2962ff", "#ffb3e6", "#00b39b", "#c04fff", "#b3ecff")
-"""Unlike candidates and prompts; taken in turns: neighbors differ in hue and in lightness, so that
-some stand out in every stain and for color-blind users."""
+OBJECT_COLORS: Final = ("#00c0ff", "#e04060", "#2080ff", "#00c0a0", "#a040a0", "#6020ff")
+"""Unlike candidates and prompts, and neither pale nor dark; taken in turns: neighbors differ in hue
+and in lightness, so that some stand out in every stain and for color-blind users."""
 _REGISTRIES: Final[WeakKeyDictionary[Labels, ObjectRegistry]] = WeakKeyDictionary()
 """The objects in layers that are or were targets, of this widget or an earlier one."""
 

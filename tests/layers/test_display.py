@@ -51,6 +51,17 @@ def test_candidates_prompts_and_objects_differ_for_everyone(vision):
             assert distances.min() > DIFFERENT
 
 
+def test_objects_stand_out_on_dark_and_on_light_and_from_each_other():
+    for vision, (least, least_apart) in {"normal": (45, 60), "deuteranopia": (25, 35)}.items():
+        lab = seen(OBJECT_COLORS, SIMULATED[vision])
+        apart = np.linalg.norm(lab[:, np.newaxis] - lab, axis=2)
+        assert apart[np.triu_indices(len(lab), 1)].min() > least
+        assert np.diagonal(np.roll(apart, 1, axis=0)).min() > least_apart  # of neighbors
+    lab = seen(OBJECT_COLORS, SIMULATED["normal"])
+    assert 35 < lab[:, 0].min() <= lab[:, 0].max() < 80
+    assert np.hypot(lab[:, 1], lab[:, 2]).min() > 35  # none is pale
+
+
 @pytest.fixture
 def opened(make_widget):
     """Open the coins with an accepted object, and candidates of another."""
