@@ -145,9 +145,10 @@ COLUMNS: Final = (
     ),
     Column("note", "Your note on the object", lambda r, _: r.note, False, "note"),
 )
-CLASS, REVIEWED, AREA, SLICE, FIRST, LAST, PARENT, LINEAGE, VOLUME, NOTE = (
+CLASS, REVIEWED, AREA, SLICE, FIRST, LAST, PARENT, LINEAGE, STABILITY, VOLUME, NOTE = (
     [column.title for column in COLUMNS].index(title)
     for title in (
-        *("class", "✓", "area", "slice", "first", "last", "parent", "lineage", "volume", "note"),
+        *("class", "✓", "area", "slice", "first", "last", "parent", "lineage"),
+        *("stability", "volume", "note"),
     )
 )

@@ -18,16 +18,9 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
-from napari_sam._qt.object_columns import (
-    FIRST,
-    LAST,
-    LINEAGE,
-    NOTE,
-    PARENT,
-    SLICE,
-    VOLUME,
-    PlaneAxes,
-)
+from napari_sam._qt.column_menu import ColumnMenu
+from napari_sam._qt.newest_row import NewestRow
+from napari_sam._qt.object_columns import NOTE, PARENT, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
 from napari_sam.session.objects.records import ObjectRecord
@@ -56,16 +49,12 @@ class ObjectTable(QWidget):
         self.texts = ShortcutTexts()
         self.model = ObjectModel(self)
         self.model.change_requested.connect(self._on_cell_changed)
-        self._is_stepping = self._is_scrolled = False
-        self._newest = 0  # the label_id of the object that was made last
+        self._is_stepping = False
         self.view = self._build_view()
-        self.view.verticalScrollBar().actionTriggered.connect(self._on_scrolled)
         self.view.installEventFilter(self)
         # When a model is reset, Qt drops the selection without a signal.
         self.model.modelAboutToBeReset.connect(self.view.clearSelection)
-        for signal in (self.model.modelReset, self.model.headerDataChanged):
-            signal.connect(self._show_columns)
-        self._show_columns()
+        self._newest, self.columns = NewestRow(self.view), ColumnMenu(self.view, self.model)
         self.view.doubleClicked.connect(self._on_double_click)
         self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
@@ -150,13 +139,9 @@ class ObjectTable(QWidget):
 
     def show_new(self, label_id: int) -> None:
         """Scroll to the row of a new object, unless the user has scrolled away or chosen rows."""
-        index, former = self._index_of(label_id), self._index_of(self._newest)
-        self._newest = label_id
-        room = self.view.viewport().rect()
-        is_away = former.isValid() and not room.intersects(self.view.visualRect(former))
-        if index.isValid() and not self._selected_rows and not (self._is_scrolled and is_away):
-            self._is_scrolled = False
-            self.view.scrollTo(index)
+        index = self._index_of(label_id)
+        if index.isValid():
+            self._newest.show(index)
 
     def set_classes(self, colors: Mapping[str, str]) -> None:
         """List these classes and show their colors, "#rrggbb" by name."""
@@ -201,12 +186,6 @@ class ObjectTable(QWidget):
                 rows.select(index, index)
         self.view.selectionModel().select(rows, flags.ClearAndSelect | flags.Rows)
 
-    def _show_columns(self) -> None:
-        for column in (SLICE, VOLUME):
-            self.view.setColumnHidden(column, not self.model.has_slices)
-        for column in (FIRST, LAST, PARENT, LINEAGE):
-            self.view.setColumnHidden(column, not self.model.has_frames)
-
     def _index_of(self, label_id: int) -> QModelIndex:
         number = self.model.rows.get(label_id)
         return QModelIndex() if number is None else self.model.index(number, 0)
@@ -221,9 +200,6 @@ class ObjectTable(QWidget):
         return sorted(index.row() for index in self.view.selectionModel().selectedRows())
 
     # What is asked for ---------------------------------------------------------------------------
-
-    def _on_scrolled(self) -> None:
-        self._is_scrolled = True
 
     def _on_selection_changed(self) -> None:
         count = len(self._selected_rows)

@@ -23,6 +23,7 @@ class RowView(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self._keeps_selection = False
+        self.horizontalHeader().sectionClicked.connect(self._on_sorted)
         self._click_timer = QTimer(self, singleShot=True, timeout=self._select_current)
 
     def selectionCommand(
@@ -52,6 +53,11 @@ class RowView(QTableView):
         self._click_timer.stop()
         self._keeps_selection = False
         super().mouseDoubleClickEvent(event)
+
+    def _on_sorted(self) -> None:
+        """Scroll to what a title has brought to the top, or to the selected row."""
+        rows = [index.row() for index in self.selectionModel().selectedRows()]
+        self.scrollTo(self.model().index(min(rows, default=0), 0))
 
     def _is_selected_with_others(self, index: QModelIndex, event: QMouseEvent) -> bool:
         is_plain = event.modifiers() == Qt.KeyboardModifier.NoModifier

@@ -1,9 +1,9 @@
 import pytest
 from app_model.types import KeyBinding
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_sam._qt.object_columns import NOTE, SLICE, VOLUME, PlaneAxes
+from napari_sam._qt.object_columns import COLUMNS, NOTE, SLICE, VOLUME, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.session.objects.records import ObjectRecord
@@ -275,18 +275,69 @@ def test_scattered_rows_are_removed_at_once_and_others_stay_selected(table):
     assert table.selected == [3]
 
 
+def in_sight(table, label_id):
+    place = table.view.visualRect(table.model.index(table.model.rows[label_id], 0))
+    return table.view.viewport().rect().contains(place)
+
+
+@pytest.mark.parametrize("selected", [(), (20,)])
+def test_a_click_on_a_title_scrolls_to_the_first_row_or_the_selected_one(table, qtbot, selected):
+    table.set_records([record(label_id) for label_id in range(1, 60)], PlaneAxes())
+    select(table, *selected)
+    header = table.view.horizontalHeader()
+    for first in (59, 1):
+        table.view.scrollToBottom()
+        qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
+        assert table.model.shown[0] == first
+        assert in_sight(table, *(selected or (first,)))
+
+
+def test_columns_come_and_go_by_the_menu_of_the_titles(table):
+    def titles():
+        return [
+            column.title for n, column in enumerate(COLUMNS) if not table.view.isColumnHidden(n)
+        ]
+
+    stability, volume = (
+        next(action for action in table.columns.actions() if action.text() == title)
+        for title in ("stability", "volume")
+    )
+    table.set_records(RECORDS, PlaneAxes())
+    assert titles() == ["id", "class", "✓", "area", "score", "note"]
+    assert not volume.isVisible()
+    stability.trigger()
+    assert titles() == ["id", "class", "✓", "area", "score", "stability", "note"]
+    table.model.set_axes(PlaneAxes(sliced=(0,)))
+    assert volume.isVisible()
+    volume.trigger()
+    assert titles() == ["id", "class", "✓", "area", "slice", "score", "stability", "note"]
+
+
+@pytest.mark.parametrize("count", [0, 40])
+def test_new_rows_are_in_sight_after_many_were_restored_and_others_pointed_at(table, count):
+    bar = table.view.verticalScrollBar()
+    table.update_records({label_id: record(label_id) for label_id in range(4, 20)})
+    table.show_new(19)
+    bar.triggerAction(bar.SliderAction.SliderToMinimum)
+    table.set_records((), PlaneAxes())
+    table.update_records({label_id: record(label_id) for label_id in range(1, 1 + count)})
+    for label_id in range(100, 120):
+        table.update_records({label_id: record(label_id)})
+        table.show_new(label_id)
+        assert in_sight(table, label_id)
+        bar.triggerAction(bar.SliderAction.SliderSingleStepSub)
+        table.highlight(table.model.shown[0])
+        assert table.view.visualRect(table.model.index(0, 0)).top() >= 0
+
+
 def test_a_new_row_is_in_sight_unless_the_user_has_scrolled_away_or_chosen_rows(table, qtbot):
     bar = table.view.verticalScrollBar()
-
-    def is_shown(label_id):
-        index = table.model.index(table.model.rows[label_id], 0)
-        return table.view.viewport().rect().contains(table.view.visualRect(index))
 
     def add(label_id):
         table.update_records({label_id: record(label_id)})
         QApplication.processEvents()
         table.show_new(label_id)
-        return is_shown(label_id)
+        return in_sight(table, label_id)
 
     assert all(add(label_id) for label_id in range(4, 30))
     bar.triggerAction(bar.SliderAction.SliderToMinimum)
