@@ -67,9 +67,9 @@ class TracksPanel(QWidget):
     reject_requested = Signal()
     import_requested = Signal(Path)
 
-    def __init__(self) -> None:
+    def __init__(self, texts: ShortcutTexts) -> None:
         super().__init__()
-        self.texts = ShortcutTexts()
+        self.texts = texts
         self._folder, self._is_linking = "", False
         self.frames = check_box(
             "Slices are frames", "The slices are frames of a film: its objects are tracks"

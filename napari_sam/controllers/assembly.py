@@ -50,7 +50,7 @@ class Controllers:
         self.session_file = SessionFileController(context, journal, unfinished)
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
-        parts = *panels, automatic, objects.table, stack, tracks.panel
+        parts = *panels, automatic, objects.table, stack, tracks
         texts = [part.texts for part in parts]
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)

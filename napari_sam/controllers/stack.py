@@ -28,13 +28,13 @@ class StackController:
         self._stack, self._table = context.session.stack, objects.table
         self.texts = ShortcutTexts()
         """Of the panel."""
-        self._panel = OnDemand(lambda: StackPanel(self.texts))
+        self.on_demand = OnDemand(lambda: StackPanel(self.texts))
         tooltip = "The slices of an object: carry it on through the stack, and correct it"
-        self.tab = Tab(self._panel, "Stack", tooltip)
+        self.tab = Tab(self.on_demand, "Stack", tooltip)
         self.tab.offer(False)
         self._viewer, self._shown = context.viewer, StackState()
         self._in_progress: tuple[bool, int | None] = (False, None)
-        self._panel.when_built(self._connect_panel)
+        self.on_demand.when_built(self._connect_panel)
         stack = self._stack
         self._connections = Connections(
             (stack.changed, self._show),
@@ -52,7 +52,7 @@ class StackController:
     @property
     def panel(self) -> StackPanel:
         """The page of the tab, built when it is first needed."""
-        return self._panel.get()
+        return self.on_demand.get()
 
     def _connect_panel(self, panel: StackPanel) -> None:
         attempt, stack = self._binding.objects.attempt, self._stack

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from napari_sam._qt.building import ShortcutTexts
+from napari_sam._qt.on_demand import OnDemand
+from napari_sam._qt.stack_panel import StackPanel
 from napari_sam._qt.tracks_panel import COMMANDS, TracksPanel
 from napari_sam.controllers.classes import ClassesController
 from napari_sam.controllers.context import WidgetContext
@@ -46,12 +49,14 @@ class TracksController:
         self._lineages: Lineages | None = None  # of the target, until it changes
         self._division: ProposedDivision | None = None  # that is confirmed or rejected next
         self._seen: ProposedDivision | None = None  # that the view was moved to last
-        self.panel = TracksPanel()
-        self._stack_panel = stack.panel
-        stack.panel.add_tracks(self.panel)
-        self._records = Connections()
+        self.texts = ShortcutTexts()
+        """Of the panel."""
+        self.on_demand = OnDemand(lambda: TracksPanel(self.texts))
+        """The panel, which is built with that of the stack."""
+        self._stack_panel = stack.on_demand
+        self._records, self._of_panel = Connections(), Connections()
+        stack.on_demand.when_built(self._add_panel)
         self._connections = Connections(
-            *self._panel_connections(),
             (self._tracks.changed, self._on_proposals_changed),
             (self._tracks.linked, self._on_linked),
             (self._view.changed, self._on_frames_changed),
@@ -67,10 +72,10 @@ class TracksController:
         self._on_target_changed()
         self._on_frames_changed()
 
-    def _panel_connections(self) -> list[tuple[Any, Any]]:
-        """Return what is done for the requests of the panel."""
-        panel, attempt = self.panel, self._binding.objects.attempt
-        return [
+    def _add_panel(self, stack_panel: StackPanel) -> None:
+        panel, attempt = self.on_demand.get(), self._binding.objects.attempt
+        stack_panel.add_tracks(panel)
+        self._of_panel = Connections(
             (panel.frames_toggled, self._view.switch),
             (panel.layer_toggled, self._view.show),
             (panel.link_requested, partial(attempt, self._link)),
@@ -81,7 +86,8 @@ class TracksController:
             (panel.reject_requested, partial(attempt, self._reject)),
             (panel.confirm_all_requested, partial(attempt, self._tracks.confirm_all)),
             (panel.import_requested, self.import_from),
-        ]
+        )
+        self._on_frames_changed()
 
     def _commands(self) -> dict[str, Callable[[], None]]:
         """Return what keys do."""
@@ -97,8 +103,8 @@ class TracksController:
 
     def close(self) -> None:
         """Disconnect from the session and the view."""
-        self._connections.close()
-        self._records.close()
+        for connections in (self._connections, self._records, self._of_panel):
+            connections.close()
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -117,7 +123,9 @@ class TracksController:
         self._lineages = None
         view = self._view
         refusal = _NOT_FIRST if view.axis else None
-        self.panel.show_film(refusal, is_film=view.axis is not None, is_shown=view.is_shown)
+        if self.on_demand.built is not None:
+            is_film = view.axis is not None
+            self.on_demand.built.show_film(refusal, is_film=is_film, is_shown=view.is_shown)
         self._show()
 
     def _on_coloring_changes(self, is_by_class: bool) -> None:
@@ -140,8 +148,8 @@ class TracksController:
     def _show(self) -> None:
         if self._tab.is_current:
             state = self._tracks.state
-            self._stack_panel.show_proposals(len(state.divisions))
-            self.panel.show_state(state, self._selection, self._division)
+            self._stack_panel.get().show_proposals(len(state.divisions))
+            self.on_demand.get().show_state(state, self._selection, self._division)
 
     # Edits -------------------------------------------------------------------------------------
 

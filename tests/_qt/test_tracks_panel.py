@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
+from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.tracks_panel import TracksPanel
 from napari_sam.session.tracks.divisions import ProposedDivision
 from napari_sam.session.tracks.editing import LinkRun, TracksState
@@ -24,7 +25,7 @@ def lineages():
 
 @pytest.fixture
 def panel(qtbot, lineages):
-    panel = TracksPanel()
+    panel = TracksPanel(ShortcutTexts())
     qtbot.addWidget(panel)
     panel.show_film(None, is_film=True)
     return panel

@@ -5,6 +5,8 @@ from napari_sam._qt.appearance_panel import AppearancePanel
 from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.options_panel import OptionsPanel
+from napari_sam._qt.stack_panel import StackPanel
+from napari_sam._qt.tracks_panel import TracksPanel
 
 LATER = AppearancePanel, AutomaticPanel, ClassPanel, OptionsPanel
 
@@ -18,7 +20,8 @@ def test_keys_work_before_their_panels_are_built_and_tabs_build_them(make_widget
     ):
         run(command)
         assert message in controllers.annotate.hint.text()
-    assert not any(widget.findChildren(panel_type) for panel_type in LATER)
+    never = StackPanel, TracksPanel  # as the image is no stack
+    assert not any(widget.findChildren(panel_type) for panel_type in (*LATER, *never))
     controllers.annotate.image_panel.appearance.click()
     controllers.classes.window.toggle()
     for tab in (tab for tab in controllers.tabs.tabs if tab.is_offered):

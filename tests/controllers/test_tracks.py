@@ -58,7 +58,7 @@ def tracks_layers(viewer):
 def test_a_film_is_linked_reviewed_shown_and_undone(opened):
     pytest.importorskip("laptrack")
     viewer, widget, layer = opened
-    panel, stack_panel = widget.controllers.tracks.panel, widget.controllers.stack.panel
+    panel, stack_panel = widget.controllers.tracks.on_demand.get(), widget.controllers.stack.panel
     table, view = widget.controllers.objects.table, widget.controllers.objects.table.view
     before, first_spans = np.asarray(layer.data).copy(), spans(widget)
     assert not panel.body.isHidden()
@@ -107,7 +107,7 @@ def test_a_film_is_linked_reviewed_shown_and_undone(opened):
 def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):
     (viewer, widget, layer), said = opened, []
     widget.session.notifier.warned.connect(said.append)
-    panel, table = widget.controllers.tracks.panel, widget.controllers.objects.table
+    panel, table = widget.controllers.tracks.on_demand.get(), widget.controllers.objects.table
     before, first_spans = np.asarray(layer.data).copy(), spans(widget)
     widget.binding.prompts.start_points()
     viewer.dims.set_current_step(0, 5)
@@ -160,17 +160,17 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     tracks, stack = widget.controllers.tracks, widget.controllers.stack
     stack.tab.select()
     assert widget.binding.tracks.axis is None
-    assert tracks.panel.body.isHidden()
-    tracks.panel.frames.click()
+    assert tracks.on_demand.get().body.isHidden()
+    tracks.on_demand.get().frames.click()
     assert widget.binding.tracks.axis == 0
-    assert tracks.panel.isHidden()  # the slices are shown first
+    assert tracks.on_demand.get().isHidden()  # the slices are shown first
     # What was carried through the film has fallen in two.
     plane, course = widget.binding.target.labels_plane, SimpleNamespace(label_id=1)
     tracks._on_propagated(SimpleNamespace(target=plane, courses=[course]))
     assert stack.panel.views[1].text() == "Tracks (1 proposed)"
     stack.panel.views[1].click()
-    assert not tracks.panel.isHidden()
-    click(widget, tracks.panel.confirm)
+    assert not tracks.on_demand.get().isHidden()
+    click(widget, tracks.on_demand.get().confirm)
     assert spans(widget) == {1: (0, 3, 0), 2: (4, 7, 1), 3: (4, 7, 1)}
     assert widget.controllers.objects.table.selected == [2, 3]
     viewer.dims.ndisplay = 3
@@ -178,6 +178,6 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     assert widget.binding.tracks.axis == 0
     viewer.dims.ndisplay = 2
     widget.wait_until_idle(TIMEOUT_S)
-    tracks.panel.frames_toggled.emit(False)
+    tracks.on_demand.get().frames_toggled.emit(False)
     assert widget.binding.tracks.axis is None
-    assert tracks.panel.body.isHidden()
+    assert tracks.on_demand.get().body.isHidden()
