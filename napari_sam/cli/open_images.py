@@ -56,7 +56,7 @@ class NapariOpener:
 
     def _opened(self, image: Image, dims: Dims) -> OpenedImage:
         from napari_sam.layers.appearance import ImageAppearances
-        from napari_sam.layers.plane_view import displayed_plane, levels
+        from napari_sam.layers.plane_view import displayed_plane, every_plane, levels
         from napari_sam.session.image.intensity import Appearance, Intensities, first_colors
 
         appearance, axis = Appearance(Intensities(self.intensities)), None
@@ -75,7 +75,7 @@ class NapariOpener:
                 name,
                 appearances.image_plane(image, view),
             )
-            for name, view in shown.every_plane().items()
+            for name, view in every_plane(shown).items()
         ]
         along = itemgetter(*shown.axes_of_planes, shown.row_axis, shown.column_axis)
         about_axes = (shown.shape_nd, image.scale, image.units, image.axis_labels)

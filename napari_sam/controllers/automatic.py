@@ -1,5 +1,6 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -198,16 +199,13 @@ class AutomaticController:
     @property
     def _masks_plane(self) -> ShownPlane | None:
         """Where the masks on offer lie."""
-        return self._place_of(self._generator.request)
-
-    def _place_of(self, request: AutomaticRequest | None) -> ShownPlane | None:
-        return None if request is None else self._places.get(request)
+        return _place_of(self._generator.request, self._places)
 
     def _on_plane_changed(self) -> None:
         generator, place = self._generator, self._masks_plane
         if place is not None and not place.is_possible:
             self.discard()
-        previous = self._place_of(generator.restorable_request)
+        previous = _place_of(generator.restorable_request, self._places)
         if previous is not None and not previous.is_possible:
             generator.forget_previous()
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
@@ -304,10 +302,16 @@ class AutomaticController:
             place = self._masks_plane
             if place is not None and layer is place.image:
                 self._forget_masks()
-            previous = self._place_of(self._generator.restorable_request)
+            previous = _place_of(self._generator.restorable_request, self._places)
             if previous is not None and layer is previous.image:
                 self._generator.forget_previous()
                 self._show_count()
+
+
+def _place_of(
+    request: AutomaticRequest | None, places: Mapping[AutomaticRequest, ShownPlane]
+) -> ShownPlane | None:
+    return None if request is None else places.get(request)
 
 
 def _at(shown: ShownPlane, slice_index: int) -> ShownPlane:

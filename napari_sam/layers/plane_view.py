@@ -205,18 +205,6 @@ class PlaneView:
         indices = [*range(current, self.stack_size), *reversed(range(current))]
         return {f"slice {index}": self.at_slice(index) for index in indices}
 
-    def every_plane(self) -> dict[str, PlaneView]:
-        """Return the planes at all positions of all sliders, by name."""
-        axes = self.axes_of_planes
-        if not axes:
-            return {"the plane": self}
-        planes, view = {}, self
-        for position in itertools.product(*(range(self.shape_nd[axis]) for axis in axes)):
-            for axis, index in zip(axes, position, strict=True):
-                view = view.at(axis, index)
-            planes["slice " + ", ".join(map(str, position))] = view
-        return planes
-
     def _steps_from(self, before: PlaneView) -> list[tuple[int, int]]:
         """Return each axis that has moved, and by how much; [] for a plane of another stack."""
         if replace(self, index=before.index) != before:
@@ -379,3 +367,16 @@ def set_transform(layer: Layer, transform: dict[str, Any]) -> None:
     for name, value in transform.items():
         if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
             setattr(layer, name, value)
+
+
+def every_plane(view: PlaneView) -> dict[str, PlaneView]:
+    """Return the planes at all positions of all sliders, by name."""
+    axes = view.axes_of_planes
+    if not axes:
+        return {"the plane": view}
+    planes = {}
+    for position in itertools.product(*(range(view.shape_nd[axis]) for axis in axes)):
+        for axis, index in zip(axes, position, strict=True):
+            view = view.at(axis, index)
+        planes["slice " + ", ".join(map(str, position))] = view
+    return planes

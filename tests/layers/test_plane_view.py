@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_sam.layers.plane_view import PlaneView
+from napari_sam.layers.plane_view import PlaneView, every_plane
 
 
 def view(*index, shape=(9, 8, 30, 40)):
@@ -59,11 +59,11 @@ def test_an_axis_of_length_one_has_no_slider():
 )
 def test_a_single_plane_is_no_stack(one):
     assert one.stack_size == 1
-    assert one.stack_around() == one.every_plane() == {"the plane": one}
+    assert one.stack_around() == every_plane(one) == {"the plane": one}
 
 
 def test_every_plane_is_at_every_position_of_every_slider():
-    planes = stack_view(1, 2).every_plane()
+    planes = every_plane(stack_view(1, 2))
     assert len(planes) == 10
     assert planes["slice 0, 3"] == stack_view(0, 3)
     assert set(planes.values()) == {stack_view(t, z) for t in range(2) for z in range(5)}
