@@ -13,7 +13,7 @@ from napari_sam._qt.building import button, combo_box, fill
 from napari_sam._qt.file_names import has_suffix, name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
 from napari_sam.formats.reading_tracks import POINTS_SUFFIXES
-from napari_sam.formats.registry import ALL_FORMATS, Format
+from napari_sam.formats.registry import ALL_FORMATS, FORMATS, Format
 
 _ARROW_PX: Final = 24
 GEFF_FILE: Final = "zarr.json"
@@ -41,11 +41,11 @@ class ExportRow(QWidget):
         self,
         suggest: Callable[[], str] = str,
         is_image: Callable[[Path], bool] = lambda path: False,
+        may_be_film: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__()
-        self._suggest, self._is_image = suggest, is_image
+        self._suggest, self._is_image, self._may_be_film = suggest, is_image, may_be_film
         self._last_folder: Path | None = None
-        self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in ALL_FORMATS}
         names = name_filter("Objects", (*READ_SUFFIXES, *POINTS_SUFFIXES, GEFF_FILE))
         self._last_filter = ""
         self.scope = ExportScope.ALL
@@ -113,13 +113,15 @@ class ExportRow(QWidget):
 
     def _on_export_clicked(self) -> None:
         start = suggested_path(self._suggest(), self._last_folder)
+        offered = ALL_FORMATS if self._may_be_film() else FORMATS
+        formats = {name_filter(entry.title, entry.suffixes): entry for entry in offered}
         name, chosen = QFileDialog.getSaveFileName(
-            self, "Export objects", start, ";;".join(self._formats), self._last_filter
+            self, "Export objects", start, ";;".join(formats), self._last_filter
         )
         if not name:
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
-        file_format = _format_of(name, self._formats[chosen])
+        file_format = _format_of(name, formats[chosen])
         suffix = file_format.suffixes[0]
         if not has_suffix(name, file_format.suffixes) and self._is_image(Path(name + suffix)):
             name += " labels"

@@ -65,7 +65,7 @@ class ExportController:
         self._executor = context.session.background.executor("export", is_bulky=True)
         self._formats = {file_format.title: file_format for file_format in ALL_FORMATS}
         self._choose: Callable[[int], None] = lambda index: None
-        self.row = ExportRow(self._suggested, self._is_image)
+        self.row = ExportRow(self._suggested, self._is_image, self._may_be_film)
         self.row.export_requested.connect(self._on_export_requested)
         self.row.import_requested.connect(self.import_from)
         self.row.image_chosen.connect(self.choose_image)
@@ -78,6 +78,9 @@ class ExportController:
 
     def _is_image(self, path: Path) -> bool:
         return is_file_of(self._binding.plane.image, path)
+
+    def _may_be_film(self) -> bool:
+        return self._binding.tracks.possible_axis is not None
 
     def _on_export_requested(self, path: Path, title: str, overlapping: bool) -> None:
         self.export_to(path, title, overlapping, self._rows_in(self.row.scope))
