@@ -25,6 +25,7 @@ class StackController:
 
     def __init__(self, context: WidgetContext, objects: ObjectTableController) -> None:
         self._binding, self._session = context.binding, context.session
+        self._messages = context.messages
         self._stack, self._table = context.session.stack, objects.table
         self.texts = ShortcutTexts()
         """Of the panel."""
@@ -39,6 +40,7 @@ class StackController:
         self._connections = Connections(
             (stack.changed, self._show),
             (stack.slice_wanted, self._go_to_slice),
+            (stack.corrections.cleared_by_click, self._on_cleared),
             (context.session.changed, self._on_session_changed),
             (context.binding.image_changed, self._on_image_changed),
             (context.binding.tracks.changed, self._show),
@@ -67,7 +69,7 @@ class StackController:
             (panel.go_on_requested, partial(attempt, stack.go_on)),
             (panel.dismiss_requested, stack.dismiss),
             (panel.strip.slice_requested, self.review_slice),
-            (panel.strip.range_requested, partial(attempt, stack.corrections.set_range)),
+            (panel.strip.range_requested, partial(attempt, self._set_range)),
         )
 
     def _commands(self) -> dict[str, Callable[[], None]]:
@@ -186,14 +188,16 @@ class StackController:
         self._binding.objects.attempt(self._stack.continue_in_next, step)
 
     def stop(self) -> None:
-        """Stop a run, leave objects as deep as they are, or end corrections by clicks."""
+        """Stop a run, leave objects as deep as they are, or end corrections; else select none."""
         state = self._stack.state
         if state.run is not None:
             self._stack.stop()
         elif state.question:
             self._stack.dismiss()
-        else:
+        elif state.is_correcting:
             self._stack.corrections.switch(False)
+        else:
+            self._table.select_only(())
 
     def correct(self) -> None:
         """Have clicks correct the chosen object, or begin others again."""
@@ -222,6 +226,17 @@ class StackController:
                 if state.label_id is not None
                 else _NO_OBJECT
             )
+
+    def _set_range(self, first: int, last: int) -> None:
+        label_id = self._stack.state.label_id
+        self._stack.corrections.set_range(first, last)
+        self._messages.info(f"Object {label_id} is on the slices {first} to {last} now.")
+
+    def _on_cleared(self, label_id: int, slice_index: int) -> None:
+        self._messages.info(
+            f"Object {label_id} is not on slice {slice_index} now, by a background click in its "
+            f"middle: undo brings it back."
+        )
 
     def _go_to_slice(self, slice_index: int) -> None:
         view = self._binding.plane.view

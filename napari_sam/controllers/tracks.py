@@ -27,6 +27,14 @@ from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
 _NOT_FIRST: Final = "napari shows tracks only where time is the first axis of the image"
 _NO_FILM: Final = "The slices are no frames: check 'Slices are frames' in the Stack tab first."
 _NO_DIVISION: Final = "No division is proposed: link the frames first."
+_DONE: Final = {
+    TrackEdit.JOIN: "Joined the tracks {}.",
+    TrackEdit.CUT: "Cut track {} in frame {frame}.",
+    TrackEdit.SWAP: "Swapped the tracks {} from frame {frame} on.",
+    TrackEdit.DIVIDE: "Marked a division in frame {frame}.",
+    TrackEdit.UNDIVIDE: "Took the division back.",
+    TrackEdit.END: "Ended track {} before frame {frame}.",
+}
 _FILES_IN_FOLDERS: Final = "zarr.json", ".zattrs", ".zgroup"
 """What a user may choose of a folder of tracks, as dialogs offer files."""
 
@@ -156,7 +164,10 @@ class TracksController:
     def _edit(self, edit: str) -> None:
         """Make an edit of the selected tracks in the shown frame."""
         self._require_film()
-        self._selection.apply(TrackEdit(edit), self._tracks)
+        selection = self._selection
+        label_ids = " and ".join(str(track.label_id) for track in selection.tracks)
+        selection.apply(TrackEdit(edit), self._tracks)
+        self._messages.info(_DONE[TrackEdit(edit)].format(label_ids, frame=selection.frame))
 
     def _require_film(self) -> None:
         if self._view.axis is None:

@@ -41,6 +41,8 @@ class Corrections:
 
     changed = Signal()
     """`is_on` changed."""
+    cleared_by_click = Signal(int, int)
+    """The object that a background click has taken off a slice, and the slice."""
 
     def __init__(
         self,
@@ -95,8 +97,10 @@ class Corrections:
         return True
 
     def _clear_by_click(self) -> None:
+        label_id, slice_index = self._chosen.require_record().label_id, self._chosen.slice_index
         self.clear_slice()
         self._object.changed.emit()  # the click is gone
+        self.cleared_by_click.emit(label_id, slice_index)
 
     def clear_slice(self) -> None:
         """Take the chosen object off the shown slice: it is not there."""

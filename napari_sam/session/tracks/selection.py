@@ -124,6 +124,10 @@ class TrackSelection:
         goes_on = mother.last >= self.frame
         if not goes_on and len(daughters) < 2:
             return "Select both daughters, too: go to their first frame"
+        for track in daughters:
+            if mother.first < track.first < self.frame <= track.last:
+                number = track.label_id
+                return f"Object {number} begins in frame {track.first}: go there, or cut it first"
         ended = [track.label_id for track in daughters if track.last < self.frame]
         return f"Object {ended[0]} ends before this frame" if ended else ""
 

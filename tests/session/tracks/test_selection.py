@@ -82,6 +82,16 @@ def test_what_is_not_possible_says_what_it_needs(label_ids, frame, edit, reason)
     assert selection(film, *label_ids, frame=frame).refusal(edit) == reason
 
 
+def test_a_daughter_is_not_cut_by_a_division_in_a_later_frame() -> None:
+    film = Film(bars())
+    film.tracks.cut(3, 2)
+    ((later, _),) = [(n, span) for n, span in film.spans().items() if span[0] == 2]
+    chosen = selection(film, 1, later, frame=4)
+    reason = f"Object {later} begins in frame 2: go there, or cut it first"
+    assert chosen.refusal(TrackEdit.DIVIDE) == reason
+    assert not selection(film, 1, later, frame=2).refusal(TrackEdit.DIVIDE)
+
+
 def test_parts_of_a_track_are_joined_again() -> None:
     film = Film(bars())
     before = film.array.copy()
