@@ -285,13 +285,9 @@ class AutomaticController:
             return ""
         if self.panel.settings.needs_another_run(request.settings):
             return "Some settings take effect with the next run."
-        is_over = bool(review.writer.accepted or review.rejected)
-        fraction = self._generator.state.fraction
-        if count == 0 and not fraction and not is_over:
-            return "Canceled before the first mask."
-        if 0 < fraction < 1:
-            return f"Canceled at {self._generator.state.summary}."
-        if count == 0 and not is_over:
+        if self._generator.canceled_at:
+            return f"Canceled at {self._generator.canceled_at}."
+        if count == 0 and not (review.writer.accepted or review.rejected):
             return "No mask passes: lower the thresholds."
         if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
             return f"Whole image sees less detail, unless you choose tiles of {side} px."

@@ -230,7 +230,7 @@ class StackController:
     def _set_range(self, first: int, last: int) -> None:
         label_id = self._stack.state.label_id
         self._stack.corrections.set_range(first, last)
-        self._messages.info(f"Object {label_id} is on the slices {first} to {last} now.")
+        self._messages.info(f"Set the range of object {label_id} to the slices {first} to {last}.")
 
     def _on_cleared(self, label_id: int, slice_index: int) -> None:
         self._messages.info(

@@ -110,7 +110,7 @@ SHORTCUTS: Final = (
     Shortcut(
         KeyCode.Escape,
         "stop_propagating",
-        "Stop propagating, correcting",
+        "Stop propagating or correcting, else select no object",
         (Points, Labels),
         _STACK,
     ),

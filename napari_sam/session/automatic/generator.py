@@ -58,6 +58,7 @@ class _Run:
     tiles: dict[int, TileMasks] = field(default_factory=dict)  # slice after slice
     limits: SimilarityLimits | None = None
     offered_count: int = 0  # how many masks were on offer last
+    canceled_at: str = ""  # how far it came then
 
     def __post_init__(self) -> None:
         shape = self.request.plane.shape
@@ -111,6 +112,7 @@ class AutomaticMaskGenerator:
         self._choice_executor = background.executor("automatic-choose")
         self._run: _Run | None = None
         self._previous: _Run | None = None
+        self._submitted: AutomaticRequest | None = None  # last, perhaps for edges only
         self._painter: tuple[ImagePlane, Painter] | None = None
         self._excluded: frozenset[MaskKey] = frozenset()
         self._start_s = self._next_choice_s = 0.0
@@ -119,6 +121,8 @@ class AutomaticMaskGenerator:
         """By which masks are chosen."""
         self.state = AutomaticState()
         """The progress."""
+        self.canceled_at = ""
+        """How far the run of the masks on offer came, if it was canceled; else empty."""
         self.picture: AutomaticPicture | None = None
         """The masks on offer."""
 
@@ -141,7 +145,7 @@ class AutomaticMaskGenerator:
         self._submit(request)
 
     def _submit(self, request: AutomaticRequest) -> None:
-        self._start_s = time.monotonic()
+        self._submitted, self._start_s = request, time.monotonic()
         tile_count, slice_count = len(request.tiles), request.n_slices
         self._set_state(AutomaticState(True, 1, tile_count, slice_count=slice_count))
         embedder = self._embedding.embedder
@@ -155,6 +159,9 @@ class AutomaticMaskGenerator:
     def cancel(self) -> None:
         """Stop the run; the masks found so far are kept."""
         if self.state.is_running:
+            if self._run is not None and self._run.request is self._submitted:
+                self.canceled_at = replace(self.state, left_s=None).summary
+                self._run.canceled_at = self.canceled_at
             self._run_executor.cancel()
             self._end()
 
@@ -198,6 +205,7 @@ class AutomaticMaskGenerator:
         if self._run is not None and self._run.offered_count:
             self._previous = self._run
         self._run, self._excluded = run, frozenset()
+        self.canceled_at = "" if run is None else run.canceled_at
         self._next_choice_s, self._is_behind = 0.0, False
         if run is not None:
             self._take_painter(run.request)

@@ -208,6 +208,7 @@ def test_masks_stay_when_the_run_is_stopped(opened, stopped_by):
     assert 0 < automatic.state.fraction < 1
     assert not automatic.state.is_running
     assert picture.masks
+    assert automatic.canceled_at == f"{automatic.state.fraction:.0%}"
     told = [one for one in heard.warnings if "another model is in use" in one]
     assert len(told) == (stopped_by == "model")
 
@@ -234,6 +235,7 @@ def test_a_click_is_answered_while_masks_are_found(opened):
 def test_edges_leave_what_is_offered_alone(opened):
     session, _, heard = opened
     picture = generate(session, whole())
+    assert session.automatic.canceled_at == ""
     edges = FEW.with_values(pred_iou_thresh=0, stability_score_thresh=0)
     session.automatic.start_edges(whole(settings=edges, keep_logits=True))
     session.wait_until_idle(TIMEOUT_S)
