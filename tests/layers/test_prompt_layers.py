@@ -196,6 +196,7 @@ def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job, qtbot):
     press(widget, "rectangle")
     mouse.drag((30, 130), (72, 180))
     widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
     press(widget, "points")
     mouse.click(CENTRE_RC)
     assert len(prompts_of(widget).points_xy) == 1

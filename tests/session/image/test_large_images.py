@@ -159,6 +159,7 @@ def test_a_coarser_mask_serves_until_the_finer_one_is_there(session, held, label
     session.wait_until_idle(TIMEOUT_S)
     held.encode_gate.clear()
     held.encode_started.clear()
+    session.object_in_progress.set_accept_on_click(True)
     session.set_prompts(Prompts(box_xyxy=around(TINY, 3)))
     assert held.encode_started.wait(TIMEOUT_S)
     while session.state.candidates is None:
@@ -166,7 +167,7 @@ def test_a_coarser_mask_serves_until_the_finer_one_is_there(session, held, label
     coarse = session.state
     assert coarse.is_decoding
     assert coarse.candidates.tile == TilePyramid(SHAPE, SAM_SPEC).whole
-    assert session.accept() is None  # waits for the better one
+    assert not labels.any()  # what is accepted at once waits for the better one
     held.encode_gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is None
@@ -176,11 +177,11 @@ def test_a_coarser_mask_serves_until_the_finer_one_is_there(session, held, label
 def test_what_was_awaited_is_taken_as_it_is_if_nothing_better_comes(session, held, labels):
     held.encode_gate.clear()
     held.encode_started.clear()
+    session.object_in_progress.set_accept_on_click(True)
     session.set_prompts(Prompts(box_xyxy=around(TINY, 3)))
     assert held.encode_started.wait(TIMEOUT_S)
     while session.state.candidates is None:
         session.background.dispatcher.run_pending(0.05)
-    session.accept()
     session.embedding.cancel()
     held.encode_gate.set()
     session.wait_until_idle(TIMEOUT_S)
