@@ -13,7 +13,7 @@ from napari_sam.layers.napari_workarounds import direct_colormap, shown_labels
 from napari_sam.layers.outlines import NO_SEGMENTS, LayerOutline, Segments
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Defer
+from napari_sam.session.jobs import Defer, DeferredCall
 
 LARGEST: Final = 65534
 """The largest label value of napari's cyclic colormap, which is made in a millisecond; a direct
@@ -34,16 +34,20 @@ class ObjectColors(ABC):
     def __init__(
         self, target: TargetLayer, defer: Defer, on_stopped: Callable[[str], None], *signals: Any
     ) -> None:
-        self._target, self._defer = target, defer
-        self._on_stopped = on_stopped
+        self._target, self._on_stopped = target, on_stopped
         self._original = target.layer.colormap
-        self._is_due = self._is_closed = self._are_seams_due = False
+        self._is_closed = False
+        self._update_soon = DeferredCall(defer, self._update)
+        self._draw_seams_soon = DeferredCall(defer, self._draw_seams)
         self._show()
         self._seams = LayerOutline(target.layer, "napari-sam-seams", "black", 1)
         self._draw_seams()
         self._connections = Connections(
-            *((signal, self._on_changed) for signal in (target.registry.changed, *signals)),
-            (target.layer.events.set_data, self._draw_seams_soon),
+            *(
+                (signal, self._update_soon.request)
+                for signal in (target.registry.changed, *signals)
+            ),
+            (target.layer.events.set_data, self._draw_seams_soon.request),
         )
 
     @abstractmethod
@@ -58,13 +62,7 @@ class ObjectColors(ABC):
         if not self._target.is_gone and self._target.layer.colormap is self._colormap:
             _set(self._target.layer, self._original)
 
-    def _on_changed(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            self._defer(self._update)
-
     def _update(self) -> None:
-        self._is_due = False
         if self._is_closed or self._target.is_gone:
             return
         try:
@@ -72,14 +70,8 @@ class ObjectColors(ABC):
         except ColoringError as error:
             self._on_stopped(str(error))
 
-    def _draw_seams_soon(self) -> None:
-        if not self._are_seams_due:
-            self._are_seams_due = True
-            self._defer(self._draw_seams)
-
     def _draw_seams(self) -> None:
         """Draw a line where objects touch: those of one color would look like one."""
-        self._are_seams_due = False
         if not (self._is_closed or self._target.is_gone):
             pixels = shown_labels(self._target.layer)
             self._seams.show(NO_SEGMENTS if pixels is None else self._seams_of(pixels))

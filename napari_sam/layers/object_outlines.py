@@ -11,7 +11,7 @@ from napari_sam.layers.outlines import LayerOutline, Segments
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Defer
+from napari_sam.session.jobs import Defer, DeferredCall
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.packed import Mask
 
@@ -26,14 +26,16 @@ class ObjectOutlines:
     """Outlines objects of the target on the shown plane, and follows their changes."""
 
     def __init__(self, plane: PlaneBinding, target: TargetBinding, defer: Defer) -> None:
-        self._plane, self._target, self._defer = plane, target, defer
+        self._plane, self._target = plane, target
         self._chosen: tuple[int, ...] = ()
         self._pointed_at: int | None = None
         self._outline: tuple[Labels, LayerOutline] | None = None
-        self._is_due = self._is_closed = False
+        self._is_closed = False
+        self._update_soon = DeferredCall(defer, self._update)
         self._records = Connections()
         self._connections = Connections(
-            (target.changed, self._on_target_changed), (plane.stack_changed, self._update_soon)
+            (target.changed, self._on_target_changed),
+            (plane.stack_changed, self._update_soon.request),
         )
 
     def close(self) -> None:
@@ -61,7 +63,7 @@ class ObjectOutlines:
         before = self.label_ids
         self._chosen, self._pointed_at = chosen, pointed_at
         if self.label_ids != before:
-            self._update_soon()
+            self._update_soon.request()
 
     def _on_target_changed(self) -> None:
         self._records.close()
@@ -73,15 +75,9 @@ class ObjectOutlines:
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         if not label_ids.isdisjoint(self.label_ids):
-            self._update_soon()
-
-    def _update_soon(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            self._defer(self._update)
+            self._update_soon.request()
 
     def _update(self) -> None:
-        self._is_due = False
         layer = self._target.layer
         if self._is_closed or layer is None or (self._outline is None and not self.label_ids):
             return

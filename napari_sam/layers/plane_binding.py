@@ -15,6 +15,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImageError
 from napari_sam.session.image.intensity import Appearance
 from napari_sam.session.image.tiles import Box
+from napari_sam.session.jobs import DeferredCall
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.plane_request import PlaneRequest
 
@@ -37,7 +38,7 @@ class PlaneBinding:
         self, workspace: Workspace, on_changed: Callable[[PlaneRequest, PlaneView | None], None]
     ) -> None:
         self._viewer = viewer = workspace.viewer
-        self._session, self._defer = workspace.session, workspace.defer
+        self._session = workspace.session
         self._on_changed = on_changed
         self.source = PlaneSource(workspace.session)
         """What the session gets of each image."""
@@ -46,13 +47,14 @@ class PlaneBinding:
         self.view: PlaneView | None = None
         """The plane of the image that is annotated; None without one."""
         self._pixels = Fingerprint()
-        self.is_check_due = self._is_closed = self._is_replaced = False
+        self._is_closed = self._is_replaced = False
+        self._check_soon = DeferredCall(workspace.defer, self.check)
         self._image_connections = Connections()
         self._connections = Connections(
             (self.source.imported_embeddings.usable_changed, self._on_embeddings_changed),
-            (viewer.dims.events.current_step, self._check_soon),
-            (viewer.dims.events.order, self._check_soon),
-            (viewer.dims.events.ndisplay, self._check_soon),
+            (viewer.dims.events.current_step, self._check_soon.request),
+            (viewer.dims.events.order, self._check_soon.request),
+            (viewer.dims.events.ndisplay, self._check_soon.request),
             (viewer.scene.camera.events.zoom, self.camera_moved.emit),
             (viewer.scene.camera.events.center, self.camera_moved.emit),
             (viewer.canvas.events.size, self.camera_moved.emit),
@@ -106,14 +108,14 @@ class PlaneBinding:
             self._image_connections = Connections(
                 *((event, self._on_image_moved) for event in transform_events(image)),
                 (image.events.data, self._on_data_replaced),
-                (image.events.set_data, self._check_soon),
+                (image.events.set_data, self._check_soon.request),
                 (image.events.contrast_limits, self._on_image_appearance_changed),
                 (image.events.gamma, self._on_image_appearance_changed),
             )
 
     def _on_image_moved(self) -> None:
         self.moved.emit()
-        self._check_soon()
+        self._check_soon.request()
 
     @property
     def _is_outdated(self) -> bool:
@@ -128,7 +130,7 @@ class PlaneBinding:
         """Look at other data, of which the shown plane may be the same: a stack that grows."""
         self._is_replaced, self.view = True, None
         self._forget_values()
-        self._check_soon()
+        self._check_soon.request()
 
     def _forget_values(self) -> None:
         if self.image is not None:
@@ -157,7 +159,7 @@ class PlaneBinding:
     def _embed_again(self, reason: str) -> None:
         self._count_version(reason)
         self.view = None
-        self._check_soon()
+        self._check_soon.request()
 
     def _count_version(self, reason: str) -> None:
         self._session.prefetch.cancel(reason)
@@ -172,15 +174,13 @@ class PlaneBinding:
         if box is not None and not self._is_closed:
             self._session.look_at(box)
 
-    def _check_soon(self) -> None:
-        """Check once, when sliders and axes have come to rest."""
-        if not self.is_check_due:
-            self.is_check_due = True
-            self._defer(self.check)
+    @property
+    def is_check_due(self) -> bool:
+        """Whether sliders and axes are looked at once they have come to rest."""
+        return self._check_soon.is_due
 
     def check(self) -> None:
         """Find out which plane is shown, and pass on a request if that has changed."""
-        self.is_check_due = False
         if self._is_closed:
             return
         image, source = self.image, self.source

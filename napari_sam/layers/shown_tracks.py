@@ -11,7 +11,7 @@ from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.tracks_layer import TracksLayer
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import log_failure
+from napari_sam.session.jobs import DeferredCall, log_failure
 from napari_sam.session.tracks.lineage import Lineages
 from napari_sam.session.tracks.points import TrackPoints
 
@@ -24,14 +24,12 @@ class ShownTracks:
 
     def __init__(self, workspace: Workspace, target: TargetBinding) -> None:
         self._layers, self._target = workspace.layers, target
-        self._defer = workspace.defer
         self._executor = workspace.session.background.executor("tracks", is_bulky=True)
         self._layer = TracksLayer(workspace.layers)
         self._axis: int | None = None
         self._measured: tuple[TargetLayer, TrackPoints] | None = None
         self._records = Connections()
-        self.is_due = False
-        """Whether the layer is about to be updated."""
+        self._update_soon = DeferredCall(workspace.defer, self._update)
         self._connections = Connections(
             (target.changed, self._on_target_changed),
             (workspace.viewer.layers.events.removed, self._on_layer_removed),
@@ -42,6 +40,11 @@ class ShownTracks:
         """Whether the tracks are shown, as soon as there are some."""
         return self._axis is not None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the layer is about to be updated."""
+        return self._update_soon.is_due
+
     def close(self) -> None:
         """Remove the layer."""
         self._connections.close()
@@ -51,12 +54,11 @@ class ShownTracks:
         """Show the tracks along an axis of the target; None: show none."""
         if axis == self._axis:
             return
-        self._axis, self._measured = axis, None
+        self._axis = axis
         self._follow()
 
     def _on_target_changed(self) -> None:
         if self.is_shown:
-            self._measured = None
             self._follow()
 
     def _on_layer_removed(self, event: Event) -> None:
@@ -67,22 +69,14 @@ class ShownTracks:
     def _follow(self) -> None:
         self._records.close()
         self._executor.cancel()
-        target = self._target.labels
-        if self._axis is None or target is None:
-            self._layer.remove()
-            return
-        self._measured = target, TrackPoints(target, self._axis)
-        self._records = Connections((target.registry.changed, self._update_soon))
         self._layer.remove()
-        self._update_soon()
-
-    def _update_soon(self) -> None:
-        if not self.is_due:
-            self.is_due = True
-            self._defer(self._update)
+        target, self._measured = self._target.labels, None
+        if self._axis is not None and target is not None:
+            self._measured = target, TrackPoints(target, self._axis)
+            self._records = Connections((target.registry.changed, self._update_soon.request))
+            self._update_soon.request()
 
     def _update(self) -> None:
-        self.is_due = False
         if self._measured is None:
             return
         target, points = self._measured

@@ -15,7 +15,7 @@ from napari.layers import Labels
 from napari_sam.formats.classes import ClassError, ObjectClass
 from napari_sam.formats.details import number_in
 from napari_sam.session.classes.classes import ClassTable, classes_from_json, classes_to_json
-from napari_sam.session.jobs import Defer
+from napari_sam.session.jobs import Defer, DeferredCall
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 if TYPE_CHECKING:
@@ -86,20 +86,20 @@ class FeatureWriter:
     def __init__(
         self, layer: Labels, registry: ObjectRegistry, table: ClassTable, defer: Defer
     ) -> None:
-        self._layer, self._registry, self._table, self._defer = layer, registry, table, defer
-        self._is_due = False
+        self._layer, self._registry, self._table = layer, registry, table
+        self._write_soon = DeferredCall(defer, self._write)
         self._written: pd.DataFrame | None = None  # what it wrote last, if nothing else is in it
         self._filled_cells = _FILLED_CELLS.setdefault(layer, {name: set() for name in _COLUMNS})
         self._changed = {record.label_id for record in registry}
         self._note_filled_cells()
         registry.changed.connect(self._on_records_changed)
-        table.changed.connect(self._on_changed)
+        table.changed.connect(self._write_soon.request)
 
     def close(self) -> None:
         """Write pending changes, and stop following the records."""
         self._registry.changed.disconnect(self._on_records_changed)
-        self._table.changed.disconnect(self._on_changed)
-        self._write()
+        self._table.changed.disconnect(self._write_soon.request)
+        self._write_soon.make()
 
     def _note_filled_cells(self) -> None:
         for label_id in self._changed:
@@ -120,17 +120,9 @@ class FeatureWriter:
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         self._changed |= label_ids
-        self._on_changed()
-
-    def _on_changed(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            self._defer(self._write)
+        self._write_soon.request()
 
     def _write(self) -> None:
-        if not self._is_due:
-            return
-        self._is_due = False
         self._note_filled_cells()
         layer, filled = self._layer, self._filled_cells
         is_untouched = self._written is not None and self._written.equals(layer.features)

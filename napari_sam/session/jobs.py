@@ -23,6 +23,27 @@ Defer = Callable[[Callable[[], None]], None]
 """Calls an action soon, as `Dispatcher.post` does."""
 
 
+class DeferredCall:
+    """A call that is made soon, and once, however often it is requested until then."""
+
+    def __init__(self, defer: Defer, action: Callable[[], None]) -> None:
+        self._defer, self._action = defer, action
+        self.is_due = False
+        """Whether it is requested, and was not made yet."""
+
+    def request(self) -> None:
+        """Make the call soon."""
+        if not self.is_due:
+            self.is_due = True
+            self._defer(self.make)
+
+    def make(self) -> None:
+        """Make the call now, if it is due."""
+        if self.is_due:
+            self.is_due = False
+            self._action()
+
+
 class _Pauses:
     """How many parts of the program need the garbage collector to pause."""
 
