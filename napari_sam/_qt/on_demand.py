@@ -15,6 +15,15 @@ class OnDemand(Generic[PartT]):
         self.built: PartT | None = None
         """The part; None until it is needed."""
 
+    @classmethod
+    def of(cls, part: "PartT | OnDemand[PartT]") -> "OnDemand[PartT]":
+        """Return a part to be built as it is, or one that is there already as built."""
+        if isinstance(part, OnDemand):
+            return part
+        on_demand = cls(lambda: part)
+        on_demand.get()
+        return on_demand
+
     def get(self) -> PartT:
         """Return the part, building it first if need be."""
         if self.built is None:

@@ -39,13 +39,9 @@ class Tab(QWidget):
         """Whether it is on top of the others."""
         self.is_offered = True
         """Whether it has a title to be brought on top by."""
-        self._scrolls = scrolls
-        self._page = page
+        self._page: OnDemand[Any] = OnDemand.of(page)
         QVBoxLayout(self).setContentsMargins(0, _MARGIN_PX, 0, 0)
-        if isinstance(page, OnDemand):
-            page.when_built(self._lay_out)
-        else:
-            self._lay_out(page)
+        self._page.when_built(self._lay_out)
 
     def _lay_out(self, page: QWidget) -> None:
         if self._scrolls:
@@ -57,8 +53,7 @@ class Tab(QWidget):
 
     def build(self) -> None:
         """Build the page, unless it is there already."""
-        if isinstance(self._page, OnDemand):
-            self._page.get()
+        self._page.get()
 
     @property
     def least_height(self) -> int:

@@ -23,15 +23,12 @@ class ToolWindow(QDialog):
         super().__init__(owner, Qt.WindowType.Tool)
         self.setModal(False)
         self._owner, self._place = owner, QPoint()
-        self._panel = panel
+        self._panel: OnDemand[Any] = OnDemand.of(panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(_MARGIN_PX, _MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
         self._guard = WheelGuard(self)
         self.setMinimumWidth(width_px)
-        if isinstance(panel, OnDemand):
-            panel.when_built(self._lay_out)
-        else:
-            self._lay_out(panel)
+        self._panel.when_built(self._lay_out)
 
     def _lay_out(self, panel: QWidget) -> None:
         self.layout().addWidget(panel)
@@ -49,7 +46,7 @@ class ToolWindow(QDialog):
 
     def setVisible(self, is_visible: bool) -> None:
         """Build the panel before it is first shown."""
-        if is_visible and isinstance(self._panel, OnDemand):
+        if is_visible:
             self._panel.get()
         super().setVisible(is_visible)
 

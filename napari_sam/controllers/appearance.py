@@ -33,6 +33,5 @@ class AppearanceController:
         panel.show_appearance(*appearances.shown)
 
     def close(self) -> None:
-        """Disconnect from session and layers, and close the window."""
+        """Disconnect from session and layers."""
         self._connections.close()
-        self.window.close()
