@@ -15,6 +15,7 @@ from npe2 import PluginManifest
 from vispy.visuals.shaders.function import Function
 
 from napari_sam.model import Predictor, load_model
+from napari_sam.session.journal import files as journal_files
 from napari_sam.widget import SamWidget
 from tests.remembering import MaskRememberingPredictor, RememberingPredictor
 
@@ -153,6 +154,17 @@ def journals_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("journals")
     monkeypatch.setenv("NAPARI_SAM_JOURNALS", str(folder))
     return folder
+
+
+@pytest.fixture
+def other_program(monkeypatch):
+    """Have what was written up to now be of a program that runs no longer."""
+
+    def end():
+        monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
+        monkeypatch.setattr(journal_files, "_since_boot", lambda pid: None)
+
+    return end
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from skimage import data
 from napari_sam import _reader
 from napari_sam._qt.export_row import ExportScope
 from napari_sam._reader import get_reader
-from napari_sam.controllers import messages as shown_messages
 from napari_sam.formats import (
     FORMATS,
     READ_SUFFIXES,
@@ -25,15 +24,6 @@ from napari_sam.formats import (
 
 TIMEOUT_S = 120
 PLUGIN = "napari-sam-live"
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """What is shown to the user."""
-    messages: list[str] = []
-    for name in ("show_info", "show_warning"):
-        monkeypatch.setattr(shown_messages, name, messages.append)
-    return messages
 
 
 @pytest.fixture

@@ -9,34 +9,12 @@ from napari.layers import Image, Labels
 from napari.layers._source import layer_source
 from skimage import data
 
-from napari_sam.controllers import messages as shown_messages
-from napari_sam.session.journal import files as journal_files
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal
 from tests.comparable import comparable
 
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228), (190, 100)]
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """What is shown to the user."""
-    messages: list[str] = []
-    for name in ("show_info", "show_warning"):
-        monkeypatch.setattr(shown_messages, name, messages.append)
-    return messages
-
-
-@pytest.fixture
-def other_program(monkeypatch):
-    """Have what was written up to now be of a program that runs no longer."""
-
-    def end():
-        monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
-        monkeypatch.setattr(journal_files, "_since_boot", lambda pid: None)
-
-    return end
 
 
 @pytest.fixture

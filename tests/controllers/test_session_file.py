@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QMessageBox
 from skimage import data
 
 from napari_sam._reader import get_reader
-from napari_sam.controllers import messages as shown_messages
 from napari_sam.controllers import session_file as session_files
 from napari_sam.layers.target_features import classes_in
 from napari_sam.session import ArrayLabels, ObjectClass, Prompts, write_session
@@ -27,15 +26,6 @@ from tests.session.annotating import REFERENCE, SHAPE
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228)]
 HALF_MADE = (190, 100)
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """What is shown to the user."""
-    messages: list[str] = []
-    for name in ("show_info", "show_warning"):
-        monkeypatch.setattr(shown_messages, name, messages.append)
-    return messages
 
 
 @pytest.fixture

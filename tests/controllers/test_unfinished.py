@@ -5,8 +5,6 @@ import pytest
 from napari.layers import Image
 from skimage import data
 
-from napari_sam.controllers import messages as shown_messages
-from napari_sam.session.journal import files as journal_files
 from napari_sam.session.journal.replaying import read_journal
 
 TIMEOUT_S = 120
@@ -14,15 +12,7 @@ PLACES = [(68, 104), (70, 228)]
 
 
 @pytest.fixture
-def said(monkeypatch):
-    messages: list[str] = []
-    for name in ("show_info", "show_warning"):
-        monkeypatch.setattr(shown_messages, name, messages.append)
-    return messages
-
-
-@pytest.fixture
-def kill(monkeypatch, journals_folder):
+def kill(other_program, journals_folder):
     """Have a widget end as if its program was killed."""
 
     def end(widget):
@@ -32,8 +22,7 @@ def kill(monkeypatch, journals_folder):
             path.unlink()
         for path, content in contents.items():
             path.write_bytes(content)
-        monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
-        monkeypatch.setattr(journal_files, "_since_boot", lambda pid: None)
+        other_program()
 
     return end
 
@@ -101,7 +90,7 @@ def test_a_click_without_any_object_is_restored_and_can_be_undone_and_cleared(
 
 
 def test_what_is_in_progress_on_two_slices_is_there_after_the_window_was_closed(
-    make_widget, said, monkeypatch
+    make_widget, said, other_program
 ):
     viewer, widget = make_widget(coins(0, 20))
     click(viewer, widget, (0, *PLACES[0]))
@@ -114,8 +103,7 @@ def test_what_is_in_progress_on_two_slices_is_there_after_the_window_was_closed(
     widget.wait_until_idle(TIMEOUT_S)
     click(viewer, widget, (1, *PLACES[1]))
     widget.close()
-    monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
-    monkeypatch.setattr(journal_files, "_since_boot", lambda pid: None)
+    other_program()
 
     viewer, widget = make_widget(coins(0, 20))
     text = restore(widget)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam.session import AnnotationSession, Origin, Prompts
+from napari_sam.session import Origin, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from tests.session.propagation.volume import Volume, moving_discs
 
@@ -23,19 +23,12 @@ def volume():
 
 @pytest.fixture
 def session(volume, remembering_predictor):
-    session = AnnotationSession(lambda *_: remembering_predictor)
-    session.show(volume.request(4))
-    yield session
-    session.close()
+    yield from volume.opened(remembering_predictor)
 
 
 def run(session, prompts, indices):
     session.batch_prompts.start_on_slices(prompts, indices)
     session.wait_until_idle(TIMEOUT_S)
-
-
-def slices_with(volume, label_id):
-    return np.flatnonzero((volume.labels.array == label_id).any(axis=(1, 2))).tolist()
 
 
 def test_objects_are_carried_through_the_range_and_undone_in_one_step(session, volume):
@@ -44,7 +37,7 @@ def test_objects_are_carried_through_the_range_and_undone_in_one_step(session, v
     session.batch_prompts.changed.connect(lambda: states.append(session.batch_prompts.state))
     prompts = {4: [click(*FIRST)], 5: [click(71, 66, class_name="b")], 6: []}
     run(session, prompts, range(3, 7))
-    assert slices_with(volume, 1) == slices_with(volume, 2) == [3, 4, 5, 6]
+    assert volume.slices_with(1) == volume.slices_with(2) == [3, 4, 5, 6]
     first, second = (volume.labels.registry.get(label_id) for label_id in (1, 2))
     assert [e.slice_index for e in first.slices if e.origin is Origin.ANNOTATED] == [4]
     assert [e.slice_index for e in second.slices if e.origin is Origin.ANNOTATED] == [5]
@@ -55,7 +48,7 @@ def test_objects_are_carried_through_the_range_and_undone_in_one_step(session, v
     session.undo()
     assert not volume.labels.array.any()
     session.redo()
-    assert slices_with(volume, 1) == [3, 4, 5, 6]
+    assert volume.slices_with(1) == [3, 4, 5, 6]
 
 
 def test_masks_that_overlap_on_neighboring_slices_are_one_object(session, volume):
@@ -74,7 +67,7 @@ def test_prompts_of_one_object_are_one_however_far_apart(session, volume):
     far = {3: [click(30, 33, object_id=7)], 7: [click(30, 37, object_id=7)]}
     run(session, far, range(3, 8))
     (record,) = volume.labels.registry
-    assert slices_with(volume, 1) == [3, 4, 5, 6, 7]
+    assert volume.slices_with(1) == [3, 4, 5, 6, 7]
     origins = {entry.slice_index: entry.origin for entry in record.slices}
     assert origins[3] is origins[7] is Origin.ANNOTATED
     assert {origins[n] for n in (4, 5, 6)} == {Origin.INTERPOLATED}
@@ -88,6 +81,6 @@ def test_a_stopped_batch_keeps_what_is_segmented_and_carries_nothing(session, vo
 
     session.batch_prompts.changed.connect(stop)
     run(session, {4: [click(*FIRST)], 6: [click(72, 66)]}, range(8))
-    assert slices_with(volume, 1) == [4]
+    assert volume.slices_with(1) == [4]
     assert session.stack.state.run is None
     assert session.batch_prompts.state is None

@@ -44,17 +44,6 @@ from tests.session.annotating import REFERENCE, SHAPE, Annotator
 N_KILLS = 50
 
 
-@pytest.fixture
-def other_program(monkeypatch):
-    """Have what was written up to now be of a program that runs no longer."""
-
-    def end():
-        monkeypatch.setattr(files, "_started", lambda pid: 1)
-        monkeypatch.setattr(files, "_since_boot", lambda pid: None)
-
-    return end
-
-
 def restored(path, shape=SHAPE, dtype=np.uint16):
     labels = ArrayLabels(np.zeros(shape, dtype))
     content = read_journal(path)

@@ -3,8 +3,6 @@
 import time
 from dataclasses import replace
 
-import pytest
-
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.journal import files
@@ -23,15 +21,6 @@ DRAWN = Prompts(
     ((3, 4), (9, 8)), (1, 0), outline=OUTLINE, scribbles=(Scribble(((1, 1), (5, 6)), 0),)
 )
 OTHER = UnfinishedObject(ObjectState(DRAWN), (0, 0), (1, 0))
-
-
-@pytest.fixture
-def other_program(monkeypatch):
-    def end():
-        monkeypatch.setattr(files, "_started", lambda pid: 1)
-        monkeypatch.setattr(files, "_since_boot", lambda pid: None)
-
-    return end
 
 
 def offered():

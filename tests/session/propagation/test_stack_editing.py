@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam.session import AnnotationSession, Origin, Prompts, TargetError
+from napari_sam.session import Origin, Prompts, TargetError
 
 from .volume import Volume, moving_discs
 
@@ -17,10 +17,7 @@ def volume():
 
 @pytest.fixture
 def session(volume, remembering_predictor):
-    session = AnnotationSession(lambda *_: remembering_predictor)
-    session.show(volume.request(4))
-    yield session
-    session.close()
+    yield from volume.opened(remembering_predictor)
 
 
 def click(session, x, y, label=1):
@@ -31,10 +28,6 @@ def click(session, x, y, label=1):
 def carry(session, *args, **options):
     session.stack.propagate(*args, **options)
     session.wait_until_idle(120)
-
-
-def slices_with(volume, label_id):
-    return np.flatnonzero((volume.labels.array == label_id).any(axis=(1, 2))).tolist()
 
 
 def origins(session):
@@ -54,7 +47,7 @@ def test_an_object_in_progress_is_accepted_and_carried_on_in_one_step(session, v
     click(session, 30, 34)
     carry(session)
     assert 1 in volume.labels.array[4]
-    found = slices_with(volume, 1)
+    found = volume.slices_with(1)
     assert found == list(range(found[0], found[-1] + 1))
     assert found[0] <= 2
     assert 6 <= found[-1] <= 8
@@ -64,7 +57,7 @@ def test_an_object_in_progress_is_accepted_and_carried_on_in_one_step(session, v
     check_record(volume, 1)
     carried = volume.labels.array.copy()
     session.undo()
-    assert slices_with(volume, 1) == [4]
+    assert volume.slices_with(1) == [4]
     assert origins(session) == {4: Origin.ANNOTATED}
     session.redo()
     np.testing.assert_array_equal(volume.labels.array, carried)
@@ -100,9 +93,9 @@ def test_a_cleared_slice_ends_the_object_and_stays_clear(session, volume):
     session.stack.corrections.clear_slice()
     session.wait_until_idle(60)
     assert origins(session)[6] is Origin.CLEARED
-    assert max(slices_with(volume, 1)) == 5
+    assert max(volume.slices_with(1)) == 5
     carry(session, [1])
-    assert max(slices_with(volume, 1)) == 5
+    assert max(volume.slices_with(1)) == 5
     check_record(volume, 1)
     session.undo()
     session.undo()
@@ -112,17 +105,17 @@ def test_a_cleared_slice_ends_the_object_and_stays_clear(session, volume):
 def test_the_range_of_an_object_is_cut_and_extended(session, volume):
     click(session, 30, 34)
     carry(session, first=4, last=6)
-    assert slices_with(volume, 1) == [4, 5, 6]
+    assert volume.slices_with(1) == [4, 5, 6]
     before = volume.labels.array.copy()
     session.stack.corrections.set_range(4, 5)
     session.wait_until_idle(60)
-    assert slices_with(volume, 1) == [4, 5]
+    assert volume.slices_with(1) == [4, 5]
     session.stack.corrections.set_range(3, 6)
     session.wait_until_idle(60)
-    assert slices_with(volume, 1) == [3, 4, 5, 6]
+    assert volume.slices_with(1) == [3, 4, 5, 6]
     check_record(volume, 1)
     session.undo()
-    assert slices_with(volume, 1) == [4, 5]
+    assert volume.slices_with(1) == [4, 5]
     session.undo()
     np.testing.assert_array_equal(volume.labels.array, before)
     with pytest.raises(TargetError, match="Nothing would be left"):
@@ -136,7 +129,7 @@ def test_several_objects_are_carried_at_once_and_undone_at_once(session, volume)
     session.accept()
     before = volume.labels.array.copy()
     carry(session, [1, 2])
-    assert len(slices_with(volume, 1)) > 2 < len(slices_with(volume, 2))
+    assert len(volume.slices_with(1)) > 2 < len(volume.slices_with(2))
     for label_id in (1, 2):
         check_record(volume, label_id)
     session.undo()
@@ -150,12 +143,12 @@ def test_an_object_is_continued_slice_by_slice(session, volume):
     session.stack.continue_in_next()
     session.wait_until_idle(60)
     assert wanted == [5]
-    assert slices_with(volume, 1) == [4, 5]
+    assert volume.slices_with(1) == [4, 5]
     session.show(volume.request(5))
     session.stack.continue_in_next()
     session.wait_until_idle(60)
     assert wanted == [5, 6]
-    assert slices_with(volume, 1) == [4, 5, 6]
+    assert volume.slices_with(1) == [4, 5, 6]
     session.show(volume.request(4))
     session.stack.continue_in_next()
     session.wait_until_idle(60)
@@ -173,7 +166,7 @@ def test_an_object_is_annotated_on_a_slice_that_it_is_not_on(session, volume):
     click(session, 30, 32)
     session.accept()
     session.wait_until_idle(60)
-    assert slices_with(volume, 1) == [2, 4]
+    assert volume.slices_with(1) == [2, 4]
     assert set(origins(session).values()) == {Origin.ANNOTATED}
     carry(session)
     assert origins(session)[3] is Origin.INTERPOLATED
@@ -195,7 +188,7 @@ def test_undo_during_a_run_takes_back_what_is_written_and_ends_it(session, volum
     session.accept()
     before = volume.labels.array.copy()
     session.stack.propagate([1])
-    while len(slices_with(volume, 1)) < 3:
+    while len(volume.slices_with(1)) < 3:
         session.background.dispatcher.run_pending(1)
     session.undo()
     session.wait_until_idle(60)
@@ -231,14 +224,14 @@ def test_an_object_that_was_ended_too_soon_is_carried_on_from_a_slice_that_is_ad
 ):
     click(session, 30, 34)
     carry(session, first=3, last=4)
-    assert slices_with(volume, 1) == [3, 4]
+    assert volume.slices_with(1) == [3, 4]
     session.stack.corrections.switch(True)
     session.show(volume.request(5))
     click(session, 30, 35)
     assert origins(session)[5] is Origin.ANNOTATED
-    assert slices_with(volume, 1)[:4] == [3, 4, 5, 6]
+    assert volume.slices_with(1)[:4] == [3, 4, 5, 6]
     session.undo()
-    assert slices_with(volume, 1) == [3, 4]
+    assert volume.slices_with(1) == [3, 4]
     check_record(volume, 1)
 
 
@@ -246,7 +239,7 @@ def test_a_background_click_in_the_middle_takes_the_chosen_object_off_the_slice(
     click(session, 30, 34)
     session.accept()
     click(session, 30, 34, label=0)  # it is on this slice alone
-    assert slices_with(volume, 1) == [4]
+    assert volume.slices_with(1) == [4]
     session.object_in_progress.clear()
     carry(session, [1], first=3, last=6)
     before = volume.labels.array.copy()

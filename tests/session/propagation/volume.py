@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from napari_sam.session import ArrayLabels, ArraySlice, ArrayStack, PlaneRequest
+from napari_sam.session import (
+    AnnotationSession,
+    ArrayLabels,
+    ArraySlice,
+    ArrayStack,
+    PlaneRequest,
+)
 
 
 class Volume:
@@ -19,6 +25,17 @@ class Volume:
         return PlaneRequest(
             plane, key=slice_index, slice_index=slice_index, target=target, stack=self.stack
         )
+
+    def opened(self, predictor, slice_index=4):
+        """Yield a session that shows a slice, and close it."""
+        session = AnnotationSession(lambda *_: predictor)
+        session.show(self.request(slice_index))
+        yield session
+        session.close()
+
+    def slices_with(self, label_id):
+        """Return the slices that an object is on."""
+        return np.flatnonzero((self.labels.array == label_id).any(axis=(1, 2))).tolist()
 
 
 def moving_discs(n_slices=9, side=96):
