@@ -12,12 +12,10 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 from napari_sam._qt.building import button, combo_box, fill
 from napari_sam._qt.file_names import has_suffix, name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
-from napari_sam.formats.reading_tracks import POINTS_SUFFIXES
+from napari_sam.formats.reading_tracks import GEFF_FILE, POINTS_SUFFIXES
 from napari_sam.formats.registry import ALL_FORMATS, FORMATS, Format
 
 _ARROW_PX: Final = 24
-GEFF_FILE: Final = "zarr.json"
-"""The file in a folder of a graph that stands for the folder in a dialog for files."""
 
 
 class ExportScope(StrEnum):

@@ -14,9 +14,9 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, read_prompts
 from napari_sam.formats.prompts import FilePrompt
-from napari_sam.layers.image_references import name_in_files, names_in_files
+from napari_sam.layers.image_references import name_in_files, names_in_files, slice_in_files
 from napari_sam.layers.plane_view import ShownPlane
-from napari_sam.session.annotations import axes_in_files, image_of_labels
+from napari_sam.session.annotations import image_of_labels
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import LatestWinsExecutor, user_message
@@ -143,17 +143,18 @@ class BatchPromptsController:
         if self._path is None:
             raise TargetError("Choose the layer or file with the prompts first.")
         image, view = shown.image, shown.view
-        axes = axes_in_files(view.shape_nd)
-        if (view.row_axis, view.column_axis) != axes[-2:]:
+        planes = {index: view.at_slice(index) for index in slices or (here,)}
+        positions = {
+            position: index
+            for index, plane in planes.items()
+            if (position := slice_in_files(plane, view.shape_nd)) is not None
+        }
+        if not positions:
             msg = "Prompt files are for rows and columns: roll the axes (Ctrl+E) to show them."
             raise TargetError(msg)
         path, names = self._path, names_in_files(image)
         about_axes = view.shape_nd, image.scale, image.units, image.axis_labels
         info = image_of_labels(name_in_files(image), *about_axes)
-        positions = {
-            tuple(view.at_slice(index).index[n] for n in axes[:-2]): index
-            for index in slices or (here,)
-        }
 
         def read_file() -> _ReadPrompts:
             left_out = LeftOut()

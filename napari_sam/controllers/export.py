@@ -8,7 +8,7 @@ from typing import Any
 from napari.layers import Image, Labels
 from psygnal import Signal
 
-from napari_sam._qt.export_row import GEFF_FILE, ExportRow, ExportScope
+from napari_sam._qt.export_row import ExportRow, ExportScope
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
@@ -16,20 +16,19 @@ from napari_sam.formats.files import FileError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.reading import read_choices
-from napari_sam.formats.reading_tracks import POINTS_SUFFIXES
+from napari_sam.formats.reading_tracks import GEFF_FILE, POINTS_SUFFIXES
 from napari_sam.formats.registry import ALL_FORMATS
 from napari_sam.layers.image_references import (
     file_for,
     is_file_of,
     name_in_files,
     names_in_files,
+    slice_in_files,
     stem_for,
 )
-from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.target import TargetLayer, new_target_layer
 from napari_sam.session.annotations import (
     annotations_of,
-    axes_in_files,
     image_of_labels,
     records_of,
     used_classes,
@@ -226,13 +225,6 @@ class ExportController:
             self._session.editing.add(records, on_added, keep_remains=True)
         except TargetError as error:
             self._messages.warn(str(error))
-
-
-def slice_in_files(view: PlaneView, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the index that the shown slice has in files; None if it is none of theirs."""
-    axes = axes_in_files(shape)
-    is_theirs = (view.row_axis, view.column_axis) == axes[-2:]
-    return tuple(view.index[axis] for axis in axes[:-2]) if is_theirs else None
 
 
 def _named(path: Path, n_files: int) -> str:

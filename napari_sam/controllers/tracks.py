@@ -13,7 +13,7 @@ from napari_sam.controllers.classes import ClassesController
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.stack import StackController
-from napari_sam.formats.reading_tracks import read_tracks
+from napari_sam.formats.reading_tracks import GEFF_FILE, read_tracks
 from napari_sam.formats.tracks import Tracks
 from napari_sam.session.annotations import image_of_labels
 from napari_sam.session.connections import Connections
@@ -35,7 +35,7 @@ _DONE: Final = {
     TrackEdit.UNDIVIDE: "Took the division back.",
     TrackEdit.END: "Ended track {} before frame {frame}.",
 }
-_FILES_IN_FOLDERS: Final = "zarr.json", ".zattrs", ".zgroup"
+_FILES_IN_FOLDERS: Final = GEFF_FILE, ".zattrs", ".zgroup"
 """What a user may choose of a folder of tracks, as dialogs offer files."""
 
 

@@ -149,9 +149,9 @@ class UnfinishedController:
     @property
     def shown(self) -> UnfinishedObject | None:
         """What is in progress on the shown plane; None if nothing is."""
-        if self._session.object_in_progress.state.prompts.is_empty or not self.all:
+        if self._session.object_in_progress.state.prompts.is_empty:
             return None
-        return self.all[-1]
+        return next(reversed(self.all), None)
 
     @property
     def all(self) -> list[UnfinishedObject]:

@@ -28,6 +28,8 @@ _PROPERTIES: Final = {
     "extent": 0,
     "euler_number": 0,
 }
+DETAILS: Final = ("class", "score", "reviewed", "note")
+"""The columns that `details_of` fills."""
 _OF_SLICES: Final = ("parent_id", "origin", "confidence")
 _INTENSITIES: Final = ("intensity_mean", "intensity_std", "intensity_min", "intensity_max")
 
@@ -85,10 +87,7 @@ def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
     return [
         "label_id",
         *(f"{axis.lower()}_index" for axis in image.axes[:-2]),
-        "class",
-        "score",
-        "reviewed",
-        "note",
+        *DETAILS,
         *(_OF_SLICES if image.stack_shape else ()),
         "area_px",
         *(f"{side}_px" for side in ("top", "left", "bottom", "right")),
@@ -113,10 +112,7 @@ def _row(
     return [
         obj.label_id,
         *obj.slice_index,
-        obj.class_name,
-        obj.score,
-        "yes" if obj.reviewed else None,
-        obj.note or None,
+        *details_of(obj),
         *((obj.parent_id or None, obj.origin, obj.confidence) if obj.slice_index else ()),
         obj.area_px,
         *(obj.top, obj.left, obj.top + height, obj.left + width),
@@ -124,6 +120,11 @@ def _row(
         region.centroid[1] + obj.left * spacing[1],
         *(_value(region, name) for name in names),
     ]
+
+
+def details_of(obj: ExportObject) -> tuple[Any, ...]:
+    """Return what is known of an object, besides its pixels, as tables have it."""
+    return obj.class_name, obj.score, "yes" if obj.reviewed else None, obj.note or None
 
 
 def _value(region: Any, name: str) -> float | None:

@@ -228,7 +228,7 @@ def _read_slice_files(path: Path, image: ImageInfo) -> Annotations | None:
     if suffix == ".png":
         annotations = read_png_slices(files, image)
     else:
-        annotations = read_slices(files, image, lambda file, plane: read_objects(file, plane))
+        annotations = read_slices(files, image, read_objects)
     return replace(annotations, n_files=len(files))
 
 

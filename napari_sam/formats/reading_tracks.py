@@ -23,6 +23,8 @@ TRACK_SUFFIXES: Final = tuple(_READERS)
 """How files end that `read_tracks` reads."""
 POINTS_SUFFIXES: Final = (".csv", ".geff", ".zarr")
 """How those of them end that hold no objects."""
+GEFF_FILE: Final = "zarr.json"
+"""The file in the folder of a graph that stands for the folder where only files can be chosen."""
 
 
 def read_tracks(path: str | Path, image: ImageInfo) -> Tracks:

@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import write_table
 from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.measurements import DETAILS, details_of
 from napari_sam.formats.units import UNIT_SYMBOLS, converted
 from napari_sam.storage.pacing import paced
 
@@ -84,7 +85,8 @@ def _heading(image: ImageInfo) -> list[str]:
     return [
         "label_id",
         *(f"{axis.lower()}_index" for axis in image.axes[:-2] if axis not in spanned),
-        *("class", "score", "reviewed", "note", "parent_id"),
+        *DETAILS,
+        "parent_id",
         *(f"{end}_{axis.lower()}" for axis in spanned for end in ("first", "last")),
         "n_slices",
         *(("volume_px", f"volume [{unit}^3]", f"equivalent_diameter [{unit}]") * has_volume),
@@ -99,10 +101,7 @@ def _row(key: tuple[int, ...], parts: Sequence[ExportObject], image: ImageInfo) 
     spans = [sorted({part.slice_index[axis] for part in parts}) for axis in spanned]
     return [
         *key,
-        first.class_name,
-        first.score,
-        "yes" if first.reviewed else None,
-        first.note or None,
+        *details_of(first),
         first.parent_id or None,
         *(end for span in spans for end in (span[0], span[-1])),
         len({part.slice_index for part in parts}),

@@ -60,9 +60,8 @@ class Display:
         return min(1.0, self.opacity / FILL_OPACITY)
 
     def _on_target_changed(self) -> None:
-        if (
-            self.is_outlined or self.opacity != FILL_OPACITY
-        ):  # else it stays as the user has made it
+        # A target stays as the user has made it until the display is changed.
+        if self.is_outlined or self.opacity != FILL_OPACITY:
             self._draw_target()
 
     def _draw_target(self) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from napari_sam.formats.image_names import stem_of
 from napari_sam.layers.plane_view import PlaneView, levels
 from napari_sam.layers.target import new_target_layer
+from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.session_file import image_fingerprint
 
@@ -46,6 +47,13 @@ def name_in_files(image: Image) -> str:
 def names_in_files(image: Image) -> tuple[str, ...]:
     """Return all names by which files of annotations may mean an image, its path among them."""
     return (str(image.source.path or ""), str(image.name))
+
+
+def slice_in_files(view: PlaneView, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the index that a plane has in files; None if it is none of theirs."""
+    axes = axes_in_files(shape)
+    is_theirs = (view.row_axis, view.column_axis) == axes[-2:]
+    return tuple(view.index[axis] for axis in axes[:-2]) if is_theirs else None
 
 
 def stem_for(image: Image) -> str:

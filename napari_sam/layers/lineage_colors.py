@@ -36,8 +36,8 @@ class LineageColors(ObjectColors):
             return self._original
         label_ids = [track.label_id for track in lineages]
         if max(label_ids) > LARGEST:
-            colored = {n: self._color_of(founders.get(n, n)) for n in label_ids}
-            colormap = mapping(colored, np.ones(4, np.float32))
+            colors = self._mapped(np.array([founders.get(n, n) for n in label_ids]))
+            colormap = mapping(dict(zip(label_ids, colors, strict=True)), np.ones(4, np.float32))
         else:
             colors = self._all_colors().copy()
             colors[list(founders)] = colors[list(founders.values())]
@@ -55,17 +55,14 @@ class LineageColors(ObjectColors):
 
     def _all_colors(self) -> NDArray[Any]:
         if self._colors is None:
-            self._colors = np.asarray(self._mapped(np.arange(LARGEST + 1)))
+            self._colors = self._mapped(np.arange(LARGEST + 1))
             self._colors[0] = 0
         return self._colors
-
-    def _color_of(self, label_id: int) -> NDArray[Any]:
-        return np.asarray(self._mapped(np.array([label_id]))[0])
 
     def _mapped(self, label_ids: NDArray[Any]) -> NDArray[Any]:
         """Return the colors of labels in the layer's own colormap, whatever is selected."""
         colormap = self._original
         use_selection, colormap.use_selection = colormap.use_selection, False
-        colors: NDArray[Any] = colormap.map(label_ids)
+        colors: NDArray[Any] = np.asarray(colormap.map(label_ids))
         colormap.use_selection = use_selection
         return colors

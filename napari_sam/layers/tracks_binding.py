@@ -1,5 +1,6 @@
 """Which axis of an image are the frames of a film, which one is shown, and tracks in the view."""
 
+from contextlib import suppress
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -174,10 +175,8 @@ class TracksBinding:
         labels = self._target.labels
         self._uncolor()
         if self._is_colored and self.axis is not None and labels is not None:
-            try:
+            with suppress(ColoringError):  # too many objects for napari: they keep their colors
                 self._colors = LineageColors(labels, self.axis, self._defer, lambda _: None)
-            except ColoringError:
-                self._colors = None  # too many objects for napari: they keep their colors
 
     def _uncolor(self) -> None:
         if self._colors is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
@@ -13,11 +13,17 @@ def founder_in(registry: ObjectRegistry, label_id: int, axis: int | None) -> int
     """Return the first object from which one descends along an axis, as `Lineages` has it."""
     record = registry.get(label_id)
     while axis is not None and record is not None:
-        label_id, first = record.label_id, record.start[axis]
-        record = registry.get(record.parent_id)
-        if record is not None and record.start[axis] >= first:
-            break
+        label_id = record.label_id
+        record = _parent_of(record, registry.get, axis)
     return label_id
+
+
+def _parent_of(
+    record: ObjectRecord, get: Callable[[int], ObjectRecord | None], axis: int
+) -> ObjectRecord | None:
+    """Return the object that divided into another one, if it is there and begins before that."""
+    parent = get(record.parent_id)
+    return parent if parent is not None and parent.start[axis] < record.start[axis] else None
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,10 @@ class Lineages:
         self._children: dict[int, list[int]] = defaultdict(list)
         for label_id in sorted(by_id):
             record = by_id[label_id]
-            first, parent = record.start[axis], by_id.get(record.parent_id)
-            is_parent = parent is not None and parent.start[axis] < first
-            parent_id = record.parent_id if is_parent else 0
-            self._tracks[label_id] = Track(label_id, first, record.stop[axis] - 1, parent_id)
+            parent = _parent_of(record, by_id.get, axis)
+            parent_id = 0 if parent is None else parent.label_id
+            first, last = record.start[axis], record.stop[axis] - 1
+            self._tracks[label_id] = Track(label_id, first, last, parent_id)
             if parent_id:
                 self._children[parent_id].append(label_id)
 
