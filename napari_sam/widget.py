@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QEventLoop, QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam._distribution import old_distribution_warning
@@ -30,6 +30,8 @@ from napari_sam.session.session import AnnotationSession
 _LAST_WRITE_S: Final = 10.0
 """How long closing the window waits for objects that are being written."""
 _LAYOUT_MS: Final = 500
+_FIRST_PAINT_S: Final = 2.0
+"""How long the import of torch holds back for a window that is being built."""
 
 
 _OPEN: Final[WeakSet["SamWidget"]] = WeakSet()
@@ -49,6 +51,7 @@ class SamWidget(QWidget):
         self._viewer = unwrapped(napari_viewer)
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
+        self._dispatcher.begin_turn(_FIRST_PAINT_S)
         self._store = store = EmbeddingStore()
         self.session = session = AnnotationSession(load_predictor, self._dispatcher, model, store)
         self.binding = LayerBinding(
@@ -67,7 +70,7 @@ class SamWidget(QWidget):
         if warning := old_distribution_warning():
             self.session.notifier.warn(warning)
         # napari's Points layers need it, and the first click should not wait for its import.
-        threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
+        threading.Thread(target=self._import_pandas, daemon=True).start()
         self.binding.choose_image()
         self.session.embedding.preload()
 
@@ -85,6 +88,15 @@ class SamWidget(QWidget):
             self._has_claimed_height = True
             rest_with_deleted_canvas(self.window())
             QTimer.singleShot(0, self._claim_height)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Let the long imports begin, which held back for the first paint."""
+        super().paintEvent(event)
+        QTimer.singleShot(0, self._dispatcher.end_turn)
+
+    def _import_pandas(self) -> None:
+        self._dispatcher.let_owner_run()
+        importlib.import_module("pandas")
 
     def _claim_height(self) -> None:
         if not self._is_closed:

@@ -23,7 +23,7 @@ class QtDispatcher(QObject):
         self._lock = threading.Lock()
         self._is_closed = False
         self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
-        self._turn_asked.connect(self._end_turn, Qt.ConnectionType.QueuedConnection)
+        self._turn_asked.connect(self.end_turn, Qt.ConnectionType.QueuedConnection)
         self._turn_over, self._turn_end_s = threading.Event(), 0.0
         self._turn_over.set()
 
@@ -46,8 +46,14 @@ class QtDispatcher(QObject):
                 self._turn_asked.emit()
         self._turn_over.wait(max(0.0, self._turn_end_s - time.monotonic()))
 
+    def begin_turn(self, limit_s: float) -> None:
+        """Have `let_owner_run` wait for `end_turn`, up to a limit; for a window being built."""
+        self._turn_end_s = time.monotonic() + limit_s
+        self._turn_over.clear()
+
     @Slot()
-    def _end_turn(self) -> None:
+    def end_turn(self) -> None:
+        """Let other threads go on."""
         self._turn_over.set()
 
     def post_later(self, callback: Callable[[], None]) -> None:
@@ -64,6 +70,7 @@ class QtDispatcher(QObject):
 
     def run_pending(self, timeout_s: float) -> None:
         """Run the event loop until a callback has run or `timeout_s` seconds have passed."""
+        self.end_turn()
         loop = QEventLoop()
         timer = QTimer(singleShot=True, timeout=loop.quit)
         self._posted.connect(loop.quit, Qt.ConnectionType.QueuedConnection)

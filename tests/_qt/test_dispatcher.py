@@ -68,3 +68,24 @@ def test_a_closed_dispatcher_holds_up_no_worker(qapp, monkeypatch):
     later.join(60)
     assert not worker.is_alive()
     assert not later.is_alive()
+
+
+def test_workers_wait_for_a_window_that_is_being_built(qapp):
+    dispatcher = QtDispatcher()
+    dispatcher.begin_turn(limit_s=600)
+    worker = started(dispatcher.let_owner_run)
+    qapp.processEvents()
+    worker.join(0.2)
+    assert worker.is_alive()
+    dispatcher.end_turn()
+    worker.join(60)
+    assert not worker.is_alive()
+
+
+def test_a_gui_thread_that_waits_for_results_is_no_longer_building(qapp):
+    dispatcher = QtDispatcher()
+    dispatcher.begin_turn(limit_s=600)
+    worker = started(lambda: (dispatcher.let_owner_run(), dispatcher.post(lambda: None)))
+    dispatcher.run_pending(60)
+    worker.join(60)
+    assert not worker.is_alive()

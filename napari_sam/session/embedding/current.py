@@ -11,7 +11,7 @@ from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
-from napari_sam.session.jobs import user_message
+from napari_sam.session.jobs import Job, user_message
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was computed before; a user does not notice it."""
@@ -36,6 +36,7 @@ class CurrentEmbedding:
         self.model = model
         """The model in use, and the requested one."""
         self._notifier = background.notifier
+        self._dispatcher = background.dispatcher
         self._executor = background.executor("encode", is_foreground=True)
         self._is_announced = False
         self._refusal = ""
@@ -139,9 +140,12 @@ class CurrentEmbedding:
 
     def _submit_load(self) -> None:
         embedder = self.embedder
-        self._executor.submit(
-            lambda _: embedder.load(), lambda _: self._on_loaded(), self._on_failed
-        )
+
+        def load(_job: Job) -> None:
+            self._let_window_show(embedder)
+            embedder.load()
+
+        self._executor.submit(load, lambda _: self._on_loaded(), self._on_failed)
 
     def _start(self) -> None:
         embedder, plane, tile = self.embedder, self.plane, self.tile
@@ -149,13 +153,18 @@ class CurrentEmbedding:
             return
         self.phase = Phase.EMBEDDING if embedder.is_loaded else Phase.LOADING
         self.progress, self.note = 0.0, ""
-        self._executor.submit(
-            lambda job: embedder.embed(plane, tile, job.report),
-            self._on_embedded,
-            self._on_failed,
-            self._on_progress,
-        )
+
+        def embed(job: Job) -> EmbeddedTile:
+            self._let_window_show(embedder)
+            return embedder.embed(plane, tile, job.report)
+
+        self._executor.submit(embed, self._on_embedded, self._on_failed, self._on_progress)
         self.changed.emit()
+
+    def _let_window_show(self, embedder: Embedder) -> None:
+        """Wait while a window is built: the import of torch would make that take much longer."""
+        if not embedder.is_loaded:
+            self._dispatcher.let_owner_run()
 
     def _on_loaded(self) -> None:
         self.model.confirm()
