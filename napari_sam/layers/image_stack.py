@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from napari.layers import Image
 
-from napari_sam.layers.plane_view import PlaneView, axis_name, is_time
+from napari_sam.layers.plane_view import PlaneView, axis_name
+from napari_sam.layers.time_axes import is_time
 from napari_sam.session.image.image_plane import ImagePlane
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from napari.components import Dims
@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_sam.session.image.image_plane import ImageError
 from napari_sam.session.image.intensity import MAX_CHANNELS
-
-_TIMES: Final = ("t", "time", "frame", "frames")
 
 
 @dataclass(frozen=True)
@@ -222,13 +220,6 @@ def axis_name(layer: Layer, axis: int) -> str:
     """Return the name of an axis of a layer; empty for napari's default name."""
     name = str(layer.axis_labels[axis])
     return "" if name in (str(axis - layer.ndim), f"axis {axis - layer.ndim}") else name
-
-
-def is_time(layer: Layer, axis: int) -> bool:
-    """Whether the slices along an axis of a layer are points in time, by its name or unit."""
-    return axis_name(layer, axis).casefold() in _TIMES or bool(
-        layer.units[axis].is_compatible_with("second")
-    )
 
 
 def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -> PlaneView:

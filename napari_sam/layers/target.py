@@ -16,8 +16,9 @@ from napari_sam.formats.details import details_from
 from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, is_zarr, write_levels
 from napari_sam.layers.napari_workarounds import cyclic_colormap
-from napari_sam.layers.plane_view import PlaneView, is_time, levels, placement
+from napari_sam.layers.plane_view import PlaneView, levels, placement
 from napari_sam.layers.target_features import features_of
+from napari_sam.layers.time_axes import is_time
 from napari_sam.layers.viewer_layers import mark_for
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.brush_history import StrokeIds, strokes_of

@@ -12,9 +12,10 @@ from napari_sam.layers.camera import show_box
 from napari_sam.layers.lineage_colors import LineageColors
 from napari_sam.layers.object_colors import ColoringError
 from napari_sam.layers.plane_binding import PlaneBinding
-from napari_sam.layers.plane_view import PlaneView, is_time
+from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.shown_tracks import ShownTracks
 from napari_sam.layers.target_binding import TargetBinding
+from napari_sam.layers.time_axes import is_time
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
 from napari_sam.session.tracks.divisions import ProposedDivision
