@@ -7,7 +7,16 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QLabel, QLayout, QMenu, QStackedWidget, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, fill, progress_bar, row, slice_box
+from napari_sam._qt.building import (
+    ShortcutTexts,
+    button,
+    check_box,
+    fill,
+    keep_size,
+    progress_bar,
+    row,
+    slice_box,
+)
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.slice_strip import SliceStrip
@@ -43,6 +52,8 @@ class StackPanel(QWidget):
     stop_requested = Signal()
     go_on_requested = Signal()
     dismiss_requested = Signal()
+    frames_toggled = Signal(bool)
+    """Whether the slices are frames."""
 
     def __init__(self, texts: ShortcutTexts) -> None:
         super().__init__()
@@ -50,11 +61,11 @@ class StackPanel(QWidget):
         self._state, self._is_new, self._n_selected = StackState(), False, 0
         self._has_frames = False
         self.strip = SliceStrip()
-        self._head, self._body = self._build_head(), QWidget()
+        head, self._body = self._build_head(), QWidget()
         self._tracks: QWidget | None = None
         parts = self._build_status(), self.strip, self._build_propagate(), self._build_steps()
         fill(self._body, *parts)
-        fill(self, self._head, self._body)
+        fill(self, head, self._body)
         self._choose_page()
         self._show()
 
@@ -104,13 +115,17 @@ class StackPanel(QWidget):
         return row(*buttons, *ends, self._all, stretch=buttons[1])
 
     def add_tracks(self, widget: QWidget) -> None:
-        """Add what is shown below, or in a film in place of the slices."""
+        """Add what is shown in a film in place of the slices."""
         self._tracks = widget
         self.layout().addWidget(widget)
         self._choose_page()
 
-    def _build_head(self) -> QWidget:
-        """Make the choice between slices and tracks."""
+    def _build_head(self) -> QLayout:
+        """Make the choice whether slices are frames, and that between them and tracks."""
+        self.frames = check_box(
+            "Slices are frames", "The slices are frames of a film: its objects are tracks"
+        )
+        self.frames.toggled.connect(self.frames_toggled)
         tooltips = "The slices of an object, frame by frame", "Which objects are the same"
         self.views = [
             FlatButton(text, tooltip, checkable=True)
@@ -118,19 +133,20 @@ class StackPanel(QWidget):
         ]
         for number, widget in enumerate(self.views):
             widget.clicked.connect(partial(self._choose_page, number))
-        head = QWidget()
-        fill(head, row(*self.views))
-        return head
+            keep_size(widget)
+        layout = row(self.frames, *self.views)
+        layout.setStretchFactor(self.frames, 0)
+        return layout
 
     def _choose_page(self, number: int | None = None) -> None:
-        """Show the slices or the tracks of a film; else both."""
+        """Show the slices, or the tracks of a film."""
         number = int(self.views[1].isChecked()) if number is None else number
         for index, widget in enumerate(self.views):
             widget.setChecked(index == number)
-        self._head.setVisible(self._has_frames)
+            widget.setVisible(self._has_frames)
         self._body.setVisible(not self._has_frames or number == 0)
         if self._tracks is not None:
-            self._tracks.setVisible(not self._has_frames or number == 1)
+            self._tracks.setVisible(self._has_frames and number == 1)
 
     def _build_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -182,6 +198,8 @@ class StackPanel(QWidget):
     def show_film(self, *, has_frames: bool, is_along: bool) -> None:
         """Offer tracks where the image has frames; emphasize the way forward along these."""
         self._directions[2].set_primary(is_along)
+        with QSignalBlocker(self.frames):
+            self.frames.setChecked(has_frames)
         if has_frames != self._has_frames:
             self._has_frames = has_frames
             self._choose_page()

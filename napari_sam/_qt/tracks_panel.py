@@ -1,16 +1,15 @@
-"""The panel for tracks: whether slices are frames, which objects are the same, and divisions."""
+"""The panel for tracks: which objects of the frames are the same, and divisions."""
 
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLayout, QMenu, QStackedWidget, QWidget
 
 from napari_sam._qt.building import (
     ShortcutTexts,
     button,
-    check_box,
     fill,
     keep_size,
     progress_bar,
@@ -46,6 +45,16 @@ COMMANDS: Final = {
     TrackEdit.END: "end_track",
 }
 """The commands of keys."""
+_EDITS_OF: Final = {
+    1: (TrackEdit.CUT, TrackEdit.END, TrackEdit.DIVIDE),
+    2: (TrackEdit.JOIN, TrackEdit.SWAP, TrackEdit.DIVIDE),
+}
+"""The edits of so many selected objects."""
+_HINTS: Final = {
+    1: "Cut, divide or end it here; with another one: join, swap.",
+    2: "Join or swap them, or divide the first into both.",
+    3: "Divide the first into the other two.",
+}
 _IDLE, _BUSY = range(2)
 _MENU_PX: Final = 30
 
@@ -53,8 +62,6 @@ _MENU_PX: Final = 30
 class TracksPanel(QWidget):
     """Shows the selected tracks and proposed divisions, and requests edits of them."""
 
-    frames_toggled = Signal(bool)
-    """Whether the slices are frames."""
     layer_toggled = Signal(bool)
     """Whether tracks are shown in the view."""
     link_requested = Signal()
@@ -71,17 +78,11 @@ class TracksPanel(QWidget):
         super().__init__()
         self.texts = texts
         self._folder, self._is_linking = "", False
-        self.frames = check_box(
-            "Slices are frames", "The slices are frames of a film: its objects are tracks"
-        )
-        self.frames.toggled.connect(self.frames_toggled)
-        self.body, self.proposals = QWidget(), QWidget()
-        fill(self.body, self._build_top(), self._build_status(), *self._build_edits())
-        self.body.layout().addWidget(self.proposals)
+        self.proposals = QWidget()
         fill(self.proposals, *self._build_proposals())
         keep_size(self.proposals)
-        fill(self, self.frames, self.body)
-        self.show_film(None, is_film=False)
+        fill(self, self._build_top(), *self._build_status(), *self._build_edits(), self.proposals)
+        self.show_layer(None)
         self.show_state(TracksState(), TrackSelection(Lineages((), 0)), None)
 
     def _build_top(self) -> QLayout:
@@ -93,8 +94,6 @@ class TracksPanel(QWidget):
         menu = QMenu(self)
         menu.addAction("Link by the tracks in a file…", self._ask_for_file)
         menu.addAction("Link by the tracks in a folder (GEFF)…", self._ask_for_folder)
-        menu.addSeparator()
-        menu.addAction("The slices are no frames", partial(self.frames_toggled.emit, False))
         self.more.set_menu(menu)
         layout = row(self.link, self.shown, self.more)
         layout.setStretchFactor(self.more, 0)
@@ -106,15 +105,15 @@ class TracksPanel(QWidget):
         else:
             self.link_requested.emit()
 
-    def _build_status(self) -> QStackedWidget:
-        """Make what describes the selected tracks, or follows a run, in one place."""
-        self.about = PaintedLabel()
+    def _build_status(self) -> tuple[QStackedWidget, PaintedLabel]:
+        """Make what describes the selected tracks, or follows a run, and says what to do next."""
+        self.about, self.next_step = PaintedLabel(), PaintedLabel(opacity=0.7)
         self._progress = progress_bar("You can go on looking; edits wait until it is done")
         self._status = QStackedWidget()
         self._status.addWidget(self.about)
         self._status.addWidget(self._progress)
         self._status.setFixedHeight(self.about.sizeHint().height())
-        return self._status
+        return self._status, self.next_step
 
     def _build_edits(self) -> list[QLayout]:
         self.edits = {edit: FlatButton(text) for edit, text, _ in _EDITS}
@@ -161,15 +160,11 @@ class TracksPanel(QWidget):
 
     # What is shown -----------------------------------------------------------------------------
 
-    def show_film(self, refusal: str | None, *, is_film: bool, is_shown: bool = False) -> None:
-        """Show whether the slices are frames, and whether their tracks are shown.
+    def show_layer(self, refusal: str | None, *, is_shown: bool = False) -> None:
+        """Show whether tracks are shown in the view.
 
-        With a refusal, they cannot be shown; None where there is none.
+        With a refusal, they cannot be; None where there is none.
         """
-        with QSignalBlocker(self.frames):
-            self.frames.setChecked(is_film)
-        self.frames.setVisible(not is_film)
-        self.body.setVisible(is_film)
         self.shown.setChecked(is_shown)
         self.shown.setEnabled(not refusal)
         self.shown.setToolTip(refusal or "Show the tracks as a layer; the colors are lineages")
@@ -183,6 +178,7 @@ class TracksPanel(QWidget):
         self._status.setCurrentIndex(_IDLE if run is None else _BUSY)
         command = "" if selection.tracks else "select_object"
         self.texts.add(self.about.set_text, _described(selection), command, "or {}")
+        self.next_step.set_text("Edits wait for the links." if run else _hint(selection))
         if run is not None:
             self._progress.setRange(0, run.total)
             self._progress.setValue(run.done)
@@ -225,6 +221,21 @@ def _described(selection: TrackSelection) -> str:
     if len(tracks) > 1:
         return "Objects " + ", ".join(str(track.label_id) for track in tracks)
     return _track_text(tracks[0], selection.lineages.children_of(tracks[0].label_id))
+
+
+def _hint(selection: TrackSelection) -> str:
+    """Return what can be done with the selected tracks, or why they cannot be edited."""
+    count = len(selection.tracks)
+    if not count:
+        is_empty = not len(selection.lineages)
+        return "" if is_empty else "Select one to cut, divide or end it, two to join."
+    names = {edit: text for edit, text, _ in _EDITS}
+    dead: dict[str, list[str]] = {}
+    for edit in _EDITS_OF.get(count, (TrackEdit.DIVIDE,)):
+        if reason := selection.refusal(edit):
+            dead.setdefault(reason, []).append(names[edit])
+    hints = [f"{', '.join(texts)} · {reason}" for reason, texts in dead.items()]
+    return ". ".join(hints) if hints else _HINTS[count]
 
 
 def _track_text(track: Track, children: tuple[int, ...]) -> str:

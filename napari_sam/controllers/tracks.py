@@ -18,6 +18,7 @@ from napari_sam.formats.tracks import Tracks
 from napari_sam.session.annotations import image_of_labels
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import user_message
+from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.propagation.stack_run import Run
 from napari_sam.session.tracks.divisions import ProposedDivision
@@ -57,6 +58,7 @@ class TracksController:
         self._lineages: Lineages | None = None  # of the target, until it changes
         self._division: ProposedDivision | None = None  # that is confirmed or rejected next
         self._seen: ProposedDivision | None = None  # that the view was moved to last
+        self._is_cutting = False  # a track is being cut in two
         self.texts = ShortcutTexts()
         """Of the panel."""
         self.on_demand = OnDemand(lambda: TracksPanel(self.texts))
@@ -68,6 +70,7 @@ class TracksController:
             (self._tracks.changed, self._on_proposals_changed),
             (self._tracks.linked, self._on_linked),
             (self._view.changed, self._on_frames_changed),
+            (context.session.editing.done, self._on_edited),
             (context.binding.target.changed, self._on_target_changed),
             (context.session.stack.changed, self._show),
             (context.session.stack.propagation.finished, self._on_propagated),
@@ -84,14 +87,14 @@ class TracksController:
         panel, attempt = self.on_demand.get(), self._binding.objects.attempt
         stack_panel.add_tracks(panel)
         self._of_panel = Connections(
-            (panel.frames_toggled, self._view.switch),
+            (stack_panel.frames_toggled, self._view.switch),
             (panel.layer_toggled, self._view.show),
             (panel.link_requested, partial(attempt, self._link)),
             (panel.stop_requested, self._tracks.stop_linking),
             (panel.edit_requested, partial(attempt, self._edit)),
             (panel.go_requested, self.go_to_division),
-            (panel.confirm_requested, partial(attempt, self._confirm)),
-            (panel.reject_requested, partial(attempt, self._reject)),
+            (panel.confirm_requested, partial(attempt, self._decide, True)),
+            (panel.reject_requested, partial(attempt, self._decide, False)),
             (panel.confirm_all_requested, partial(attempt, self._tracks.confirm_all)),
             (panel.import_requested, self.import_from),
         )
@@ -105,8 +108,8 @@ class TracksController:
         } | {
             "select_object": self.select_under_cursor,
             "next_division": self.go_to_division,
-            "confirm_division": partial(attempt, self._confirm),
-            "reject_division": partial(attempt, self._reject),
+            "confirm_division": partial(attempt, self._decide, True),
+            "reject_division": partial(attempt, self._decide, False),
         }
 
     def close(self) -> None:
@@ -132,8 +135,7 @@ class TracksController:
         view = self._view
         refusal = _NOT_FIRST if view.axis else None
         if self.on_demand.built is not None:
-            is_film = view.axis is not None
-            self.on_demand.built.show_film(refusal, is_film=is_film, is_shown=view.is_shown)
+            self.on_demand.built.show_layer(refusal, is_shown=view.is_shown)
         self._show()
 
     def _on_coloring_changes(self, is_by_class: bool) -> None:
@@ -166,8 +168,17 @@ class TracksController:
         self._require_film()
         selection = self._selection
         label_ids = " and ".join(str(track.label_id) for track in selection.tracks)
+        self._is_cutting = edit == TrackEdit.CUT
         selection.apply(TrackEdit(edit), self._tracks)
         self._messages.info(_DONE[TrackEdit(edit)].format(label_ids, frame=selection.frame))
+
+    def _on_edited(self, edit: Edit) -> None:
+        """Select the later part of a track that was cut: it is what the next edit is about."""
+        if self._is_cutting and edit.labels is not None:
+            self._is_cutting = False
+            self._table.select_only(
+                [change.label_id for change in edit.labels.changes if change.before is None]
+            )
 
     def _require_film(self) -> None:
         if self._view.axis is None:
@@ -235,27 +246,23 @@ class TracksController:
         self._view.go_to(division)
         self._show()
 
-    def _confirm(self) -> None:
-        """Confirm the division in question, and show the next one, else select the daughters."""
-        division, target = self._require_division(), self._binding.target.labels
+    def _decide(self, is_confirmed: bool) -> None:
+        """Confirm or reject the division in question, and show the next one.
+
+        After the last one that is confirmed, its daughters are selected.
+        """
+        division, target = self._division, self._binding.target.labels
+        if division is None:
+            raise TargetError(_NO_DIVISION)
         mother_id = 0 if target is None else division.mother_id(target)
         following = self._tracks.state.following(division)
-        self._tracks.confirm(division)
-        if following is None:
-            self._table.select_only(self._selection.lineages.children_of(mother_id))
+        if not is_confirmed:
+            self._tracks.reject(division)
+        else:
+            self._tracks.confirm(division)
+            if following is None:
+                self._table.select_only(self._selection.lineages.children_of(mother_id))
         self._show_next(following)
-
-    def _reject(self) -> None:
-        """Reject the division in question, and show the next one."""
-        division = self._require_division()
-        following = self._tracks.state.following(division)
-        self._tracks.reject(division)
-        self._show_next(following)
-
-    def _require_division(self) -> ProposedDivision:
-        if self._division is None:
-            raise TargetError(_NO_DIVISION)
-        return self._division
 
     def _show_next(self, division: ProposedDivision | None) -> None:
         self._division = division

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QMenu
+from qtpy.QtWidgets import QLabel, QMenu
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.stack_panel import BACKWARD, BOTH_WAYS, FORWARD, StackPanel
@@ -146,3 +146,23 @@ def test_keys_are_named_in_tooltips_of_what_can_be_pressed(panel):
     assert panel._next.toolTip() == "Continue the object in slice 5, and show that slice (J)"
     show(panel, EMPTY)
     assert "Shift" not in panel._directions[1].toolTip()
+
+
+def test_whether_slices_are_frames_is_shown_on_both_pages(panel, heard):
+    requests, tracks = heard(panel, "frames_toggled"), QLabel("tracks")
+    panel.add_tracks(tracks)
+    assert not tracks.isVisible()
+    assert not any(widget.isVisible() for widget in panel.views)
+    panel.frames.click()
+    assert requests == [("frames_toggled", True)]
+    panel.show_film(has_frames=True, is_along=True)
+    place = panel.frames.pos()
+    for number, is_shown in ((1, True), (0, False)):
+        panel.views[number].click()
+        assert tracks.isVisible() is is_shown
+        assert panel.strip.isVisible() is not is_shown
+        assert panel.frames.isVisible()
+        assert panel.frames.isChecked()
+        assert panel.frames.pos() == place
+    panel.frames.click()
+    assert requests == [("frames_toggled", True), ("frames_toggled", False)]

@@ -27,7 +27,6 @@ def lineages():
 def panel(qtbot, lineages):
     panel = TracksPanel(ShortcutTexts())
     qtbot.addWidget(panel)
-    panel.show_film(None, is_film=True)
     return panel
 
 
@@ -35,7 +34,7 @@ def panel(qtbot, lineages):
 def requests(panel):
     requests = []
     for name in (
-        *("frames_toggled", "layer_toggled", "link_requested", "stop_requested", "edit_requested"),
+        *("layer_toggled", "link_requested", "stop_requested", "edit_requested"),
         *("go_requested", "confirm_requested", "confirm_all_requested", "reject_requested"),
         "import_requested",
     ):
@@ -73,20 +72,29 @@ def test_it_says_what_is_selected_and_offers_what_is_possible(panel, lineages, r
     assert requests == [("edit_requested", "cut")]
 
 
-def test_nothing_but_the_switch_is_shown_until_slices_are_frames(panel, lineages, requests):
-    panel.show()
-    panel.show_film(None, is_film=False)
-    assert panel.frames.isVisible()
-    assert not panel.body.isVisible()
-    panel.frames.click()
-    assert requests == [("frames_toggled", True)]
-    panel.show_film("Time is not the first axis", is_film=True)
-    assert not panel.frames.isVisible()
+def test_it_says_what_to_do_and_why_edits_cannot_be_made(panel, lineages):
+    for label_ids, frame, hint in (
+        ((), 3, "Select one to cut, divide or end it, two to join."),
+        ((2,), 4, "Cut, divide or end it here; with another one: join, swap."),
+        ((2,), 9, "Cut here, End here · Go to one of the frames 4 to 5. Divide here · Select both"),
+        ((2, 4), 4, "Join · Both are in frame 3: cut one of them first"),
+        ((1, 2, 3, 4), 4, "Divide here · Select the object that divides"),
+    ):
+        show(panel, lineages, *label_ids, frame=frame)
+        assert panel.next_step.text().startswith(hint)
+    show(panel, lineages, 2, run=LinkRun(0, 6))
+    assert panel.next_step.text() == "Edits wait for the links."
+    show(panel, Lineages((), 0))
+    assert panel.next_step.text() == ""
+
+
+def test_tracks_are_shown_as_a_layer_where_napari_can(panel, requests):
+    panel.show_layer("Time is not the first axis")
     assert not panel.shown.isEnabled()
     assert panel.shown.toolTip() == "Time is not the first axis"
-    panel.show_film(None, is_film=True, is_shown=True)
+    panel.show_layer(None, is_shown=True)
     panel.shown.click()
-    assert requests[1:] == [("layer_toggled", False)]
+    assert requests == [("layer_toggled", False)]
 
 
 def test_linking_shows_its_progress_in_place_and_is_stopped(panel, lineages, requests):

@@ -61,7 +61,6 @@ def test_a_film_is_linked_reviewed_shown_and_undone(opened):
     panel, stack_panel = widget.controllers.tracks.on_demand.get(), widget.controllers.stack.panel
     table, view = widget.controllers.objects.table, widget.controllers.objects.table.view
     before, first_spans = np.asarray(layer.data).copy(), spans(widget)
-    assert not panel.body.isHidden()
     assert [view.isColumnHidden(n) for n in (FIRST, LAST, PARENT, LINEAGE)] == [False] * 4
     assert view.isColumnHidden(SLICE)
     click(widget, panel.shown)
@@ -119,6 +118,7 @@ def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):
     assert panel.about.text() == "Object 2 · frames 4-7"
     press(viewer, widget, "Shift+K")
     assert spans(widget)[4] == (5, 7, 0)
+    assert table.selected == [4]
     press(viewer, widget, "Shift+I")
     assert said[-1] == "Select two objects."
     table.select_only([2, 4])
@@ -160,8 +160,7 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     tracks, stack = widget.controllers.tracks, widget.controllers.stack
     stack.tab.select()
     assert widget.binding.tracks.axis is None
-    assert tracks.on_demand.get().body.isHidden()
-    tracks.on_demand.get().frames.click()
+    stack.panel.frames.click()
     assert widget.binding.tracks.axis == 0
     assert tracks.on_demand.get().isHidden()  # the slices are shown first
     # What was carried through the film has fallen in two.
@@ -178,6 +177,6 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     assert widget.binding.tracks.axis == 0
     viewer.dims.ndisplay = 2
     widget.wait_until_idle(TIMEOUT_S)
-    tracks.on_demand.get().frames_toggled.emit(False)
+    stack.panel.frames.click()
     assert widget.binding.tracks.axis is None
-    assert tracks.on_demand.get().body.isHidden()
+    assert tracks.on_demand.get().isHidden()
