@@ -13,7 +13,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.slices import Origin
+from napari_sam.session.objects.slices import Origin, slices_in_words
 from napari_sam.session.propagation.stack_editing import StackState
 from napari_sam.session.state import SessionState
 
@@ -232,10 +232,11 @@ class StackController:
         self._stack.corrections.set_range(first, last)
         self._messages.info(f"Set the range of object {label_id} to the slices {first} to {last}.")
 
-    def _on_cleared(self, label_id: int, slice_index: int) -> None:
+    def _on_cleared(self, label_id: int, cleared: list[int], changed: list[int]) -> None:
+        more = f", and changed {slices_in_words(changed)}" if changed else ""
         self._messages.info(
-            f"Object {label_id} is not on slice {slice_index} now, by a background click in its "
-            f"middle: undo brings it back."
+            f"A background click in its middle took object {label_id} off "
+            f"{slices_in_words(cleared)}{more}: undo takes that back."
         )
 
     def _go_to_slice(self, slice_index: int) -> None:

@@ -119,6 +119,18 @@ class ObjectSlices:
             return max((index for index in weak if index < slice_index), default=weak[-1])
         return min((index for index in weak if index > slice_index), default=weak[0])
 
+    def changed_since(self, known: ObjectSlices) -> tuple[list[int], list[int]]:
+        """Return the slices that the object has left, and the others that have changed."""
+        were_on = {entry.slice_index for entry in known.with_object}
+        are_on = {entry.slice_index: entry for entry in self.with_object}
+        changed = []
+        for index, entry in are_on.items():
+            former = known.get(index)
+            about = entry.origin, entry.confidence
+            if former is None or about != (former.origin, former.confidence):
+                changed.append(index)
+        return sorted(were_on - set(are_on)), changed
+
     def span_around(self, slice_index: int) -> tuple[int | None, int | None]:
         """Return the nearest anchors before and after a slice; None where there is none."""
         anchors = [entry.slice_index for entry in self.slices if entry.is_anchor]
@@ -139,3 +151,22 @@ def merged_slices(slices: Iterable[ObjectSlices | None]) -> ObjectSlices | None:
             return None
         first = other.updated(first)
     return first
+
+
+def slices_in_words(indices: Iterable[int]) -> str:
+    """Return slices as a text.
+
+    Examples
+    --------
+    >>> slices_in_words([4]), slices_in_words([2, 4, 5, 6])
+    ('slice 4', 'slices 2, 4 to 6')
+    """
+    spans: list[list[int]] = []
+    for index in sorted(indices):
+        if spans and spans[-1][-1] == index - 1:
+            spans[-1].append(index)
+        else:
+            spans.append([index])
+    texts = [str(span[0]) if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans]
+    is_one = len(spans) == 1 and len(spans[0]) == 1
+    return f"slice{'' if is_one else 's'} {', '.join(texts)}"

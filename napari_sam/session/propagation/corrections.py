@@ -30,7 +30,7 @@ from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.courses import course_after, course_beyond
-from napari_sam.session.propagation.stack_run import StackPropagation
+from napari_sam.session.propagation.stack_run import Run, StackPropagation
 
 
 class Corrections:
@@ -41,8 +41,11 @@ class Corrections:
 
     changed = Signal()
     """`is_on` changed."""
-    cleared_by_click = Signal(int, int)
-    """The object that a background click has taken off a slice, and the slice."""
+    cleared_by_click = Signal(int, list, list)
+    """The object that a background click has taken off slices, which ones, and others that changed.
+
+    At first the shown slice; once what is beside it is computed, all of them.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,9 @@ class Corrections:
         self._chosen, self._embedding, self._editing = chosen, embedding, editing
         self._object, self._propagation = object_in_progress, propagation
         self._is_own_edit = False
+        # What follows the last background click that cleared a slice, and the slices before.
+        self._clearing: tuple[Run, int, ObjectSlices] | None = None
+        propagation.finished.connect(self._on_finished)
         self.is_on = False
         """Whether clicks correct the chosen object, rather than begin another one."""
 
@@ -97,18 +103,33 @@ class Corrections:
         return True
 
     def _clear_by_click(self) -> None:
-        label_id, slice_index = self._chosen.require_record().label_id, self._chosen.slice_index
-        self.clear_slice()
+        (_, target), record = self._chosen.require_stack(), self._chosen.require_record()
+        known = slices_of(record, target.slice_axis or 0)
+        run = self._clear()
         self._object.changed.emit()  # the click is gone
-        self.cleared_by_click.emit(label_id, slice_index)
+        self.cleared_by_click.emit(record.label_id, [self._chosen.slice_index], [])
+        self._clearing = None if run is None else (run, record.label_id, known)
+
+    def _on_finished(self, run: Run) -> None:
+        """Tell which slices a click has changed in the end."""
+        if self._clearing is None or self._clearing[0] is not run:
+            return
+        (_, label_id, known), self._clearing = self._clearing, None
+        record = run.target.labels.registry.get(label_id)
+        if record is not None:
+            slices = slices_of(record, known.axis)
+            self.cleared_by_click.emit(label_id, *slices.changed_since(known))
 
     def clear_slice(self) -> None:
         """Take the chosen object off the shown slice: it is not there."""
+        self._clear()
+
+    def _clear(self) -> Run | None:
+        """Take the chosen object off the shown slice; return what computes others anew."""
         index = self._chosen.slice_index
         step = self._take_off(self._chosen.require_record(), {index: _cleared(index)})
         record = self._chosen.record
-        if record is not None:
-            self._update_around(record, [index], step)
+        return None if record is None else self._update_around(record, [index], step)
 
     def set_range(self, first: int, last: int) -> None:
         """Cut the chosen object to a range of slices, or extend it to there.
@@ -192,13 +213,16 @@ class Corrections:
         corrected: Sequence[int],
         step: Edit | None,
         added: Sequence[int] = (),
-    ) -> None:
+    ) -> Run | None:
+        """Compute anew what was computed beside corrected slices."""
         stack, target = self._chosen.stack, self._editing.target
         if stack is not None and target is not None and record.slices is not None:
             with suppress(TargetError):  # carried along another axis
                 course = course_after(record, target, stack, corrected, added)
                 if course is not None:
-                    self._propagation.start(stack, target, [course], self._embedding.embedder, step)
+                    embedder = self._embedding.embedder
+                    return self._propagation.start(stack, target, [course], embedder, step)
+        return None
 
 
 def _cleared(index: int) -> ObjectSlice:

@@ -133,15 +133,17 @@ class StackPropagation:
         courses: Sequence[Course],
         embedder: Embedder,
         extended: Edit | None = None,
-    ) -> None:
+    ) -> Run:
         """Carry objects on; as a part of the step that is extended, if that is the last one.
 
         An object that is carried on already takes the new course.
         """
         self._left |= {course.label_id for course in courses}
-        self._next.append((Run(stack, target, tuple(courses), extended), embedder))
+        run = Run(stack, target, tuple(courses), extended)
+        self._next.append((run, embedder))
         self._start_next()
         self.changed.emit()
+        return run
 
     def stop(self) -> None:
         """End within a slice, and keep what is known by then."""

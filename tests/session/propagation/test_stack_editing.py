@@ -249,8 +249,13 @@ def test_a_background_click_in_the_middle_takes_the_chosen_object_off_the_slice(
     click(session, 30, 36, label=0)
     np.testing.assert_array_equal(volume.labels.array, before)
     session.object_in_progress.clear()
-    click(session, 30, 36, label=0)
+    told = []
+    session.stack.corrections.cleared_by_click.connect(lambda *about: told.append(about))
+    session.show(volume.request(5))
+    click(session, 30, 35, label=0)
     assert session.state.prompts.is_empty
-    assert origins(session)[6] is Origin.CLEARED
+    assert origins(session)[5] is Origin.CLEARED
+    assert volume.slices_with(1) == [3, 4]
+    assert told == [(1, [5], []), (1, [5, 6], [])]
     session.undo()
     np.testing.assert_array_equal(volume.labels.array, before)
