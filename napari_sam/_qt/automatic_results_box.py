@@ -86,8 +86,8 @@ class AutomaticResultsBox(QWidget):
     def _enable(self) -> None:
         is_offered = self._has_masks and self._is_here
         for widget, can_be_pressed in (
-            (self.previous, is_offered),
-            (self.next, is_offered),
+            (self.previous, self._has_masks),  # wherever they lie: it goes there
+            (self.next, self._has_masks),
             (self.reject, is_offered and self._is_reviewing),
             (self.show_all, self._is_reviewing),
             (self.restore_rejected, self._rejected > 0),

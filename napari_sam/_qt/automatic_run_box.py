@@ -26,13 +26,15 @@ class AutomaticRunBox(QWidget):
 
     preset_chosen = Signal(AutomaticRunSettings)
     detail_chosen = Signal()
+    go_requested = Signal()
+    """The user wants to see the plane of the masks."""
 
     def __init__(self) -> None:
         super().__init__()
         self._settings = AutomaticRunSettings()
         self._shape: tuple[int, int] | None = None
         self._input_side = 1
-        self._is_running = False
+        self._is_running = self._is_link = False
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
         self.slices = SliceRangeRow(
@@ -57,6 +59,7 @@ class AutomaticRunBox(QWidget):
             "Settings…", "Every published setting under its published name, in a window"
         )
         self.outcome = PaintedLabel(lines=2)
+        self.outcome.clicked.connect(self._on_outcome_clicked)
         buttons = row(self.preview, self.whole, self.remaining)
         running = QWidget()
         fill(running, row(self.progress, self.cancel, stretch=self.progress))
@@ -118,9 +121,15 @@ class AutomaticRunBox(QWidget):
             self.preset.setCurrentIndex(presets.index(settings) if settings in presets else last)
         self._show_cost()
 
-    def show_outcome(self, text: str) -> None:
-        """Say what the last run has found."""
+    def show_outcome(self, text: str, *, is_link: bool = False) -> None:
+        """Say what the last run has found; a click on a link goes to the masks."""
+        self._is_link = is_link
         self.outcome.set_text(text)
+        self.outcome.show_link(is_link)
+
+    def _on_outcome_clicked(self) -> None:
+        if self._is_link:
+            self.go_requested.emit()
 
     def show_state(self, state: AutomaticState) -> None:
         """Show the progress of a run."""
@@ -145,7 +154,7 @@ class AutomaticRunBox(QWidget):
         tile_count = len(automatic_tiles(Tile(0, 0, 0, *self._shape), self.finest_px))
         points = tile_count * (self._settings.published.points_per_side or 0) ** 2
         in_tiles = "" if tile_count == 1 else f" in {tile_count:,} tiles"
-        if self.slices.chosen is not None:
+        if self.slices.chosen is not None and len(self.slices.chosen) > 1:
             in_tiles += f" on each of {len(self.slices.chosen):,} slices"
         self.whole.setToolTip(f"Generate masks from {points:,} clicks{in_tiles}")
         longest = max(self._shape)

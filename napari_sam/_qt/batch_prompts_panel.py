@@ -6,9 +6,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
-from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.file_names import ask_for_file, name_filter
 from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.session.batch_prompts.run import BatchPromptsState
 
@@ -36,7 +36,7 @@ class BatchPromptsPanel(QWidget):
             "The {} slice to go through: the prompts on all of them are used, and each object is\n"
             "carried through them until it ends; masks that overlap on neighboring slices are one"
         )
-        self._about = ElidingLabel()
+        self._about = PaintedLabel()
         self.start = button(
             "Segment all",
             "Segment one object per prompt in the background; one Undo removes them all",
@@ -52,8 +52,7 @@ class BatchPromptsPanel(QWidget):
 
     def show_source(self, about: str, *, count: int) -> None:
         """Describe the prompts of the layer or file; without any, nothing can be started."""
-        self._about.show_text(about)
-        self._about.setVisible(bool(about))
+        self._about.set_text(about)
         self.start.setEnabled(count > 0)
         self.start.setText(f"Segment {count} objects" if count > 1 else "Segment all")
 

@@ -43,12 +43,17 @@ class ColumnMenu(QMenu):
         self.show_columns()
 
     def show_columns(self) -> None:
-        """Show the columns that are ticked and have something to show."""
+        """Show the columns that are ticked and have something to show, the first ones in sight."""
+        is_other = False
         for number, action in self._actions.items():
             is_possible = self._model.has_slices or number not in _OF_SLICES
             is_possible &= self._model.has_frames or number not in _OF_FRAMES
             action.setVisible(is_possible)
-            self._view.setColumnHidden(number, not (is_possible and action.isChecked()))
+            is_hidden = not (is_possible and action.isChecked())
+            is_other |= is_hidden != self._view.isColumnHidden(number)
+            self._view.setColumnHidden(number, is_hidden)
+        if is_other:
+            self._view.horizontalScrollBar().setValue(0)
 
     def _open(self, place: QPoint) -> None:
         self.popup(self._view.horizontalHeader().mapToGlobal(place))

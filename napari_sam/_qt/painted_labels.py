@@ -22,6 +22,8 @@ class PaintedLabel(QWidget):
     napari's window, which is then repainted; and buttons below it move under the mouse.
     """
 
+    clicked = Signal()
+    """A click with the left button."""
     _more: ClassVar = ""  # what follows the ellipsis
 
     def __init__(self, lines: int = 1, opacity: float = 1.0) -> None:
@@ -40,6 +42,17 @@ class PaintedLabel(QWidget):
             self.setToolTip(tooltip or text)
             self.setAccessibleName(text)
             self.update()
+
+    def show_link(self, is_link: bool) -> None:
+        """Show by the cursor whether a click leads anywhere."""
+        shape = Qt.CursorShape.PointingHandCursor if is_link else Qt.CursorShape.ArrowCursor
+        if self.cursor().shape() != shape:
+            self.setCursor(shape)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Report a click."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit()
 
     def sizeHint(self) -> QSize:
         """Leave room for its lines, whatever the text."""
@@ -98,8 +111,6 @@ class MessageLine(PaintedLabel):
 
     _more = " more"
 
-    clicked = Signal()
-
     def __init__(self) -> None:
         super().__init__(lines=2)
         self.severity = Severity.HINT
@@ -134,8 +145,3 @@ class MessageLine(PaintedLabel):
         is_hint = self.severity is Severity.HINT
         painter.setPen(text_color(self, 0.8 if is_hint else 1.0))
         self.paint_text(painter, self.text_box)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Report a click."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.clicked.emit()

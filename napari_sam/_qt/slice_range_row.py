@@ -13,7 +13,7 @@ _SLICE_BOX_PX: Final = 40
 class SliceRangeRow(QWidget):
     """Two spin boxes for the first and the last slice; hidden where there is no stack.
 
-    They follow the shown slice until the user chooses a range.
+    They follow the shown slice until the user chooses others.
 
     Parameters
     ----------
@@ -28,6 +28,7 @@ class SliceRangeRow(QWidget):
         super().__init__()
         self._slice_index = 0
         self._n_slices = 1
+        self._is_chosen = False  # by the user
         self.first, self.last = (
             slice_box(tooltip.format(end), _SLICE_BOX_PX) for end in ("first", "last")
         )
@@ -45,44 +46,52 @@ class SliceRangeRow(QWidget):
     def chosen(self) -> range | None:
         """The slices to go through; None for the shown one alone."""
         first, last = self.first.value(), self.last.value()
-        return range(first, last + 1) if first < last else None
+        return None if first == last == self._slice_index else range(first, last + 1)
 
     def show_stack(self, n_slices: int, slice_index: int) -> None:
         """Show how many slices there are, and which of them is shown."""
         if (n_slices, slice_index) == (self._n_slices, self._slice_index):
             return
-        is_other = n_slices < self._n_slices or n_slices == 1
+        for box in (self.first, self.last):
+            box.interpretText()  # typed, but not left yet
+        before = self.chosen
+        self._is_chosen &= n_slices >= self._n_slices and n_slices > 1
         self._n_slices, self._slice_index = n_slices, slice_index
         self.setVisible(n_slices > 1)
-        before = self.chosen
         for box in (self.first, self.last):
             with QSignalBlocker(box):
                 box.setMaximum(n_slices - 1)
-        if before is None or is_other:
+        if not self._is_chosen:
             self._set(slice_index, slice_index)
-        elif before != self.chosen:
-            self.changed.emit()
-
-    def _set(self, first: int, last: int) -> None:
-        before = self.chosen
-        for box, value in ((self.first, first), (self.last, last)):
-            with QSignalBlocker(box):
-                box.setValue(value)
         if self.chosen != before:
             self.changed.emit()
 
+    def _set(self, first: int, last: int) -> None:
+        for box, value in ((self.first, first), (self.last, last)):
+            with QSignalBlocker(box):
+                box.setValue(value)
+
     def _choose_all(self) -> None:
-        self._set(0, self._n_slices - 1)
+        self._choose(0, self._n_slices - 1)
 
     def _choose_this(self) -> None:
-        self._set(self._slice_index, self._slice_index)
+        self._choose(self._slice_index, self._slice_index)
+        self._is_chosen = False
+
+    def _choose(self, first: int, last: int) -> None:
+        before, self._is_chosen = self.chosen, True
+        self._set(first, last)
+        if self.chosen != before:
+            self.changed.emit()
 
     def _on_first(self, first: int) -> None:
+        self._is_chosen = True
         with QSignalBlocker(self.last):
             self.last.setValue(max(first, self.last.value()))
         self.changed.emit()
 
     def _on_last(self, last: int) -> None:
+        self._is_chosen = True
         with QSignalBlocker(self.first):
             self.first.setValue(min(last, self.first.value()))
         self.changed.emit()

@@ -1,9 +1,5 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from weakref import WeakKeyDictionary
-
 from napari.layers import Image, Layer
 from napari.utils.events import Event
 
@@ -13,10 +9,10 @@ from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.tabs import Tab
 from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.automatic_by_products import AutomaticByProductsController
+from napari_sam.controllers.automatic_places import AutomaticPlaces
 from napari_sam.controllers.automatic_review import AutomaticReviewController
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.spec import ModelSpec
-from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
@@ -26,6 +22,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
+from napari_sam.session.objects.slices import slices_in_words
 from napari_sam.session.stack import SliceRange
 from napari_sam.session.state import SessionState
 
@@ -46,10 +43,10 @@ class AutomaticController:
         tooltip = "Masks of everything in the image, to choose from"
         self.tab = Tab(self._panel, "Automatic", tooltip)
         self._messages, self._context = context.messages, context
-        self._places: WeakKeyDictionary[AutomaticRequest, ShownPlane] = WeakKeyDictionary()
+        self._places = AutomaticPlaces(context.binding, self._generator)
         self._preset_reason = ""  # why these settings are preset
         self._has_nothing_to_match = False  # remaining objects were asked for without any object
-        self.review = AutomaticReviewController(context)
+        self.review = AutomaticReviewController(context, self._places)
         """Accepts and rejects the masks."""
         self.view = self.review.view
         """Shows the masks in a layer."""
@@ -70,7 +67,7 @@ class AutomaticController:
         run.all_settings.clicked.connect(self._settings_window.toggle)
         self.review.connect(results)
         self._by_products = AutomaticByProductsController(
-            context, results, self.view.layers, lambda: self._masks_plane
+            context, results, self.view.layers, lambda: self._places.of_masks
         )
         self._connections = Connections(
             (run.preview.clicked, self.preview),
@@ -78,6 +75,7 @@ class AutomaticController:
             (run.remaining.clicked, self.run_remaining),
             (run.cancel.clicked, self._generator.cancel),
             (run.detail_chosen, self._show_count),
+            (run.go_requested, self._places.go),
             (panel.settings_changed, self._on_settings_changed),
             (panel.refused, self._messages.warn),
             (results.discard.clicked, self.discard),
@@ -152,7 +150,7 @@ class AutomaticController:
         slices = None if view is not None else self._slices
         settings = self.panel.settings
         request = AutomaticRequest(plane, tiles, settings, view, existing, slices=slices)
-        self._places[request] = shown if slices is None else _at(shown, slices.indices.start)
+        self._places.note(request, shown)
         self.view.remove()
         self._generator.start(request)
 
@@ -196,28 +194,22 @@ class AutomaticController:
         if state.spec != self._spec:
             self._on_plane_changed()
 
-    @property
-    def _masks_plane(self) -> ShownPlane | None:
-        """Where the masks on offer lie."""
-        return _place_of(self._generator.request, self._places)
-
     def _on_plane_changed(self) -> None:
-        generator, place = self._generator, self._masks_plane
+        generator, place = self._generator, self._places.of_masks
         if place is not None and not place.is_possible:
             self.discard()
-        previous = _place_of(generator.restorable_request, self._places)
+        previous = self._places.of_restorable
         if previous is not None and not previous.is_possible:
             generator.forget_previous()
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
-        is_here = shown is not None and self._is_shown
+        is_here = shown is not None and self._places.is_shown
         self._review.set_here(is_here)
-        n_slices = 1 if shown is None else shown.view.stack_size
-        slice_index = 0 if shown is None else shown.view.slice_index
-        self.panel.run.slices.show_stack(n_slices, slice_index)
-        self.view.outline_on(slice_index if is_here else None)
+        if (place_in_stack := self._binding.plane.place_in_stack) is not None:
+            self.panel.run.slices.show_stack(*place_in_stack)
+        self.view.outline_on(shown.view.slice_index if shown is not None and is_here else None)
         self._spec = self._session.state.spec
         shape = None if shown is None or plane is None else plane.shape
-        self.panel.show_plane(shape, self._spec.input_side, is_here=not self._elsewhere)
+        self.panel.show_plane(shape, self._spec.input_side, is_here=not self._places.elsewhere)
         if generator.request is None and plane is not None:
             self._suggest(plane)
         self._show_count()
@@ -228,28 +220,10 @@ class AutomaticController:
         is_used = self.panel.suggest(AutomaticRunSettings.of_preset(preset))
         self._preset_reason = reason if is_used else ""
 
-    @property
-    def _is_shown(self) -> bool:
-        """Whether the masks on offer lie on the shown plane, or go through it."""
-        request, shown = self._generator.request, self._binding.plane.shown
-        if request is None or request.slices is None or shown is None:
-            return self._masks_plane == shown
-        indices = request.slices.indices
-        is_between = shown.view.slice_index in indices
-        return is_between and self._masks_plane == _at(shown, indices.start)
-
-    @property
-    def _elsewhere(self) -> str:
-        """Where the masks on offer lie, if not on the shown plane."""
-        place, plane = self._masks_plane, self._binding.plane
-        if place is None or self._is_shown:
-            return ""
-        name = place.image.name
-        return f"another slice or view of '{name}'" if place.image is plane.image else f"'{name}'"
-
     def _show(self) -> None:
         """Show the masks on offer, or the current one alone."""
-        picture, current, place = self._generator.picture, self._review.current, self._masks_plane
+        picture, current = self._generator.picture, self._review.current
+        place = self._places.of_masks
         if place is not None and picture is not None:
             self.view.show(place, picture, current)
         self.panel.results.show_review(is_reviewing=current is not None)
@@ -259,22 +233,21 @@ class AutomaticController:
         generator, review, picture = self._generator, self._review, self._generator.picture
         count, covered = (0, 0) if picture is None else (len(picture.masks), picture.covered_count)
         self.panel.results.show_masks(count, len(review.rejected), generator.restorable_count)
-        request = generator.request
         text = "1 mask" if count == 1 else f"{count:,} masks"
-        if request is not None and request.slices is not None:
-            indices = request.slices.indices
-            text = f"{counted(count)} in slices {indices[0]} to {indices[-1]}"
+        if picture is not None and picture.searched:
+            text = f"{counted(count)} in {slices_in_words(picture.searched)}"
         if covered:
             text += f", {covered:,} covered by others"
         background = 0 if picture is None else picture.background_count
         if background:
             text += f", {background:,} left out as background"
-        if self._elsewhere and count:
-            remark = f"They belong to {self._elsewhere}: go there to accept them."
-        else:
-            remark = self._remark(count)
-        texts = [f"{review.summary or text}." if count or background else "", remark]
-        self.panel.run.show_outcome(" ".join(filter(None, texts)))
+        elsewhere = self._places.elsewhere if count else ""
+        where = f"They belong to {elsewhere}: click here to go there." if elsewhere else ""
+        texts = [
+            f"{review.summary or text}." if count or background else "",
+            where or self._remark(count),
+        ]
+        self.panel.run.show_outcome(" ".join(filter(None, texts)), is_link=bool(elsewhere))
 
     def _remark(self, count: int) -> str:
         """Say what the masks on offer, or a lack of them, may come from."""
@@ -285,8 +258,12 @@ class AutomaticController:
             return ""
         if self.panel.settings.needs_another_run(request.settings):
             return "Some settings take effect with the next run."
-        if self._generator.canceled_at:
-            return f"Canceled at {self._generator.canceled_at}."
+        if canceled_at := self._generator.canceled_at:
+            picture, slices = self._generator.picture, request.slices
+            searched = None if picture is None else picture.searched
+            left = slices.indices[len(searched) :] if slices and searched else ()
+            not_searched = f": {slices_in_words(left)} not searched" if left else ""
+            return f"Canceled at {canceled_at}{not_searched}."
         if count == 0 and not (review.writer.accepted or review.rejected):
             return "No mask passes: lower the thresholds."
         if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
@@ -301,24 +278,13 @@ class AutomaticController:
             self.view.forget()
             self._forget_masks()
         elif isinstance(layer, Image):
-            place = self._masks_plane
+            place = self._places.of_masks
             if place is not None and layer is place.image:
                 self._forget_masks()
-            previous = _place_of(self._generator.restorable_request, self._places)
+            previous = self._places.of_restorable
             if previous is not None and layer is previous.image:
                 self._generator.forget_previous()
                 self._show_count()
-
-
-def _place_of(
-    request: AutomaticRequest | None, places: Mapping[AutomaticRequest, ShownPlane]
-) -> ShownPlane | None:
-    return None if request is None else places.get(request)
-
-
-def _at(shown: ShownPlane, slice_index: int) -> ShownPlane:
-    """Return the plane at another position of the slider next to it."""
-    return replace(shown, view=shown.view.at_slice(slice_index))
 
 
 def _pyramid(plane: ImagePlane, spec: ModelSpec) -> TilePyramid:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from napari_sam._qt.automatic_results_box import AutomaticResultsBox
+from napari_sam.controllers.automatic_places import AutomaticPlaces
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers.automatic_layer import AutomaticView
 from napari_sam.session.connections import Connections
@@ -14,8 +15,9 @@ from napari_sam.session.objects.records import counted, covered_left_out
 class AutomaticReviewController:
     """Accepts and rejects automatic masks, one by one or all of them, and flies to the next."""
 
-    def __init__(self, context: WidgetContext) -> None:
+    def __init__(self, context: WidgetContext, places: AutomaticPlaces) -> None:
         self._binding, self._session = context.binding, context.session
+        self._places = places
         self._generator = context.session.automatic
         self._review = context.session.automatic_review
         self._messages = context.messages
@@ -115,6 +117,7 @@ class AutomaticReviewController:
             self._fly()
 
     def _step(self, step: int) -> None:
+        self._places.go()
         self._review.step(step)
         self._fly()
         self.view.activate()

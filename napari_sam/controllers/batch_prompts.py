@@ -22,6 +22,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import LatestWinsExecutor, user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
+from napari_sam.session.objects.slices import slices_in_words
 from napari_sam.session.prompts.file_prompts import prompts_of
 
 _ReadPrompts = tuple[Mapping[int, Sequence[BatchPrompt]], LeftOut]
@@ -103,9 +104,8 @@ class BatchPromptsController:
         self._read(self._starting, self._start)
 
     def _on_plane_changed(self) -> None:
-        shown = self._binding.plane.shown
-        about = (1, 0) if shown is None else (shown.view.stack_size, shown.view.slice_index)
-        self.panel.slices.show_stack(*about)
+        if (place_in_stack := self._binding.plane.place_in_stack) is not None:
+            self.panel.slices.show_stack(*place_in_stack)
 
     # Reading -----------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class BatchPromptsController:
         on_slice = "on this slice " if shown.view.axes_of_planes else ""
         count, slices = sum(map(len, prompts.values())), self.panel.slices.chosen
         if slices is not None:
-            on_slice = f"on slices {slices[0]} to {slices[-1]} "
+            on_slice = f"on {slices_in_words(slices)} "
         without = f"; {left_out}" if left_out else ""
         text = f"{counted(count)} {on_slice}in {where}{without}."
         self.panel.show_source(text, count=count)

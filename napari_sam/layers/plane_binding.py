@@ -76,6 +76,14 @@ class PlaneBinding:
         shown = ShownPlane(self.image, self.view)
         return shown if shown.is_possible else None
 
+    @property
+    def place_in_stack(self) -> tuple[int, int] | None:
+        """How many slices there are, and which is shown; None while none is, as in 3-D."""
+        shown = self.shown
+        if shown is not None:
+            return shown.view.stack_size, shown.view.slice_index
+        return (1, 0) if self.image is None else None
+
     def require(self) -> ShownPlane:
         """Return the plane that is shown."""
         shown = self.shown

@@ -1,6 +1,7 @@
 """The panel for automatic masks alone: settings in, signals out."""
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.building import ShortcutTexts
@@ -125,7 +126,8 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     results.show_review(is_reviewing=True)
     assert results.reject.isEnabled()
     panel.show_plane((3000, 2000), 1024, is_here=False)
-    assert not results.next.isEnabled()
+    assert results.next.isEnabled()  # it goes there
+    assert not results.reject.isEnabled()
     assert results.boxes.isEnabled()
     panel.show_plane(None, 1024)
     assert not run.whole.isEnabled()
@@ -174,3 +176,11 @@ def test_nothing_of_the_panel_moves_whatever_it_shows(panel, shown):
     panel.filters.sliders["pred_iou_thresh"].setValue(0.9)
     panel.filters._on_areas((1, 6))
     assert state() == idle
+
+
+def test_a_click_on_what_was_found_elsewhere_goes_there(panel, qtbot, heard):
+    requests = heard(panel.run, "go_requested")
+    for is_link in (True, False):
+        panel.run.show_outcome("3 masks. They belong to 'coins'.", is_link=is_link)
+        qtbot.mouseClick(panel.run.outcome, Qt.MouseButton.LeftButton)
+    assert requests == [("go_requested",)]

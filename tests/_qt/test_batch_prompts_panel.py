@@ -4,12 +4,13 @@ from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
 from napari_sam.session.batch_prompts.run import BatchPromptsState
 
 
-def test_a_batch_is_started_shown_and_stopped(qtbot, heard):
-    panel = BatchPromptsPanel((".csv",))
-    qtbot.addWidget(panel)
+def test_a_batch_is_started_shown_and_stopped(shown, heard):
+    panel = shown(BatchPromptsPanel((".csv",)), 330, 200)
     requests = heard(panel, "start.clicked", "stop.clicked")
     assert not panel.start.isEnabled()
+    place = panel.start.pos()
     panel.show_source("4 objects in the layer.", count=4)
+    assert panel.start.pos() == place
     assert panel.start.text() == "Segment 4 objects"
     panel.start.click()
     panel.show_progress(BatchPromptsState(4, 0.5))

@@ -309,7 +309,9 @@ def test_columns_come_and_go_by_the_menu_of_the_titles(table):
     assert titles() == ["id", "class", "✓", "area", "score", "stability", "note"]
     table.model.set_axes(PlaneAxes(sliced=(0,)))
     assert volume.isVisible()
+    table.view.scrollTo(table.model.index(0, NOTE))
     volume.trigger()
+    assert table.view.horizontalScrollBar().value() == 0
     assert titles() == ["id", "class", "✓", "area", "slice", "score", "stability", "note"]
 
 

@@ -35,6 +35,21 @@ def test_it_follows_the_shown_slice_until_a_range_is_chosen(stack_row, heard):
     assert stack_row.chosen == range(10)
 
 
+def test_slices_that_are_typed_stay_when_another_one_is_shown(stack_row, heard):
+    changes = heard(stack_row, "changed")
+    stack_row.first.lineEdit().setText("8")  # without leaving the field
+    stack_row.show_stack(10, 5)
+    assert ends(stack_row) == (8, 8)
+    assert stack_row.chosen == range(8, 9)
+    assert len(changes) == 1
+    stack_row.show_stack(10, 8)
+    assert stack_row.chosen is None
+    assert len(changes) == 2
+    stack_row.this.click()
+    stack_row.show_stack(10, 3)
+    assert ends(stack_row) == (3, 3)
+
+
 def test_the_ends_push_each_other(stack_row):
     stack_row.first.setValue(7)
     assert ends(stack_row) == (7, 7)

@@ -267,8 +267,9 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert not accept_button(widget).isEnabled()
     assert "another slice" in panel.run.outcome.text()
-    viewer.dims.set_current_step(0, 1)
+    panel.run.go_requested.emit()
     widget.wait_until_idle(TIMEOUT_S)
+    assert viewer.dims.current_step[0] == 1
     press(widget, accept_button(widget))
     target = widget.binding.target.labels
     assert not target.layer.data[0].any()

@@ -74,7 +74,7 @@ class _Run:
         excluded: Collection[MaskKey],
     ) -> AutomaticPicture:
         """Choose among the masks of tiles, and paint them; for the thread that does so."""
-        request, limits = self.request, self.limits
+        request, limits, searched = self.request, self.limits, None
         if request.slices is None:
             masks = choose_masks(
                 *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits),
@@ -86,7 +86,9 @@ class _Run:
             slices = self._choice.choose(tiles, pyramid, settings, limits)
             picture = painter.paint(self._linker.link(slices, settings.links, excluded))
             background_count = self._choice.background_count
-        return replace(picture, background_count=background_count)
+            n_slices = max(tiles, default=-1) // len(request.tiles) + 1
+            searched = request.slices.indices[:n_slices]
+        return replace(picture, background_count=background_count, searched=searched)
 
 
 class AutomaticMaskGenerator:

@@ -30,6 +30,7 @@ class AutomaticPicture:
     table: dict[str, list[Any]]  # a column each; all masks, also those that are covered
     first_slice: int = 0  # the first of several slices
     background_count: int = 0  # masks left out, as they are the background of the objects
+    searched: range | None = None  # the slices that the run has come to; None for a single one
 
     def alone(self, mask: AutomaticMask) -> NDArray[np.uint16]:
         """Return the picture of a mask without all others."""

@@ -197,6 +197,7 @@ def test_a_run_goes_through_slices_and_can_be_cancelled():
     assert "slice 2 of 3" in next(s for s in states if s.slice_number == 2).summary
     objects = session.automatic.picture.masks
     assert [mask.columns["last_slice"] for mask in objects] == [2, 2]
+    assert session.automatic.picture.searched == range(3)
     session.automatic_review.follow_target()
     session.automatic_review.set_here(True)
     session.automatic_review.accept_all()
@@ -213,4 +214,5 @@ def test_a_run_goes_through_slices_and_can_be_cancelled():
     session.automatic.start(AutomaticRequest(plane, tiles, settings, slices=slices))
     session.wait_until_idle(TIMEOUT_S)
     assert [mask.columns["last_slice"] for mask in session.automatic.picture.masks] == [1, 1]
+    assert session.automatic.picture.searched == range(2)
     session.close()
