@@ -2,8 +2,8 @@
 
 Published SAM does it in two bilinear steps: to the square input, whose padding is cut off, then
 to the image. Both steps act on rows and columns separately, so together they are one short filter
-per axis. A bilinear value is positive only where one of its neighbors is, so only the
-surroundings of the positive logits are ever computed.
+per axis. Published SAM 2 does it in one step. A bilinear value is positive only where one of its
+neighbors is, so only the surroundings of the positive logits are ever computed.
 """
 
 from collections.abc import Iterator
@@ -114,6 +114,36 @@ def axis_filter(low_res: int, input_side: int, input_length: int, length: int) -
         above = np.minimum(places + 1, low_res - 1)
         np.add.at(weights, (rows, places - starts), share * (1 - low_weight[middle]))
         np.add.at(weights, (rows, above - starts), share * low_weight[middle])
+    return AxisFilter(starts, weights.astype(np.float32))
+
+
+@lru_cache(maxsize=16)
+def one_step_filter(low_res: int, share: float, length: int) -> AxisFilter:
+    """Return a single bilinear step along one axis.
+
+    Parameters
+    ----------
+    low_res : int
+        Side of the low-resolution logits.
+    share : float
+        Part of them that the image covers.
+    length : int
+        Extent of the image.
+
+    Returns
+    -------
+    AxisFilter
+        For the `length` pixels.
+    """
+    # Unlike the two steps, it knows no border of the image where the square goes on beyond it.
+    position = np.maximum((np.arange(length) + 0.5) * (low_res * share / length) - 0.5, 0.0)
+    low = np.minimum(position.astype(np.int64), low_res - 1)
+    weight = position - low
+    starts = np.minimum(low, max(low_res - TAPS, 0))
+    weights = np.zeros((length, TAPS))
+    rows = np.arange(length)
+    np.add.at(weights, (rows, low - starts), 1 - weight)
+    np.add.at(weights, (rows, np.minimum(low + 1, low_res - 1) - starts), weight)
     return AxisFilter(starts, weights.astype(np.float32))
 
 

@@ -1,4 +1,4 @@
-"""The image embeddings of SAM, on the device of their predictor."""
+"""The image embeddings of SAM and SAM 2, on the device of their predictor."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,8 @@ from torch import Tensor
 
 from napari_sam.engine.embeddings import EmbeddingArrays, check_arrays
 from napari_sam.engine.spec import ArraySpec, ModelSpec, Size
+from napari_sam.model.sam.base import IMAGE_EMBEDDING, SegmentAnything
 from napari_sam.model.sam.transformer import ImageTokens
-
-IMAGE_EMBEDDING = "image_embedding"
-"""The name of the only array."""
 
 _ARRAY_TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "uint16"}
 
@@ -27,7 +25,7 @@ class SamEmbedding:
     image_embedding : Tensor
         (C, e, e), of the predictor's precision.
     image_tokens : ImageTokens
-        The work that all prompts on the image share.
+        The work that all prompts on the image share, and its finer maps, if there are any.
     original_size, input_size : tuple of int
         (H, W) of the image and of its resized version inside the square input.
     """
@@ -47,20 +45,27 @@ class SamEmbedding:
         return self.image_embedding.float().cpu().numpy().copy()
 
     def to_arrays(self) -> EmbeddingArrays:
-        """Return the plain embedding in the predictor's precision; bfloat16 as its bits."""
-        tensor = self.image_embedding.detach().cpu().contiguous()
-        if tensor.dtype == torch.bfloat16:
-            return {IMAGE_EMBEDDING: tensor.view(torch.int16).numpy().view(np.uint16)}
-        return {IMAGE_EMBEDDING: tensor.numpy()}
+        """Return the maps of the image in the predictor's precision; bfloat16 as its bits."""
+        maps = {IMAGE_EMBEDDING: self.image_embedding} | self.image_tokens.maps
+        return {name: _array(part) for name, part in maps.items()}
 
 
-def embedding_spec(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[ArraySpec, ...]:
-    """Return the arrays of an embedding of a shape and precision."""
-    return (ArraySpec(IMAGE_EMBEDDING, shape, _ARRAY_TYPES[dtype]),)
+def _array(tensor: Tensor) -> npt.NDArray[Any]:
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(np.uint16)
+    array: npt.NDArray[Any] = tensor.numpy()
+    return array
 
 
-def tensor_of(arrays: EmbeddingArrays, spec: ModelSpec, dtype: torch.dtype) -> Tensor:
-    """Return the image embedding in arrays as a tensor on the CPU.
+def embedding_spec(model: SegmentAnything, dtype: torch.dtype) -> tuple[ArraySpec, ...]:
+    """Return the arrays of an embedding of a model in a precision."""
+    parts = zip(model.map_names, model.map_shapes, strict=True)
+    return tuple(ArraySpec(name, shape, _ARRAY_TYPES[dtype]) for name, shape in parts)
+
+
+def maps_of(arrays: EmbeddingArrays, spec: ModelSpec, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Return the maps of an image in arrays as tensors on the CPU.
 
     Raises
     ------
@@ -68,7 +73,10 @@ def tensor_of(arrays: EmbeddingArrays, spec: ModelSpec, dtype: torch.dtype) -> T
         If they are of another model or precision; float32 fits any precision.
     """
     check_arrays(arrays, spec)
-    array: npt.NDArray[Any] = np.array(arrays[IMAGE_EMBEDDING])
+    return tuple(_tensor(np.array(arrays[part.name]), dtype) for part in spec.arrays)
+
+
+def _tensor(array: npt.NDArray[Any], dtype: torch.dtype) -> Tensor:
     if array.dtype == np.float32:
         return torch.from_numpy(array).to(dtype)
     if array.dtype != np.dtype(_ARRAY_TYPES[dtype]):

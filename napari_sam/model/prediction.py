@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from napari_sam.engine.prediction import MaskPrediction
-from napari_sam.engine.upscaling import Region, ScaledLogits
+from napari_sam.engine.spec import Size
+from napari_sam.engine.upscaling import Region, ScaledLogits, one_step_filter
 
 
 def upscale_strips(logits: ScaledLogits, region: Region) -> Iterator[tuple[slice, Tensor]]:
@@ -39,3 +40,16 @@ class TorchPrediction(MaskPrediction):
         for strip, values in upscale_strips(logits, region):
             torch.gt(values, 0, out=out[:, strip])
         return mask
+
+
+class OneStepPrediction(TorchPrediction):
+    """A prediction that is enlarged to the image in one step, as SAM 2 does it."""
+
+    def scaled_logits(self, k: int, size: Size) -> ScaledLogits:
+        """Return the logits of mask `k` with what upscales them to an image of (H, W) pixels."""
+        logits = self.low_res_logits[k]
+        rows, columns = (
+            one_step_filter(len(logits), inner / self.input_side, outer)
+            for inner, outer in zip(self.input_size, size, strict=True)
+        )
+        return ScaledLogits(logits, rows, columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -17,14 +18,14 @@ from napari_sam.engine.embeddings import EmbeddingArrays, ImageEmbedding
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.engine.spec import Capability, ModelSpec, Size
-from napari_sam.model.embedding import SamEmbedding, embedding_spec, tensor_of
-from napari_sam.model.prediction import TorchPrediction
+from napari_sam.model.embedding import SamEmbedding, embedding_spec, maps_of
+from napari_sam.model.prediction import OneStepPrediction, TorchPrediction
 from napari_sam.model.prompts import PromptBatch
 from napari_sam.model.runtime.devices import PRECISIONS, available_devices
 from napari_sam.model.runtime.parallel import map_on_cores
 from napari_sam.model.runtime.streams import Streams
+from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.linear import convolutions_are_faster
-from napari_sam.model.sam.sam import Sam
 from napari_sam.model.sam.traced import TracedDecoder
 from napari_sam.model.sam.transformer import ImageTokens
 from napari_sam.model.transforms import resize_image
@@ -60,7 +61,7 @@ class Predictor:
 
     Parameters
     ----------
-    model : Sam
+    model : SegmentAnything
         From `load_model`; copied if it must be moved or cast, never changed.
     device : str
         A torch device, or "auto" for the first available of cuda, mps, xpu and cpu.
@@ -74,7 +75,9 @@ class Predictor:
         If the device or the precision is unknown, or the device is not available.
     """
 
-    def __init__(self, model: Sam, device: str = "auto", precision: str = "float32") -> None:
+    def __init__(
+        self, model: SegmentAnything, device: str = "auto", precision: str = "float32"
+    ) -> None:
         if precision not in PRECISIONS:
             names = ", ".join(PRECISIONS)
             raise ValueError(f"Unknown precision {precision!r}; choose one of {names}.")
@@ -84,24 +87,22 @@ class Predictor:
         self._model = self._placed(model)
         self.streams = Streams(self.device)
         with torch.inference_mode():
-            self._image_pe = self._model.prompt_encoder.image_pe().to(self._dtype)
+            self._image_pe = self._model.prompts.image_pe().to(self._dtype)
         self.spec = self._find_spec()
         self._trace: TracedDecoder | None = None
         if self.device == "cpu":
             convolutions_are_faster()  # measured here: a trace would record the measurement
 
     def _find_spec(self) -> ModelSpec:
-        encoder = self._model.prompt_encoder
-        shape = self._image_pe.shape[-1], encoder.embedding_size, encoder.embedding_size
         return ModelSpec(
             input_side=self._model.image_size,
-            low_res_side=encoder.mask_input_size,
-            arrays=embedding_spec(shape, self._dtype),
-            candidate_count=self._model.mask_decoder.multimask_count,
+            low_res_side=self._model.prompts.mask_input_size,
+            arrays=embedding_spec(self._model, self._dtype),
+            candidate_count=self._model.decoder.multimask_count,
             capabilities=frozenset({Capability.MASK_PROMPT}),
         )
 
-    def _placed(self, model: Sam) -> Sam:
+    def _placed(self, model: SegmentAnything) -> SegmentAnything:
         try:
             torch.empty(0, device=self.device)
         # The exception for an unusable device differs between devices and builds of torch.
@@ -112,9 +113,7 @@ class Predictor:
         if self._dtype == torch.float32 and model.pixel_mean.device == torch.device(self.device):
             return model
         placed = copy.deepcopy(model).to(self.device)
-        placed.image_encoder.to(self._dtype)
-        placed.mask_decoder.to(self._dtype)
-        placed.mask_decoder.iou_prediction_head.float()
+        placed.compute_in(self._dtype)
         return placed
 
     @_computation
@@ -124,11 +123,11 @@ class Predictor:
         The masks are the same without it. Worth it where another thread keeps Python busy.
         """
         if self._trace is None:
-            shape = self.spec.arrays[0].shape
-            embedding = torch.zeros(shape, dtype=self._dtype, device=self.device)
-            tokens = self._image_tokens(embedding, self._model.prompt_encoder.dense(None))
-            parts = self._model.prompt_encoder, self._model.mask_decoder
-            self._trace = TracedDecoder.of(*parts, embedding, tokens, self._image_pe)
+            maps = tuple(
+                torch.zeros(array.shape, dtype=self._dtype, device=self.device)
+                for array in self.spec.arrays
+            )
+            self._trace = TracedDecoder.of(self._model, maps, self._image_pe)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -136,9 +135,12 @@ class Predictor:
         digest = xxhash.xxh128(
             f"{PREPROCESSING_VERSION} {self.precision} {self._model.image_size}".encode()
         )
-        for name, tensor in self._model.image_encoder.state_dict().items():
+        for name, tensor in self._model.encoding_state().items():
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+            values: npt.NDArray[np.uint8] = (
+                tensor.detach().cpu().flatten().view(torch.uint8).numpy()
+            )
+            digest.update(values.data)
         return digest.hexdigest()
 
     # Encoding --------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ class Predictor:
         original_size = (image.shape[0], image.shape[1])
         resized = self.streams.send(resize_image(image, self.spec.input_size(original_size)))
         padded = self._model.preprocess(resized.permute(2, 0, 1)).to(self._dtype)
-        return self._prepared(self._model.image_encoder(padded, on_block)[0], original_size)
+        return self._prepared(self._model.encode(padded, on_block), original_size)
 
     @_computation
     def from_arrays(self, arrays: EmbeddingArrays, original_size: Size) -> SamEmbedding:
@@ -194,19 +196,14 @@ class Predictor:
         ValueError
             If the arrays are of another shape or precision.
         """
-        image_embedding = tensor_of(arrays, self.spec, self._dtype).to(self.device)
-        return self._prepared(image_embedding, original_size)
+        maps = maps_of(arrays, self.spec, self._dtype)
+        return self._prepared(tuple(part.to(self.device) for part in maps), original_size)
 
-    def _prepared(self, image_embedding: Tensor, original_size: Size) -> SamEmbedding:
+    def _prepared(self, maps: tuple[Tensor, ...], original_size: Size) -> SamEmbedding:
         """Compute what all prompts on an image of (H, W) pixels share."""
-        tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
+        tokens = self._model.prepare(maps, self._image_pe)
         input_size = self.spec.input_size(original_size)
-        return SamEmbedding(image_embedding, tokens, original_size, input_size)
-
-    def _image_tokens(self, image_embedding: Tensor, dense: Tensor) -> ImageTokens:
-        """Prepare the image tokens from (C, e, e) and ``dense_embeddings`` (L or 1, C)."""
-        flat = image_embedding.permute(1, 2, 0).flatten(0, 1)
-        return self._model.mask_decoder.prepare(flat, dense.to(self._dtype), self._image_pe)
+        return SamEmbedding(maps[0], tokens, original_size, input_size)
 
     # Decoding --------------------------------------------------------------------------------
 
@@ -236,7 +233,7 @@ class Predictor:
         tokens = embedding.image_tokens
         if mask_input is not None:
             mask = check_mask_input(mask_input, self.spec.low_res_side)
-            tokens = self._tokens_with_mask(embedding.image_embedding, self.streams.send(mask))
+            tokens = self._tokens_with_mask(embedding, self.streams.send(mask))
         if self._trace is not None and multimask_output and prompt.has_positions:
             results = self._traced(tokens, *self._positions(prompt))
         else:
@@ -292,15 +289,13 @@ class Predictor:
     ) -> tuple[Tensor, Tensor]:
         """Decode one prompt, (1, n, 2) and (1, n), to three masks; only after `warm_up`."""
         assert self._trace is not None
-        return self._trace.three_masks(
-            **vars(tokens), image_pe=self._image_pe, positions_xy=positions_xy, kinds=kinds
-        )
+        return self._trace.three_masks(self._image_pe, positions_xy, kinds, *vars(tokens).values())
 
     def _plain(
         self, tokens: ImageTokens, sparse: Tensor, multimask_output: bool
     ) -> tuple[Tensor, Tensor]:
         """Decode ``sparse_embeddings`` (B, n, C) without the trace."""
-        results: tuple[Tensor, Tensor] = self._model.mask_decoder(
+        results: tuple[Tensor, Tensor] = self._model.decoder(
             tokens, self._image_pe, sparse, multimask_output
         )
         return results
@@ -317,21 +312,25 @@ class Predictor:
             )
         return embedding
 
-    def _tokens_with_mask(self, image_embedding: Tensor, mask_input: Tensor) -> ImageTokens:
-        """Prepare the image tokens from (C, e, e) and a mask prompt (1, 1, 4 e, 4 e)."""
+    def _tokens_with_mask(self, embedding: SamEmbedding, mask_input: Tensor) -> ImageTokens:
+        """Prepare the image tokens of an image with a mask prompt (1, 1, 4 e, 4 e)."""
+        given = embedding.image_embedding
         if self._trace is not None:
-            parts = self._trace.mask_prompt(image_embedding, mask_input, self._image_pe)
-            return ImageTokens(*parts)
-        return self._image_tokens(image_embedding, self._model.prompt_encoder.dense(mask_input))
+            parts = self._trace.mask_prompt(given, mask_input, self._image_pe)
+            tokens = ImageTokens(*parts)
+        else:
+            dense = self._model.dense(mask_input)
+            tokens = self._model.prepare_tokens(given, dense, self._image_pe)
+        return replace(embedding.image_tokens, **vars(tokens))
 
     def _sparse(self, prompts: PromptBatch) -> Tensor:
         """Encode prompts in input pixels."""
         tensors = (None if array is None else self.streams.send(array) for array in prompts)
-        return self._model.prompt_encoder.sparse(*tensors).to(self._dtype)
+        return self._model.prompts.sparse(*tensors).to(self._dtype)
 
     def _positions(self, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
         """Return prompts in input pixels as `PromptEncoder.sparse_uniform` takes them."""
-        positions_xy, kinds = prompts.positions()
+        positions_xy, kinds = prompts.positions(self._model.prompts.pads_boxes)
         return self.streams.send(positions_xy), self.streams.send(kinds)
 
     def _predictions(
@@ -339,8 +338,9 @@ class Predictor:
     ) -> list[MaskPrediction]:
         """Return the predictions of B prompts, of logits (B, K, 4 e, 4 e) and scores (B, K)."""
         sizes = embedding.original_size, embedding.input_size, self.spec.input_side
+        make = OneStepPrediction if self._model.upscales_at_once else TorchPrediction
         return [
-            TorchPrediction(low_res_logits, iou_predictions, *sizes)
+            make(low_res_logits, iou_predictions, *sizes)
             for low_res_logits, iou_predictions in zip(
                 logits.float().cpu().numpy(), ious.float().cpu().numpy(), strict=True
             )

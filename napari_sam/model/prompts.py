@@ -81,20 +81,25 @@ class PromptBatch(NamedTuple):
             None if boxes is None else scale_boxes(boxes, original_size, input_size),
         )
 
-    def positions(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Return points and box corners together: positions (B, n, 2) and kinds (B, n)."""
+    def positions(
+        self, pads_boxes: bool = False
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Return points and box corners together: positions (B, n, 2) and kinds (B, n).
+
+        A padding point follows points without a box; with `pads_boxes` it follows a box, too.
+        """
         positions: list[npt.NDArray[Any]] = []
         kinds: list[npt.NDArray[Any]] = []
         if self.points_xy is not None and self.point_labels is not None:
             positions.append(self.points_xy)
             kinds.append(self.point_labels)
-        if self.boxes_xyxy is None:
-            # The network was trained to see one padding point wherever there is no box.
-            positions.append(np.zeros((self.prompt_count, 1, 2)))
-            kinds.append(np.full((self.prompt_count, 1), _PADDING))
-        else:
+        if self.boxes_xyxy is not None:
             positions.append(self.boxes_xyxy.reshape(-1, 2, 2))
             kinds.append(np.tile([_CORNERS], (self.prompt_count, 1)))
+        if self.boxes_xyxy is None or pads_boxes:
+            # The network was trained to see it.
+            positions.append(np.zeros((self.prompt_count, 1, 2)))
+            kinds.append(np.full((self.prompt_count, 1), _PADDING))
         return (
             np.concatenate(positions, axis=1).astype(np.float32),
             np.concatenate(kinds, axis=1).astype(np.int64),

@@ -14,6 +14,9 @@ from napari_sam.model.sam.common import MLP, LayerNorm2d, gelu_
 from napari_sam.model.sam.linear import linear
 from napari_sam.model.sam.transformer import ImageTokens, TwoWayTransformer
 
+FinerMaps = tuple[Tensor, Tensor]
+"""What a decoder adds to its tokens while they are upscaled: (4 L, C / 4) and (16 L, C / 8)."""
+
 STRIP_ROWS = 4096
 """Tokens upscaled at a time in the last step; two megabytes of float32 come out."""
 
@@ -108,20 +111,22 @@ class MaskDecoder(nn.Module):
         # Mask token 0 answers clear prompts; the others answer ambiguous ones.
         wanted = slice(1, self.mask_tokens.num_embeddings) if multimask_output else slice(0, 1)
         mask_tokens = tokens[:, 1 : 1 + self.mask_tokens.num_embeddings][:, wanted]
-        hyper = torch.stack(
-            [
-                mlp(mask_tokens[:, i])
-                for i, mlp in enumerate(self.output_hypernetworks_mlps[wanted])
-            ],
-            dim=1,
-        )  # (B, K, C / 8)
-        low_res_logits = self._masks(image_tokens, hyper)
+        low_res_logits = self.masks(image_tokens, self.hypernetworks(mask_tokens, wanted))
+        return low_res_logits, self.qualities(tokens[:, 0])[:, wanted]
+
+    def hypernetworks(self, mask_tokens: Tensor, wanted: slice) -> Tensor:
+        """Turn the wanted mask tokens (B, K, C) into weights of channels, (B, K, C / 8)."""
+        mlps = enumerate(self.output_hypernetworks_mlps[wanted])
+        return torch.stack([mlp(mask_tokens[:, i]) for i, mlp in mlps], dim=1)
+
+    def qualities(self, iou_token: Tensor) -> Tensor:
+        """Predict the quality of all masks, (B, K), from a token (B, C)."""
         # Scores of good masks differ in the third digit, which half a precision does not have.
         head = self.iou_prediction_head
-        iou_predictions = head(tokens[:, 0].to(head.layers[0].weight.dtype))[:, wanted]
-        return low_res_logits, iou_predictions
+        scores: Tensor = head(iou_token.to(next(head.parameters()).dtype))
+        return scores
 
-    def _masks(self, image_tokens: Tensor, hyper: Tensor) -> Tensor:
+    def masks(self, image_tokens: Tensor, hyper: Tensor, finer: FinerMaps | None = None) -> Tensor:
         """Upscale (B, L, C) image tokens and weigh their channels by `hyper` (B, K, C / 8).
 
         A transposed convolution whose stride is its kernel size is a linear layer per token. Done
@@ -132,23 +137,30 @@ class MaskDecoder(nn.Module):
         side = math.isqrt(int(length))
         logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
         for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
-            self._upscale(tokens, weights, out)
+            self._upscale(tokens, weights, out, finer)
         # Axes: mask, then row and column of the token, of its quarter, of the pixel in it.
         logits = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
         return logits.reshape(batch, -1, 4 * side, 4 * side)
 
-    def _upscale(self, image_tokens: Tensor, hyper: Tensor, out: Tensor) -> None:
+    def _upscale(
+        self, image_tokens: Tensor, hyper: Tensor, out: Tensor, finer: FinerMaps | None
+    ) -> None:
         """Upscale (L, C) tokens of one prompt; write its logits to `out` (K, 16 L)."""
         first, norm, _, second, _ = self.output_upscaling
         assert isinstance(norm, LayerNorm2d)
         x = _transposed_convolution(image_tokens, first)  # (4 L, C / 4)
+        if finer is not None:
+            x += finer[0]
         x = gelu_(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
         # The last activation is the largest by far; on a processor it had better stay in cache.
         rows = STRIP_ROWS if x.device.type == "cpu" else len(x)
+        finest = None if finer is None else torch.split(finer[1], 4 * rows)
         parts = torch.split(x, rows), torch.split(out, 4 * rows, dim=1)
-        for strip, logits in zip(*parts, strict=True):
-            pixels = gelu_(_transposed_convolution(strip, second))  # (4 rows, C / 8)
-            torch.mm(hyper, pixels.T, out=logits)
+        for number, (strip, logits) in enumerate(zip(*parts, strict=True)):
+            pixels = _transposed_convolution(strip, second)  # (4 rows, C / 8)
+            if finest is not None:
+                pixels += finest[number]
+            torch.mm(hyper, gelu_(pixels).T, out=logits)
 
 
 def _transposed_convolution(x: Tensor, conv: nn.Module) -> Tensor:

@@ -59,6 +59,9 @@ class PromptEncoder(nn.Module):
         Hidden channels of the mask encoder.
     """
 
+    pads_boxes = False
+    """Whether a padding point follows a box, as it does points without one."""
+
     def __init__(
         self, embed_dim: int, image_size: int, embedding_size: int, mask_channels: int
     ) -> None:

@@ -6,18 +6,15 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), se
 import torch
 from torch import Tensor, nn
 
+from napari_sam.engine.protocols import ProgressCallback
+from napari_sam.model.sam.base import SegmentAnything
+from napari_sam.model.sam.common import fold_batch_norms
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
 
-# Mean and standard deviation of ImageNet's RGB values, 0 to 255.
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-PIXEL_STD = (58.395, 57.12, 57.375)
 
-
-class Sam(nn.Module):
+class Sam(SegmentAnything):
     """The three networks, built outside and put together here.
-
-    It holds weights only, nothing of any image, so threads may share it.
 
     Parameters
     ----------
@@ -29,9 +26,6 @@ class Sam(nn.Module):
         For the same C.
     """
 
-    pixel_mean: Tensor
-    pixel_std: Tensor
-
     def __init__(
         self, image_encoder: nn.Module, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder
     ) -> None:
@@ -39,30 +33,31 @@ class Sam(nn.Module):
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
-        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
 
     @property
-    def image_size(self) -> int:
-        """Side S of the square input, in pixels."""
-        return self.prompt_encoder.image_size
+    def prompts(self) -> PromptEncoder:
+        """The prompt encoder."""
+        return self.prompt_encoder
 
-    def preprocess(self, image: Tensor) -> Tensor:
-        """Normalize an image and pad it to the square input.
+    @property
+    def decoder(self) -> MaskDecoder:
+        """The mask decoder."""
+        return self.mask_decoder
 
-        Parameters
-        ----------
-        image : Tensor
-            (3, h, w), any real dtype, values 0 to 255; neither side longer than S.
+    def encode(self, image: Tensor, on_block: ProgressCallback | None = None) -> tuple[Tensor, ...]:
+        """Encode a normalized, padded image (1, 3, S, S) as (C, e, e)."""
+        return (self.image_encoder(image, on_block)[0],)
 
-        Returns
-        -------
-        Tensor
-            (1, 3, S, S) float32. Padding, at the bottom and the right, is zero
-            after normalization.
-        """
-        height, width = image.shape[-2:]
-        padded = self.pixel_mean.new_zeros(1, 3, self.image_size, self.image_size)
-        pixels = padded[0, :, :height, :width]
-        pixels.copy_(image).sub_(self.pixel_mean).div_(self.pixel_std)
-        return padded
+    def encoding_state(self) -> dict[str, Tensor]:
+        """Return the weights of the image encoder."""
+        return dict(self.image_encoder.state_dict())
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Encode and decode in a precision; coordinates and scores stay in float32."""
+        self.image_encoder.to(dtype)
+        self.mask_decoder.to(dtype)
+        self.mask_decoder.iou_prediction_head.float()
+
+    def fold(self) -> None:
+        """Make one convolution of each and the batch normalization after it."""
+        fold_batch_norms(self)

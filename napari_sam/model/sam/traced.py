@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_sam.model.sam.mask_decoder import MaskDecoder
-from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING, PromptEncoder
+from napari_sam.model.sam.base import SegmentAnything
+from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING
 from napari_sam.model.sam.transformer import ImageTokens
 
 
@@ -21,39 +21,32 @@ class _ThreeMasks(nn.Module):
     Only tensors go in and out: ``low_res_logits`` (1, 3, 4 e, 4 e) and ``iou_predictions`` (1, 3).
     """
 
-    def __init__(self, encoder: PromptEncoder, decoder: MaskDecoder) -> None:
+    def __init__(self, model: SegmentAnything, tokens_type: type[ImageTokens]) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.encoder, self.decoder = model.prompts, model.decoder
+        self.tokens_type = tokens_type
 
     def forward(
-        self,
-        tokens: Tensor,
-        first_keys: Tensor,
-        first_values: Tensor,
-        first_queries: Tensor,
-        image_pe: Tensor,
-        positions_xy: Tensor,
-        kinds: Tensor,
+        self, image_pe: Tensor, positions_xy: Tensor, kinds: Tensor, *tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        sparse = self.encoder.sparse_uniform(positions_xy, kinds).to(tokens.dtype)
-        image = ImageTokens(tokens, first_keys, first_values, first_queries)
+        sparse = self.encoder.sparse_uniform(positions_xy, kinds).to(image_pe.dtype)
+        image = self.tokens_type(*tokens)
         result: tuple[Tensor, Tensor] = self.decoder(image, image_pe, sparse, True)
         return result
 
 
 class _MaskPrompt(nn.Module):
-    """The parts of `ImageTokens` for an image with a mask prompt, from `MaskDecoder.prepare`."""
+    """The parts of `ImageTokens` for an image with a mask prompt."""
 
-    def __init__(self, encoder: PromptEncoder, decoder: MaskDecoder) -> None:
+    def __init__(self, model: SegmentAnything) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.model = model
 
     def forward(
         self, image_embedding: Tensor, mask_input: Tensor, image_pe: Tensor
     ) -> tuple[Tensor, ...]:
-        flat = image_embedding.permute(1, 2, 0).flatten(0, 1)
-        dense = self.encoder.dense(mask_input).to(image_embedding.dtype)
-        return tuple(vars(self.decoder.prepare(flat, dense, image_pe)).values())
+        dense = self.model.dense(mask_input)
+        return tuple(vars(self.model.prepare_tokens(image_embedding, dense, image_pe)).values())
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,8 @@ class TracedDecoder:
     Parameters
     ----------
     three_masks : callable
-        For any number of points and box corners, see `PromptEncoder.sparse_uniform`.
+        Takes the positional encoding, any number of points and box corners as
+        `PromptEncoder.sparse_uniform` has them, and the parts of `ImageTokens`.
     mask_prompt : callable
         For a mask prompt, whose image tokens `three_masks` takes.
     """
@@ -78,36 +72,28 @@ class TracedDecoder:
 
     @classmethod
     def of(
-        cls,
-        encoder: PromptEncoder,
-        decoder: MaskDecoder,
-        image_embedding: Tensor,
-        image: ImageTokens,
-        image_pe: Tensor,
+        cls, model: SegmentAnything, maps: tuple[Tensor, ...], image_pe: Tensor
     ) -> TracedDecoder:
         """Trace a decoder on an example, which takes some tenths of a second, once per model.
 
         Parameters
         ----------
-        encoder : PromptEncoder
-            Encodes the prompts.
-        decoder : MaskDecoder
-            Both stay as they are and share their weights with the traces.
-        image_embedding : Tensor
-            (C, e, e), an example.
-        image : ImageTokens
-            Prepared from it.
+        model : SegmentAnything
+            Stays as it is and shares its weights with the traces.
+        maps : tuple of Tensor
+            Of an image, an example.
         image_pe : Tensor
             (L, C) positional encoding.
         """
         positions_xy = image_pe.new_zeros(1, 2, 2, dtype=torch.float32)
         kinds = torch.tensor([[FOREGROUND, PADDING]], device=image_pe.device)
-        side = encoder.mask_input_size
+        side = model.prompts.mask_input_size
         mask_input = image_pe.new_zeros(1, 1, side, side, dtype=torch.float32)
-        parts, tokens = (encoder, decoder), vars(image).values()
+        tokens = model.prepare(maps, image_pe)
+        masks = _ThreeMasks(model, type(tokens))
         return cls(
-            _traced(_ThreeMasks(*parts), *tokens, image_pe, positions_xy, kinds),
-            _traced(_MaskPrompt(*parts), image_embedding, mask_input, image_pe),
+            _traced(masks, image_pe, positions_xy, kinds, *vars(tokens).values()),
+            _traced(_MaskPrompt(model), maps[0], mask_input, image_pe),
         )
 
 

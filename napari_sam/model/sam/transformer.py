@@ -19,6 +19,7 @@ are computed once per image (`ImageTokens`).
 Shapes: B prompts, T prompt tokens, L image tokens, C channels, h heads of d channels each.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,11 @@ class ImageTokens:
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         return sum(tensor.nbytes for tensor in vars(self).values())
+
+    @property
+    def maps(self) -> dict[str, Tensor]:
+        """Maps of the image beside its embedding, (C', H, W), by name."""
+        return {}
 
 
 class Attention(nn.Module):
@@ -181,6 +187,10 @@ class MLPBlock(nn.Module):
         return result
 
 
+MakeMlp = Callable[[int, int], nn.Module]
+"""Makes an MLP of a width and a hidden width."""
+
+
 class TwoWayAttentionBlock(nn.Module):
     """Self-attention, tokens to image, MLP, image to tokens.
 
@@ -188,15 +198,17 @@ class TwoWayAttentionBlock(nn.Module):
     ----------
     dim, heads, mlp_dim : int
         Width, heads and hidden width of the MLP.
+    make_mlp : callable
+        Makes the MLP, whose layers have other names in SAM 2.
     """
 
-    def __init__(self, dim: int, heads: int, mlp_dim: int) -> None:
+    def __init__(self, dim: int, heads: int, mlp_dim: int, make_mlp: MakeMlp = MLPBlock) -> None:
         super().__init__()
         self.self_attn = Attention(dim, heads)
         self.norm1 = nn.LayerNorm(dim)
         self.cross_attn_token_to_image = Attention(dim, heads, downsample_rate=2)
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = MLPBlock(dim, mlp_dim)
+        self.mlp = make_mlp(dim, mlp_dim)
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
         self.cross_attn_image_to_token = Attention(dim, heads, downsample_rate=2)
@@ -268,11 +280,17 @@ class TwoWayTransformer(nn.Module):
     ----------
     depth, dim, heads, mlp_dim : int
         Layers, width, heads, hidden width of the MLPs.
+    make_mlp : callable
+        Makes the MLPs.
     """
 
-    def __init__(self, depth: int, dim: int, heads: int, mlp_dim: int) -> None:
+    def __init__(
+        self, depth: int, dim: int, heads: int, mlp_dim: int, make_mlp: MakeMlp = MLPBlock
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TwoWayAttentionBlock(dim, heads, mlp_dim) for _ in range(depth))
+        self.layers = nn.ModuleList(
+            TwoWayAttentionBlock(dim, heads, mlp_dim, make_mlp) for _ in range(depth)
+        )
         self.final_attn_token_to_image = Attention(dim, heads, downsample_rate=2)
         self.norm_final_attn = nn.LayerNorm(dim)
 

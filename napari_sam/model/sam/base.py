@@ -1,0 +1,124 @@
+"""What the models of the family have in common, as a predictor uses them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from napari_sam.engine.protocols import ProgressCallback
+from napari_sam.model.sam.mask_decoder import MaskDecoder
+from napari_sam.model.sam.prompt_encoder import PromptEncoder
+from napari_sam.model.sam.transformer import ImageTokens
+
+# Mean and standard deviation of ImageNet's RGB values, 0 to 255.
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+IMAGE_EMBEDDING = "image_embedding"
+"""The name of the map that all models give, (C, e, e)."""
+
+
+class SegmentAnything(nn.Module, ABC):
+    """An image encoder, a prompt encoder and a mask decoder.
+
+    It holds weights only, nothing of any image, so threads may share it.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    map_names: ClassVar[tuple[str, ...]] = (IMAGE_EMBEDDING,)
+    """The maps that `encode` gives, the image embedding first."""
+
+    upscales_at_once: ClassVar[bool] = False
+    """Whether logits are enlarged to the image in one step, not by way of the square input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
+
+    @property
+    @abstractmethod
+    def prompts(self) -> PromptEncoder:
+        """The prompt encoder."""
+
+    @property
+    @abstractmethod
+    def decoder(self) -> MaskDecoder:
+        """The mask decoder."""
+
+    @property
+    def image_size(self) -> int:
+        """Side S of the square input, in pixels."""
+        return self.prompts.image_size
+
+    @property
+    def map_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the maps that `encode` gives."""
+        side = self.prompts.embedding_size
+        return ((self.prompts.no_mask_embed.embedding_dim, side, side),)
+
+    def preprocess(self, image: Tensor) -> Tensor:
+        """Normalize an image and pad it to the square input.
+
+        Parameters
+        ----------
+        image : Tensor
+            (3, h, w), any real dtype, values 0 to 255; neither side longer than S.
+
+        Returns
+        -------
+        Tensor
+            (1, 3, S, S) float32. Padding, at the bottom and the right, is zero
+            after normalization.
+        """
+        height, width = image.shape[-2:]
+        padded = self.pixel_mean.new_zeros(1, 3, self.image_size, self.image_size)
+        pixels = padded[0, :, :height, :width]
+        pixels.copy_(image).sub_(self.pixel_mean).div_(self.pixel_std)
+        return padded
+
+    @abstractmethod
+    def encode(self, image: Tensor, on_block: ProgressCallback | None = None) -> tuple[Tensor, ...]:
+        """Encode a normalized, padded image (1, 3, S, S): its maps, (C, H, W) each."""
+
+    def dense(self, mask_input: Tensor | None) -> Tensor:
+        """Encode a mask prompt or none: what `MaskDecoder.prepare` adds to the image tokens."""
+        return self.prompts.dense(mask_input)
+
+    def prepare(self, maps: tuple[Tensor, ...], image_pe: Tensor) -> ImageTokens:
+        """Do the work that all prompts without a mask share.
+
+        Parameters
+        ----------
+        maps : tuple of Tensor
+            From `encode`.
+        image_pe : Tensor
+            (L, C) positional encoding.
+
+        Returns
+        -------
+        ImageTokens
+            What the mask decoder takes.
+        """
+        return self.prepare_tokens(maps[0], self.dense(None), image_pe)
+
+    def prepare_tokens(self, embedding: Tensor, dense: Tensor, image_pe: Tensor) -> ImageTokens:
+        """Prepare the tokens of an image embedding (C, e, e) and ``dense`` (L or 1, C)."""
+        flat = embedding.permute(1, 2, 0).flatten(0, 1)
+        return self.decoder.prepare(flat, dense.to(embedding.dtype), image_pe)
+
+    @abstractmethod
+    def encoding_state(self) -> dict[str, Tensor]:
+        """Return the weights that the maps depend on."""
+
+    @abstractmethod
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Encode and decode in a precision; coordinates and scores stay in float32."""
+
+    @abstractmethod
+    def fold(self) -> None:
+        """Compute once what depends on the weights alone; they are not to be saved after that."""
