@@ -95,6 +95,19 @@ SAM_SPEC = ModelSpec(
 )
 """That of all published variants of SAM, in float32."""
 
+SAM2_SPEC = ModelSpec(
+    input_side=1024,
+    low_res_side=256,
+    arrays=(
+        ArraySpec("image_embedding", (256, 64, 64)),
+        ArraySpec("high_res_1", (64, 128, 128)),
+        ArraySpec("high_res_0", (32, 256, 256)),
+    ),
+    candidate_count=3,
+    capabilities=frozenset({Capability.MASK_PROMPT, Capability.MEMORY}),
+)
+"""That of all published variants of SAM 2.1, in float32."""
+
 
 def resized_size(original_size: Size, input_side: int) -> Size:
     """Return the size whose longest side is `input_side`, both (H, W) in pixels.

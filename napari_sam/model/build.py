@@ -1,6 +1,7 @@
 """Building models from the table of variants, and loading their weights."""
 
 from pathlib import Path
+from typing import overload
 
 import torch
 from torch import nn
@@ -13,13 +14,14 @@ from napari_sam.model.checkpoints.state_dicts import (
     read_checkpoint,
 )
 from napari_sam.model.checkpoints.variants import VARIANTS, SamConfig, detect_variant
-from napari_sam.model.sam.common import fold_batch_norms
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
 from napari_sam.model.sam.sam import Sam
 from napari_sam.model.sam.tiny_vit import TinyViT
 from napari_sam.model.sam.transformer import TwoWayTransformer
 from napari_sam.model.sam.vit import ViT, ViTConfig
+from napari_sam.model.sam2.config import Sam2Config
+from napari_sam.model.sam2.sam2 import Sam2
 
 DEFAULT_VARIANT = "vit_t"
 
@@ -31,8 +33,18 @@ def _image_encoder(config: SamConfig) -> nn.Module:
     return TinyViT(shape)
 
 
-def build_model(config: SamConfig) -> Sam:
+@overload
+def build_model(config: SamConfig) -> Sam: ...
+
+
+@overload
+def build_model(config: Sam2Config) -> Sam2: ...
+
+
+def build_model(config: SamConfig | Sam2Config) -> Sam | Sam2:
     """Build a model with random weights and separate batch-norms, as checkpoints store them."""
+    if isinstance(config, Sam2Config):
+        return Sam2(config)
     prompt_encoder = PromptEncoder(
         config.embed_dim, config.image_size, config.embedding_size, config.mask_channels
     )
@@ -45,22 +57,22 @@ def build_model(config: SamConfig) -> Sam:
     return Sam(_image_encoder(config), prompt_encoder, mask_decoder)
 
 
-def load_model(variant: str | None = None, checkpoint: str | Path | None = None) -> Sam:
+def load_model(variant: str | None = None, checkpoint: str | Path | None = None) -> Sam | Sam2:
     """Load a model, ready for inference, on the CPU.
 
     Parameters
     ----------
     variant : str, optional
         A key of `VARIANTS`, which names an architecture and not a file: MobileSAM is one of
-        several ``"vit_t"``, SAM and MedSAM are ``"vit_b"``. By default it is detected from the
-        checkpoint.
+        several ``"vit_t"``, SAM and MedSAM are ``"vit_b"``, SAM 2.1 and MedSAM2 ``"hiera_tiny"``.
+        By default it is detected from the checkpoint.
     checkpoint : str or Path, optional
         A file or Hugging Face folder in any layout that `read_checkpoint` accepts. By default the
         weights inside the package: MobileSAM, a ``"vit_t"``.
 
     Returns
     -------
-    Sam
+    Sam or Sam2
         In evaluation mode, without gradients, batch-norms folded into the convolutions.
 
     Raises
@@ -85,7 +97,7 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
         )
     model = build_model(config)
     model.load_state_dict(check_keys(model, state_dict, path, config.ignored_prefixes))
-    fold_batch_norms(model)
+    model.fold()
     check_values(model.state_dict(), path)
     return model.eval().requires_grad_(False)
 

@@ -14,6 +14,12 @@ from napari_sam.model import VARIANTS, Predictor, SamConfig, load_model
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.layouts import to_hugging_face
 from napari_sam.model.sam.vit import ViTConfig
+from tests.model.sam2_models import (  # noqa: F401 - fixtures
+    hugging_face_image,
+    hugging_face_video,
+    tiny_2,
+    tiny_sam2,
+)
 
 GOLDENS = Path(__file__).parents[1] / "data" / "goldens"
 """Outputs of the published implementations; `README.md` there says what was kept of them."""

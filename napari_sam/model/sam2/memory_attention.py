@@ -1,0 +1,175 @@
+"""How an image looks at what is remembered of other slices.
+
+Sources: N. Ravi et al., "SAM 2: Segment Anything in Images and Videos" (ICLR 2025,
+arXiv:2408.00714), section 4, "Memory attention", and appendix D.1; B. Heo et al., "Rotary Position
+Embedding for Vision Transformer" (ECCV 2024, arXiv:2403.13298).
+
+Rotary encoding turns pairs of channels of queries and keys by angles that grow with their place, so
+that their products depend on how far they are apart. Half of the pairs turn with the column, half
+with the row. A pair is a complex number here, and turning it a product.
+
+Shapes: B objects, L cells of the image, M rows of memory, C channels, D of them in a memory.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from napari_sam.model.sam.linear import Linear
+from napari_sam.model.sam2.config import MemoryConfig
+
+ROTARY_BASE = 10_000.0
+"""Ratio of the fastest and the slowest angle."""
+
+
+def rotary_angles(dim: int, side: int) -> Tensor:
+    """Return the angles of the pairs of channels at the cells of a square: (L, dim / 2)."""
+    count = dim // 4
+    speeds = ROTARY_BASE ** (-torch.arange(count, dtype=torch.float32) / count)
+    places = torch.arange(side, dtype=torch.float32)
+    angles = places[:, None] * speeds  # (side, count)
+    columns = angles[None].expand(side, side, count)
+    rows = angles[:, None].expand(side, side, count)
+    return torch.cat([columns, rows], dim=-1).view(side * side, 2 * count)
+
+
+def turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Turn the pairs of channels of (B, n L, C) by the angles of L cells, n times over."""
+    batch, count, channels = x.shape
+    pairs = x.float().view(batch, -1, len(cosines), channels // 2, 2)
+    first, second = pairs.unbind(-1)
+    parts = first * cosines - second * sines, second * cosines + first * sines
+    return torch.stack(parts, dim=-1).view(batch, count, channels).to(x.dtype)
+
+
+class RotaryAttention(nn.Module):
+    """Attention with rotary encoding, of a single head.
+
+    Parameters
+    ----------
+    dim : int
+        Channels C of queries and output.
+    key_dim : int
+        Channels of what keys and values are made from.
+    """
+
+    def __init__(self, dim: int, key_dim: int) -> None:
+        super().__init__()
+        self.q_proj = Linear(dim, dim)
+        self.k_proj = Linear(key_dim, dim)
+        self.v_proj = Linear(key_dim, dim)
+        self.out_proj = Linear(dim, dim)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, angles: tuple[Tensor, Tensor], plain: int
+    ) -> Tensor:
+        """Attend; the last `plain` keys are not turned.
+
+        `query` is (B, L, C), `key` and `value` are (B, M, key_dim), `angles` cosines and sines of
+        (L, C / 2); returns (B, L, C).
+        """
+        q = turned(self.q_proj(query), *angles)
+        k, v = self.k_proj(key), self.v_proj(value)
+        placed = k.shape[1] - plain
+        k = torch.cat([turned(k[:, :placed], *angles), k[:, placed:]], dim=1)
+        out = F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+        result: Tensor = self.out_proj(out)
+        return result
+
+
+class MemoryAttentionLayer(nn.Module):
+    """Cells of the image attend to each other, then to memories; then comes an MLP."""
+
+    def __init__(self, dim: int, memory: MemoryConfig) -> None:
+        super().__init__()
+        self.self_attn = RotaryAttention(dim, dim)
+        self.cross_attn_image = RotaryAttention(dim, memory.dim)
+        self.linear1 = Linear(dim, memory.mlp_dim)
+        self.linear2 = Linear(memory.mlp_dim, dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, angles: tuple[Tensor, Tensor], plain: int
+    ) -> Tensor:
+        """Apply the layer to (B, L, C)."""
+        own = self.norm1(x)
+        x = x + self.self_attn(own, own, own, angles, 0)
+        x = x + self.cross_attn_image(self.norm2(x), keys, values, angles, plain)
+        result: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+        return result
+
+
+class MemoryAttention(nn.Module):
+    """Conditions an image embedding on memories.
+
+    Parameters
+    ----------
+    dim : int
+        Channels C of the image embedding.
+    side : int
+        Side of the image embedding, in cells.
+    memory : MemoryConfig
+        Shape of the memories and of the layers.
+    """
+
+    cosines: Tensor
+    sines: Tensor
+
+    def __init__(self, dim: int, side: int, memory: MemoryConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(MemoryAttentionLayer(dim, memory) for _ in range(memory.layers))
+        self.norm = nn.LayerNorm(dim)
+        angles = rotary_angles(dim, side)
+        self.register_buffer("cosines", angles.cos(), persistent=False)
+        self.register_buffer("sines", angles.sin(), persistent=False)
+
+    def forward(self, x: Tensor, memories: Tensor, positions: Tensor, pointer_rows: int) -> Tensor:
+        """Condition an image on memories.
+
+        Parameters
+        ----------
+        x : Tensor
+            (B, L, C) image tokens, with a tenth of their position.
+        memories, positions : Tensor
+            (B, M, D), memories of slices row by row, then pointers; and where and when they are.
+        pointer_rows : int
+            How many of the rows are pointers, which are nowhere.
+
+        Returns
+        -------
+        Tensor
+            (B, L, C).
+        """
+        angles = self.cosines.float(), self.sines.float()
+        keys = memories + positions
+        for layer in self.layers:
+            x = layer(x, keys, memories, angles, pointer_rows)
+        result: Tensor = self.norm(x)
+        return result
+
+
+def sine_grid(dim: int, side: int) -> Tensor:
+    """Return the positions of the cells of a square as sines and cosines: (L, dim), row by row."""
+    places = torch.arange(1, side + 1, dtype=torch.float32)
+    phases = places / (side + 1e-6) * (2 * math.pi)
+    half = dim // 2
+    pairs = phases[:, None] / _periods(half)
+    waves = torch.stack([pairs[:, 0::2].sin(), pairs[:, 1::2].cos()], dim=2).flatten(1)
+    rows = waves[:, None].expand(side, side, half)
+    columns = waves[None].expand(side, side, half)
+    return torch.cat([rows, columns], dim=-1).reshape(side * side, dim)
+
+
+def sine_ages(ages: Tensor, dim: int) -> Tensor:
+    """Return how long ago something was, (n,) shares of the longest, as (n, dim)."""
+    phases = ages[:, None] / _periods(dim // 2).to(ages.device)
+    return torch.cat([phases.sin(), phases.cos()], dim=-1)
+
+
+def _periods(count: int) -> Tensor:
+    steps = torch.arange(count, dtype=torch.float32) // 2
+    return torch.as_tensor(ROTARY_BASE ** (2 * steps / count))

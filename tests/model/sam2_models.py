@@ -1,0 +1,91 @@
+"""SAM 2.1 with a small image encoder and random weights, ours and transformers'."""
+
+import warnings
+
+import pytest
+import torch
+
+from napari_sam.bench.peers import hugging_face_2_shape
+from napari_sam.model.build import build_model
+from napari_sam.model.checkpoints.sam2_layouts import to_hugging_face_2
+from napari_sam.model.checkpoints.variants import VARIANTS
+from napari_sam.model.sam2.config import MemoryConfig, Sam2Config
+from napari_sam.model.sam2.hiera import HieraConfig
+
+TINY_2 = Sam2Config(
+    HieraConfig(dim=8, heads=1, depths=(1, 2, 3, 2), global_blocks=(4,), background=7),
+    memory=MemoryConfig(layers=2, mlp_dim=64),
+    image_size=256,
+    embed_dim=128,
+    decoder_heads=4,
+    decoder_mlp_dim=64,
+    iou_head_hidden_dim=32,
+)
+"""All the machinery of hiera_tiny, with windows that do not divide the image."""
+
+
+@pytest.fixture(scope="session")
+def tiny_sam2():
+    """A model with random weights."""
+    torch.manual_seed(0)
+    model = build_model(TINY_2)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            is_matrix = parameter.ndim > 1 and "embed" not in name and "token" not in name
+            width = parameter[0].numel() if is_matrix else 4
+            parameter.normal_(std=width**-0.5)
+            if "norm" in name and name.endswith("weight"):
+                parameter += 1
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def tiny_2(monkeypatch, tiny_sam2):
+    """Weights of a variant that is in the table for the time of a test."""
+    monkeypatch.setitem(VARIANTS, "hiera_test", TINY_2)
+    return tiny_sam2.state_dict()
+
+
+def hugging_face_config(transformers, config, video):
+    """The shape of a model as transformers has it."""
+    dim, side, memory = config.embed_dim, config.embedding_size, config.memory
+    parts = hugging_face_2_shape(config)
+    if not video:
+        return transformers.Sam2Config(**parts)
+    return transformers.Sam2VideoConfig(
+        **parts,
+        image_size=config.image_size,
+        memory_attention_hidden_size=dim,
+        memory_attention_num_layers=memory.layers,
+        memory_attention_feed_forward_hidden_size=memory.mlp_dim,
+        memory_attention_rope_feat_sizes=[side, side],
+        memory_encoder_hidden_size=dim,
+        memory_encoder_output_channels=memory.dim,
+        mask_downsampler_embed_dim=dim,
+        memory_fuser_embed_dim=dim,
+        memory_fuser_intermediate_dim=memory.fuser_ratio * dim,
+    )
+
+
+def hugging_face_model(model, video):
+    """The same model as transformers' Sam2Model or Sam2VideoModel."""
+    transformers = pytest.importorskip("transformers")
+    config = hugging_face_config(transformers, model.config, video)
+    kind = transformers.Sam2VideoModel if video else transformers.Sam2Model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = kind(config).eval().requires_grad_(False)
+    wanted = theirs.state_dict()
+    weights = to_hugging_face_2(model.state_dict())
+    theirs.load_state_dict({name: weights[name] for name in wanted}, strict=True)
+    return theirs
+
+
+@pytest.fixture(scope="session")
+def hugging_face_image(tiny_sam2):
+    return hugging_face_model(tiny_sam2, video=False)
+
+
+@pytest.fixture(scope="session")
+def hugging_face_video(tiny_sam2):
+    return hugging_face_model(tiny_sam2, video=True)
