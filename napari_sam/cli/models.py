@@ -185,20 +185,27 @@ def _size_bytes(folder: Path) -> int:
     epilog=examples(
         "napari-sam convert sam_vit_b_01ec64.pth vit_b.safetensors",
         "napari-sam convert --overwrite finetuned.pt finetuned.safetensors",
+        "napari-sam convert --hugging-face sam2.1_hiera_tiny.pt model.safetensors",
     )
 )
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
-def convert(source: Path, target: Path, overwrite: bool) -> None:
-    """Convert the checkpoint IN to OUT, a safetensors file.
+@click.option(
+    "--hugging-face",
+    is_flag=True,
+    help="Write the names of Hugging Face's SamModel or Sam2VideoModel, not those of Meta.",
+)
+def convert(source: Path, target: Path, overwrite: bool, hugging_face: bool) -> None:
+    """Convert the checkpoint IN to OUT, a .safetensors file, or a .pt file like Meta's.
 
-    IN may be a file from Meta, MobileSAM, MedSAM, micro-sam or Hugging Face, or a folder that
-    Hugging Face's SamModel was saved to. Code inside it is never run.
+    IN may be a file from Meta, MobileSAM, MedSAM, MedSAM2, micro-sam or Hugging Face, or a folder
+    that Hugging Face's SamModel, Sam2Model or Sam2VideoModel was saved to. Code inside it is never
+    run.
     """
     from napari_sam.model.conversion import convert as convert_checkpoint
 
-    done = convert_checkpoint(source, target, overwrite)
+    done = convert_checkpoint(source, target, overwrite, hugging_face)
     click.echo(f"Wrote {done.path} ({done.variant}).")
     if done.decoder_path is not None:
         click.echo(f"Wrote its instance decoder to {done.decoder_path}.")

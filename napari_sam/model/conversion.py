@@ -1,16 +1,25 @@
-"""Write any checkpoint as safetensors under the published names."""
+"""Write any checkpoint under the published names, or those of Hugging Face."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_sam.model.build import check_complete
 from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_hugging_face
+from napari_sam.model.checkpoints.sam2_layouts import to_hugging_face_2
 from napari_sam.model.checkpoints.state_dicts import check_values, read_checkpoint
+from napari_sam.model.checkpoints.variants import VARIANTS
+from napari_sam.model.sam.vit import ViTConfig
+from napari_sam.model.sam2.config import Sam2Config
 from napari_sam.storage.atomic import atomic_write
+
+_SUFFIXES: Final = (".safetensors", ".pt")
 
 
 @dataclass(frozen=True)
@@ -32,17 +41,23 @@ class Conversion:
     decoder_path: Path | None
 
 
-def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> Conversion:
-    """Write a checkpoint of any layout as safetensors.
+def convert(
+    source: str | Path, target: str | Path, overwrite: bool = False, for_hugging_face: bool = False
+) -> Conversion:
+    """Write a checkpoint of any layout as another.
 
     Parameters
     ----------
     source : str or Path
         As for `read_checkpoint`.
     target : str or Path
-        A ``.safetensors`` file. An instance decoder is written next to it, as ``..._decoder``.
+        A ``.safetensors`` file, or a ``.pt`` file as Meta publishes them. An instance decoder is
+        written next to it, as ``..._decoder.safetensors``.
     overwrite : bool
         Whether existing files may be replaced.
+    for_hugging_face : bool
+        Whether to write the names of a ``SamModel``, a ``Sam2VideoModel``, or a ``Sam2Model`` where
+        there is nothing for sequences, in place of the published ones.
 
     Returns
     -------
@@ -55,12 +70,16 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
         If the source cannot be used, or a target would be overwritten. Nothing is written then.
     """
     target = Path(target)
-    if target.suffix != ".safetensors":
-        raise CheckpointError(f"{target} does not end in .safetensors; choose a name that does.")
+    if target.suffix not in _SUFFIXES:
+        names = " or ".join(_SUFFIXES)
+        raise CheckpointError(f"{target} does not end in {names}; choose a name that does.")
     checkpoint = read_checkpoint(source)
     variant = check_complete(checkpoint, source)
     check_values(checkpoint.state_dict, source)
-    written = {target: checkpoint.state_dict}
+    state = checkpoint.state_dict
+    if for_hugging_face:
+        state = _renamed(state, variant)
+    written = {target: state}
     decoder_path = None
     if checkpoint.decoder_state:
         decoder_path = target.with_name(f"{target.stem}_decoder.safetensors")
@@ -69,8 +88,21 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
         if not overwrite and _exists(path):
             raise CheckpointError(f"{path} already exists; choose another name, or overwrite it.")
     for path, tensors in written.items():
-        _write(tensors, path)
+        _write(tensors, path, is_sam2=isinstance(VARIANTS[variant], Sam2Config))
     return Conversion(variant, target, decoder_path)
+
+
+def _renamed(state: dict[str, Tensor], variant: str) -> dict[str, Tensor]:
+    """Return published weights under the names of Hugging Face."""
+    config = VARIANTS[variant]
+    if isinstance(config, Sam2Config):
+        return to_hugging_face_2(state)
+    if not isinstance(config.image_encoder, ViTConfig):
+        raise CheckpointError(
+            f"Hugging Face has no model of the variant {variant}; convert it without that option."
+        )
+    renamed = to_hugging_face(state)
+    return renamed | {POSITION_KEYS[1]: renamed[POSITION_KEYS[0]]}
 
 
 def _exists(path: Path) -> bool:
@@ -80,12 +112,15 @@ def _exists(path: Path) -> bool:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}).") from error
 
 
-def _write(tensors: dict[str, Tensor], path: Path) -> None:
+def _write(tensors: dict[str, Tensor], path: Path, *, is_sam2: bool) -> None:
     # Safetensors takes no views, and no two names for one memory.
     separate = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:
-            save_file(separate, partial, metadata={"format": "pt"})
-    except (OSError, SafetensorError) as error:
+            if path.suffix == ".safetensors":
+                save_file(separate, partial, metadata={"format": "pt"})
+            else:
+                torch.save({"model": separate} if is_sam2 else separate, partial)
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be written ({error}).") from error

@@ -15,6 +15,7 @@ from napari_sam.model.checkpoints.files import (
     read_content,
 )
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published, without_prefixes
+from napari_sam.model.checkpoints.sam2_layouts import from_hugging_face_2, is_hugging_face_2
 
 WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
 """Under which names training saves the state dict, beside the state of the optimizer."""
@@ -44,9 +45,10 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
     ----------
     path : str or Path
         A ``.safetensors`` file, a PyTorch file of any other name, a folder saved by Hugging Face's
-        ``SamModel``, with its weights in one file or several, or the index of several files. The
-        names may be those of Meta, Hugging Face, or micro-sam; the state dict may be one of the
-        `WRAPPERS`, and all its names may have prefixes that training puts before them.
+        ``SamModel``, ``Sam2Model`` or ``Sam2VideoModel``, with its weights in one file or several,
+        or the index of several files. The names may be those of Meta, Hugging Face, or micro-sam;
+        the state dict may be one of the `WRAPPERS`, and all its names may have prefixes that
+        training puts before them.
     lazily : bool
         Read tensors only when they are accessed, where the format allows it: for names and shapes
         this is fast and takes no memory, but damage inside a tensor goes unnoticed.
@@ -76,9 +78,8 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
     state_dict = without_prefixes(_checked_tensors(content, path))
     _check_positions(state_dict, path)
     has_decoder = decoder is not None and decoder != {}
-    return Checkpoint(
-        to_published(state_dict), _checked_tensors(decoder, path) if has_decoder else {}
-    )
+    rename = from_hugging_face_2 if is_hugging_face_2(state_dict) else to_published
+    return Checkpoint(rename(state_dict), _checked_tensors(decoder, path) if has_decoder else {})
 
 
 def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
