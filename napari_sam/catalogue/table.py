@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import napari_sam
-from napari_sam.engine.spec import SAM_SPEC, ModelSpec
+from napari_sam.engine.spec import SAM2_SPEC, SAM_SPEC, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class PublishedModel:
     """A published model."""
 
     name: str  # unique; also micro-sam's name for it, unless there is a `micro_sam_name`
-    variant: str  # vit_t, vit_b, vit_l or vit_h
+    variant: str  # vit_t, vit_b, vit_l, vit_h, or hiera_tiny to hiera_large
     file_name: str  # in the models folder
     good_for: str  # for the user who chooses
     license: str  # for the user who chooses
@@ -47,6 +47,10 @@ _PARAMETERS: Final = {
     "vit_b": 93_735_472,
     "vit_l": 312_342_832,
     "vit_h": 641_090_608,
+    "hiera_tiny": 38_962_498,
+    "hiera_small": 46_060_354,
+    "hiera_base_plus": 80_850_178,
+    "hiera_large": 224_446_642,
 }
 _BUNDLED_NAME: Final = "mobile_sam"
 _LIGHT: Final = "cells and nuclei in light microscopy: fluorescence, phase contrast"
@@ -69,6 +73,27 @@ def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str)
         sha256=sha256,
         size_bytes=size_bytes,
         hugging_face=f"facebook/sam-vit-{size}",
+    )
+
+
+def _sam2(size: str, good_for: str, sha256: str, size_bytes: int) -> PublishedModel:
+    variant = f"hiera_{size}"
+    file_name = f"sam2.1_{variant}.pt"
+    return PublishedModel(
+        name=f"sam2.1_{variant}",
+        variant=variant,
+        file_name=file_name,
+        good_for=good_for,
+        license="Apache-2.0",
+        citation="Ravi et al., SAM 2: Segment Anything in Images and Videos, ICLR 2025, "
+        "arXiv:2408.00714",
+        parameters=_PARAMETERS[variant],
+        page="https://github.com/facebookresearch/sam2",
+        url=f"https://dl.fbaipublicfiles.com/segment_anything_2/092824/{file_name}",
+        sha256=sha256,
+        size_bytes=size_bytes,
+        hugging_face=f"facebook/sam2.1-hiera-{size.replace('_', '-')}",
+        spec=SAM2_SPEC,
     )
 
 
@@ -129,6 +154,30 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         2_564_550_879,
         "huge",
     ),
+    _sam2(
+        "tiny",
+        "natural images and films: the fastest SAM 2.1",
+        "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+        156_008_466,
+    ),
+    _sam2(
+        "small",
+        "natural images and films: SAM 2.1, hardly larger than tiny",
+        "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        184_416_285,
+    ),
+    _sam2(
+        "base_plus",
+        "natural images and films: SAM 2.1, twice as large as tiny",
+        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        323_606_802,
+    ),
+    _sam2(
+        "large",
+        "natural images and films: the most accurate SAM 2.1; six times as large as tiny",
+        "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+        898_083_611,
+    ),
     replace(
         BUNDLED,
         bundled=None,
@@ -177,6 +226,10 @@ def find_model(name: str) -> PublishedModel:
 _DISPLAY_NAMES: Final = {
     BUNDLED.name: "MobileSAM",
     "mobile_sam_original": "MobileSAM (original)",
+    "sam2.1_hiera_tiny": "SAM 2.1 tiny",
+    "sam2.1_hiera_small": "SAM 2.1 small",
+    "sam2.1_hiera_base_plus": "SAM 2.1 base+",
+    "sam2.1_hiera_large": "SAM 2.1 large",
 }
 
 
