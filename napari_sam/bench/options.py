@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
-    from napari_sam.model.sam.sam import Sam
+    from napari_sam.model.sam.base import SegmentAnything
 
 PEERS = ("onnxruntime", "transformers")
 
@@ -27,7 +27,7 @@ class Options:
     peers: tuple[str, ...] = ()  # some of `PEERS`
     window: bool = True  # whether to open a window, if there is a display
 
-    def load(self) -> tuple[Sam, Predictor]:
+    def load(self) -> tuple[SegmentAnything, Predictor]:
         """Load the model and its predictor."""
         from napari_sam.model import Predictor, load_model
 

@@ -25,14 +25,16 @@ from napari_sam.bench.workloads import (
 )
 from napari_sam.engine.spec import resized_size
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_hugging_face
-from napari_sam.model.checkpoints.variants import VARIANTS, detect_variant
+from napari_sam.model.checkpoints.sam2_layouts import to_hugging_face_2
+from napari_sam.model.checkpoints.variants import VARIANTS, SamConfig, detect_variant
 from napari_sam.model.onnx.export import OnnxExportError, export_onnx
 from napari_sam.model.runtime.devices import PRECISIONS
 from napari_sam.model.sam.vit import ViTConfig
+from napari_sam.model.sam2.config import Sam2Config
 from napari_sam.model.transforms import resize_image, scale_points
 
 if TYPE_CHECKING:
-    from napari_sam.model.sam.sam import Sam
+    from napari_sam.model.sam.base import SegmentAnything
 
 
 def _package(name: str, to_install: str) -> Any:
@@ -51,7 +53,7 @@ class OnnxRuntime:
         "computes four masks, and takes one prompt at a time"
     )
 
-    def __init__(self, model: Sam) -> None:
+    def __init__(self, model: SegmentAnything) -> None:
         onnxruntime = _package("onnxruntime", "onnx onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -69,7 +71,7 @@ class OnnxRuntime:
             )
         self._image = example_image()
         self._size = resized_size(ORIGINAL_SIZE, model.image_size)
-        mask_size = model.prompt_encoder.mask_input_size
+        mask_size = model.prompts.mask_input_size
         self._feed: dict[str, Any] = {
             "image_embeddings": self.encode(),
             "point_labels": np.array([[1, -1]], np.float32),
@@ -114,35 +116,40 @@ class OnnxRuntime:
 class Transformers:
     """Hugging Face's SamModel with fused attention."""
 
-    def __init__(self, model: Sam, device: str, precision: str) -> None:
+    def __init__(self, model: SegmentAnything, device: str, precision: str) -> None:
         transformers = _package("transformers", "transformers")
         self._device, self._dtype = device, PRECISIONS[precision]
         self._sam = model
         variant, config = detect_variant(model.state_dict(), "The model")
-        self._has_encoder = isinstance(config.image_encoder, ViTConfig)
-        self.note = "transformers runs SamModel with sdpa attention, all prompts in one call" + (
+        self._is_2 = isinstance(config, Sam2Config)
+        self._has_encoder = self._is_2 or isinstance(config.image_encoder, ViTConfig)
+        kind = "Sam2Model" if self._is_2 else "SamModel"
+        self.note = f"transformers runs {kind} with sdpa attention, all prompts in one call" + (
             "" if self._has_encoder else f"; it has no {variant} encoder, so only the rest of it"
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._model = self._build(transformers, config.image_encoder)
+            self._model = self._build(transformers, config)
             self._processor = _image_processor(transformers)
         self._image = example_image()
         self._size = resized_size(ORIGINAL_SIZE, model.image_size)
-        side = model.prompt_encoder.embedding_size
-        channels = model.prompt_encoder.no_mask_embed.embedding_dim
-        noise = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(1, *model.map_shapes[0], generator=torch.Generator().manual_seed(0))
         self._embedding = self.encode() if self._has_encoder else self._place(noise)
 
-    def _build(self, transformers: Any, encoder: Any) -> Any:
-        state = to_hugging_face(self._sam.state_dict())
-        state[POSITION_KEYS[1]] = state[POSITION_KEYS[0]]
-        config = _hugging_face_config(transformers, encoder, self._sam.image_size)
+    def _build(self, transformers: Any, config: SamConfig | Sam2Config) -> Any:
+        if isinstance(config, Sam2Config):
+            state = to_hugging_face_2(self._sam.state_dict())
+            theirs = transformers.Sam2Config(**hugging_face_2_shape(config))
+        else:
+            state = to_hugging_face(self._sam.state_dict())
+            state[POSITION_KEYS[1]] = state[POSITION_KEYS[0]]
+            theirs = _hugging_face_config(transformers, config.image_encoder, self._sam.image_size)
         with torch.device("meta"):
-            model = transformers.AutoModel.from_config(config, attn_implementation="sdpa")
+            model = transformers.AutoModel.from_config(theirs, attn_implementation="sdpa")
         if not self._has_encoder:
             model.vision_encoder = torch.nn.Identity()
-            state = {name: value for name, value in state.items() if name in model.state_dict()}
+        # Sam2Model is without what sequences need.
+        state = {name: value for name, value in state.items() if name in model.state_dict()}
         model.load_state_dict(state, strict=True, assign=True)
         return model.eval().to(self._device, self._dtype)
 
@@ -150,11 +157,11 @@ class Transformers:
         return tensor.to(self._device, self._dtype)
 
     @torch.inference_mode()
-    def encode(self) -> torch.Tensor:
-        """Resize and embed the image: (1, C, e, e)."""
+    def encode(self) -> Any:
+        """Resize and embed the image: (1, C, e, e), or three maps of SAM 2."""
         resized = torch.from_numpy(resize_image(self._image, self._size)).permute(2, 0, 1)
         pixels = self._place(self._sam.preprocess(resized.to(self._sam.pixel_mean.device)))
-        embedding: torch.Tensor = self._model.get_image_embeddings(pixels)
+        embedding = self._model.get_image_embeddings(pixels)
         wait_for(self._device)
         return embedding
 
@@ -173,6 +180,10 @@ class Transformers:
 
     def upscale(self, logits: torch.Tensor) -> Any:
         """Upscale (1, 1, K, 4 e, 4 e) logits to the image."""
+        if self._is_2:  # in one step; the padding of the square input is cut off before
+            height, width = (-(-n * logits.shape[-1] // max(self._size)) for n in self._size)
+            part = logits[0][..., :height, :width].float()
+            return torch.nn.functional.interpolate(part, ORIGINAL_SIZE, mode="bilinear") > 0
         return self._processor.post_process_masks([logits[0]], [ORIGINAL_SIZE], [self._size])
 
     def subjects(self) -> dict[Workload, Subject]:
@@ -195,6 +206,36 @@ def _image_processor(transformers: Any) -> Any:
     # From version 5 on, SamImageProcessor needs torchvision; before, it was the only one.
     name = "SamImageProcessorPil"
     return getattr(transformers, name if hasattr(transformers, name) else "SamImageProcessor")()
+
+
+def hugging_face_2_shape(config: Sam2Config) -> dict[str, Any]:
+    """Return the shape of a model of SAM 2 as the config of a ``Sam2Model`` has it."""
+    encoder, dim, side = config.image_encoder, config.embed_dim, config.embedding_size
+    return {
+        "vision_config": {
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": encoder.dim,
+                "image_size": [config.image_size] * 2,
+                "window_positional_embedding_background_size": [encoder.background] * 2,
+                "blocks_per_stage": list(encoder.depths),
+                "embed_dim_per_stage": list(encoder.dims),
+                "num_attention_heads_per_stage": [encoder.heads * 2**n for n in range(4)],
+                "window_size_per_stage": list(encoder.windows),
+                "global_attention_blocks": list(encoder.global_blocks),
+            },
+            "backbone_channel_list": list(reversed(encoder.dims)),
+            "backbone_feature_sizes": [[4 * side] * 2, [2 * side] * 2, [side] * 2],
+            "fpn_hidden_size": dim,
+        },
+        "prompt_encoder_config": {"hidden_size": dim, "image_size": config.image_size},
+        "mask_decoder_config": {
+            "hidden_size": dim,
+            "mlp_dim": config.decoder_mlp_dim,
+            "num_attention_heads": config.decoder_heads,
+            "iou_head_hidden_dim": config.iou_head_hidden_dim,
+        },
+    }
 
 
 def _hugging_face_config(transformers: Any, encoder: Any, image_size: int) -> Any:

@@ -21,7 +21,7 @@ from napari_sam.bench.report import Report, Row
 from napari_sam.bench.timing import Subject, median_times
 from napari_sam.bench.workloads import Workload, our_subjects
 from napari_sam.model.checkpoints.variants import detect_variant
-from napari_sam.model.sam.sam import Sam
+from napari_sam.model.sam.base import SegmentAnything
 
 _OURS = "napari-sam"
 _MEMORY_RUNS = 3  # the C library gives freed memory back or not, which moves a peak by a tenth
@@ -53,7 +53,7 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
     )
 
 
-def _peer(name: str, model: Sam, predictor: Predictor) -> OnnxRuntime | Transformers:
+def _peer(name: str, model: SegmentAnything, predictor: Predictor) -> OnnxRuntime | Transformers:
     if name == "transformers":
         return Transformers(model, predictor.device, predictor.precision)
     if predictor.device != "cpu":

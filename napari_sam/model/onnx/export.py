@@ -48,8 +48,9 @@ import torch
 from napari_sam import __version__
 from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.onnx.graphs import DecoderGraph, EncoderGraph
+from napari_sam.model.sam.base import PIXEL_MEAN, PIXEL_STD, SegmentAnything
 from napari_sam.model.sam.common import EXPORTING
-from napari_sam.model.sam.sam import PIXEL_MEAN, PIXEL_STD, Sam
+from napari_sam.model.sam.sam import Sam
 from napari_sam.storage.atomic import PARTIAL_SUFFIX, publish, scratch_folder
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
@@ -77,7 +78,7 @@ class OnnxFiles:
 
 
 def export_onnx(
-    model: Sam,
+    model: SegmentAnything,
     folder: str | Path,
     overwrite: bool = False,
     metadata: Mapping[str, str] | None = None,
@@ -86,8 +87,8 @@ def export_onnx(
 
     Parameters
     ----------
-    model : Sam
-        From `load_model`; stays as it is.
+    model : SegmentAnything
+        From `load_model`, a `Sam`; stays as it is.
     folder : str or Path
         Made if it is not there.
     overwrite : bool
@@ -103,9 +104,15 @@ def export_onnx(
     Raises
     ------
     OnnxExportError
-        If the package onnx is missing, the files are there already, or they cannot be written. No
-        file is left half written.
+        If the model is of SAM 2, the package onnx is missing, the files are there already, or they
+        cannot be written. No file is left half written.
     """
+    if not isinstance(model, Sam):
+        raise OnnxExportError(
+            "Only models of SAM can be exported as ONNX so far, and this is one of SAM 2. Choose a "
+            "checkpoint of SAM or MobileSAM, or use 'napari-sam convert' for other software that "
+            "reads safetensors."
+        )
     onnx = _import_onnx()
     folder = Path(folder)
     files = OnnxFiles(folder / ENCODER, folder / DECODER)
