@@ -28,6 +28,9 @@ from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.linear import convolutions_are_faster
 from napari_sam.model.sam.traced import TracedDecoder
 from napari_sam.model.sam.transformer import ImageTokens
+from napari_sam.model.sam2.sam2 import Sam2
+from napari_sam.model.sam2.tracking import Tracker
+from napari_sam.model.sequences import SequencePredictor
 from napari_sam.model.transforms import resize_image
 from napari_sam.model.validation import check_image, check_mask_input
 
@@ -94,12 +97,15 @@ class Predictor:
             convolutions_are_faster()  # measured here: a trace would record the measurement
 
     def _find_spec(self) -> ModelSpec:
+        capabilities = {Capability.MASK_PROMPT}
+        if isinstance(self._model, Sam2) and self._model.config.memory is not None:
+            capabilities.add(Capability.MEMORY)
         return ModelSpec(
             input_side=self._model.image_size,
             low_res_side=self._model.prompts.mask_input_size,
             arrays=embedding_spec(self._model, self._dtype),
             candidate_count=self._model.decoder.multimask_count,
-            capabilities=frozenset({Capability.MASK_PROMPT}),
+            capabilities=frozenset(capabilities),
         )
 
     def _placed(self, model: SegmentAnything) -> SegmentAnything:
@@ -142,6 +148,15 @@ class Predictor:
             )
             digest.update(values.data)
         return digest.hexdigest()
+
+    @cached_property
+    def memory(self) -> SequencePredictor:
+        """The model for sequences, if the spec has `Capability.MEMORY`."""
+        if not isinstance(self._model, Sam2) or Capability.MEMORY not in self.spec.capabilities:
+            raise ValueError("This model remembers no slices; choose one of SAM 2.1.")
+        with torch.inference_mode():
+            tracker = Tracker(self._model, self._image_pe)
+        return SequencePredictor(tracker, self.spec, self.streams, self._checked)
 
     # Encoding --------------------------------------------------------------------------------
 

@@ -33,7 +33,9 @@ def tiny_sam2():
         for name, parameter in model.named_parameters():
             is_matrix = parameter.ndim > 1 and "embed" not in name and "token" not in name
             width = parameter[0].numel() if is_matrix else 4
-            parameter.normal_(std=width**-0.5)
+            # Large enough in the attention to memories for these to decide about the mask.
+            gain = 3 if name.startswith("memory_attention") and is_matrix else 1
+            parameter.normal_(std=gain * width**-0.5)
             if "norm" in name and name.endswith("weight"):
                 parameter += 1
     return model.eval().requires_grad_(False)

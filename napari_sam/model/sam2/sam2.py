@@ -129,6 +129,10 @@ class Sam2(SegmentAnything):
         self.image_encoder.to(dtype)
         self.sam_mask_decoder.to(dtype)
         self.sam_mask_decoder.iou_prediction_head.float()
+        if self.config.memory is not None:
+            parts = self.memory_attention, self.memory_encoder, self.obj_ptr_proj
+            for part in (*parts, self.obj_ptr_tpos_proj):
+                part.to(dtype)
 
     def fold(self) -> None:
         """Compute once what depends on the weights alone."""
