@@ -19,6 +19,7 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.object_editing import current_record
 from napari_sam.session.objects.planning import NewObject, warnings_of_remains
 from napari_sam.session.objects.records import ObjectRecord, score_of
+from napari_sam.session.objects.trimming import Trim
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prompts.prompts import Prompts
@@ -225,8 +226,7 @@ class ObjectInProgress:
     def continue_with(self, state: ObjectState) -> None:
         """Replace the object by another one, such as a re-edited one; can be undone."""
         state = state.on_slice(self._slice_index)
-        edit = Edit(self._decoding.state, state, self._editing.plane_id)
-        self._editing.history.push(edit)
+        self._editing.history.push(Edit(self._decoding.state, state, self._editing.plane_id))
         self._restore(state)
         self.changed.emit()
 
@@ -348,7 +348,7 @@ class ObjectInProgress:
             reviewed=False,
             state=replace(state.with_choice(chosen, level=state.level), reedited=None),
         )
-        new = NewObject(candidates.blocks(chosen), record, replaced)
+        new = NewObject(candidates.blocks(chosen), record, replaced, Trim.of(*shown))
         self._accepted.append((state, candidates))
         edit = editing.accept(new, shown, state, with_click=with_click)
         for message in () if edit is None else warnings_of_remains(edit):

@@ -21,6 +21,7 @@ from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, score_of
+from napari_sam.session.objects.trimming import NOT_TRIMMED, Trim
 from napari_sam.session.prompts.prompts import Prompts
 
 _BATCH: Final = 32
@@ -60,6 +61,7 @@ class BatchResult:
     class_name: str | None = None
     # its prompts, with which it is re-edited; None if it started from a region
     state: ObjectState | None = None
+    trim: Trim = NOT_TRIMMED  # where other objects keep their pixels
 
     @property
     def n_prompts(self) -> int:
@@ -244,4 +246,5 @@ def _result(item: _Item, candidates: Candidates) -> BatchResult:
         item.prompt.class_name,
         # The initial region is not kept: re-edited, the object starts from its own pixels.
         None if item.prompt.region is not None else item.state.with_choice(index),
+        Trim.of(candidates, index),
     )

@@ -23,6 +23,7 @@ from napari_sam.session.linking.settings import LinkSettings
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices
+from napari_sam.session.objects.trimming import NOT_TRIMMED, Trim
 from napari_sam.session.stack import Stack
 
 _LINKS = LinkSettings(max_gap=0, min_slices=1)
@@ -37,6 +38,7 @@ class SlicesResult:
 
     index: int  # among the objects
     members: Mapping[int, BatchResult]  # by slice
+    trim: Trim = NOT_TRIMMED
 
     @property
     def n_prompts(self) -> int:

@@ -217,7 +217,9 @@ class BatchPrompting:
                 label_ids = [record.label_id for record in made if record is not None]
                 self._carry(batch.slices, target, label_ids)
 
-        self._editing.add(records, on_added, into=target)
+        pairs = zip(records, best_first, strict=True)
+        trims = {record.uid: result.trim for record, result in pairs}
+        self._editing.add(records, on_added, into=target, trims=trims)
 
     def _carry(self, slices: SliceRange, target: LabelsPlane, label_ids: Sequence[int]) -> None:
         """Carry new objects through slices, as a part of the step that they were made in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,14 +92,16 @@ class Candidates:
     def _with_cuts(self, cuts: Sequence[Cut]) -> Candidates:
         if all(mask.cut == cut for mask, cut in zip(self.masks, cuts, strict=True)):
             return self
-        prompts = self.prompts.as_points
-        clicks = [
-            place
-            for place, label in zip(prompts.points_xy, prompts.point_labels, strict=True)
-            if label == FOREGROUND
-        ]
+        clicks = self.clicks_xy
         masks = (mask.with_cut(clicks, cut) for mask, cut in zip(self.masks, cuts, strict=True))
         return replace(self, masks=tuple(masks))
+
+    @property
+    def clicks_xy(self) -> list[tuple[float, float]]:
+        """The foreground clicks, and points along foreground scribbles."""
+        prompts = self.prompts.as_points
+        labels = (label == FOREGROUND for label in prompts.point_labels)
+        return list(compress(prompts.points_xy, labels))
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Return the low-res logits of mask `index`."""

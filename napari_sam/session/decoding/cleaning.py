@@ -93,12 +93,17 @@ def _smoothed(logits: NDArray[np.float32], strength: float) -> NDArray[np.float3
     return np.asarray(np.where(is_near, smooth, logits), np.float32)
 
 
+def largest_speck(area: float, strength: float, cell_side: float = 1) -> float:
+    """Return up to which area a hole or an island is none, given that of the mask."""
+    return strength * min(_SMALL * area, _SMALL_CELLS * cell_side**2)
+
+
 def _without_specks(
     logits: NDArray[np.float32], clicks: Sequence[Cell], strength: float, only_clicked: bool
 ) -> NDArray[np.float32]:
     """Fill small holes, and remove small islands and pieces that nobody clicked on."""
     mask = logits > 0
-    small = strength * min(_SMALL * np.count_nonzero(mask), _SMALL_CELLS)
+    small = largest_speck(int(np.count_nonzero(mask)), strength)
     outside, _ = ndimage.label(~mask, np.ones((3, 3)))
     areas = np.bincount(outside.ravel())
     at_border = np.concatenate((outside[0], outside[-1], outside[:, 0], outside[:, -1]))

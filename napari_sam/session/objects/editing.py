@@ -1,6 +1,6 @@
 """Edits of the target's objects and classes: they are written, journaled, undone and redone."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,7 @@ from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import (
     NewObject,
+    Trimming,
     add_objects,
     first_free_label_id,
     plan_label_id,
@@ -29,6 +30,7 @@ from napari_sam.session.objects.planning import (
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.slice_planning import is_beyond, plan_on_plane
+from napari_sam.session.objects.trimming import Trim
 from napari_sam.storage.pacing import paced
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
@@ -155,7 +157,8 @@ class Editing:
         def work() -> LabelsEdit:
             if new.replaced is not None and is_beyond(new.replaced, target):
                 crop = whole_crop(*shown)
-                return plan_on_plane(target, new.record, crop, overlap, registry).write()
+                plan = plan_on_plane(target, new.record, crop, overlap, registry, new.trim)
+                return plan.write()
             return plan_object(target, new, overlap, registry).write()
 
         is_large = candidates.masks[chosen].area_bound_px > MAX_AREA_AT_ONCE_PX
@@ -214,16 +217,19 @@ class Editing:
         into: LabelsPlane | None = None,
         *,
         keep_remains: bool = False,
+        trims: Mapping[int, Trim] | None = None,
     ) -> None:
         """Add objects from elsewhere, in the background; all of them are undone as one.
 
-        They go to the target unless other labels are given. See `add_objects`.
+        They go to the target unless other labels are given. See `add_objects`; those with a trim,
+        by the uid of the record, are objects of the target's plane.
         """
         if into is None:
             self.need_target()
         self._check_idle()
-        labels, overlap = (into or self.check_free()).labels, self.overlap
-        registry = labels.registry
+        plane, overlap = into or self.check_free(), self.overlap
+        labels, registry = plane.labels, plane.labels.registry
+        trimming = Trimming(plane, trims or {})
 
         def push(edit: Edit) -> None:
             self.history.push(edit)
@@ -231,7 +237,9 @@ class Editing:
                 on_added(edit.labels)
 
         def work() -> LabelsEdit:
-            return add_objects(labels, records, overlap, registry, keep_remains=keep_remains)
+            return add_objects(
+                labels, records, overlap, registry, trimming, keep_remains=keep_remains
+            )
 
         self._run_edit(self._edit(), work, push, is_large=True)
 

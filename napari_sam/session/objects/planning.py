@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -32,6 +32,7 @@ from napari_sam.session.objects.records import (
     net_changes,
 )
 from napari_sam.session.objects.slices import merged_slices
+from napari_sam.session.objects.trimming import NOT_TRIMMED, Trim
 from napari_sam.storage.pacing import paced
 
 LEAST_SHARE: Final = 0.05
@@ -52,6 +53,15 @@ class NewObject:
     mask: Iterable[MaskCrop]
     record: ObjectRecord  # its record, without label_id and bounding box
     replaced: ObjectRecord | None = None  # the object that it replaces
+    trim: Trim = NOT_TRIMMED  # where it is cut because other objects keep their pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Trimming:
+    """How objects of a plane are trimmed where others keep their pixels."""
+
+    plane: LabelsPlane
+    trims: Mapping[int, Trim]  # by the uid of an object's record; all of it is in the plane
 
 
 def plan_object(
@@ -62,7 +72,10 @@ def plan_object(
     registry = labels.registry if registry is None else registry
     label_id = first_free_label_id(labels, registry) if replaced is None else replaced.label_id
     masks: Iterable[tuple[Mask, Start]]
-    masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
+    parts = new.mask
+    if overlap is Overlap.KEEP:
+        parts = new.trim.all_trimmed(parts, plane, label_id)
+    masks = (plane.to_nd(part, top, left) for part, top, left in parts)
     if replaced is not None:
         masks = replaced.brushed.corrected(masks)
     record = replace(new.record, label_id=label_id)
@@ -135,6 +148,7 @@ def add_objects(
     records: Sequence[ObjectRecord],
     overlap: Overlap,
     registry: ObjectRegistry,
+    trimming: Trimming | None = None,
     *,
     keep_remains: bool = False,
 ) -> LabelsEdit:
@@ -152,7 +166,7 @@ def add_objects(
     edits: list[LabelsEdit] = []
     try:
         for record in paced(_with_label_ids(labels, records, registry)):
-            masks = ((mask.mask, mask.start) for mask in record.masks)
+            masks = _masks(record, trimming if overlap is Overlap.KEEP else None)
             with suppress(RefusedError):
                 edit = _plan_masks(labels, record, masks, overlap, get_record, least_share)
                 edits.append(edit.write())
@@ -170,6 +184,22 @@ def add_objects(
     strokes = tuple(stroke for edit in edits for stroke in edit.strokes)
     is_exact = all(edit.is_exact for edit in edits)
     return LabelsEdit(labels, strokes, changes, label_id, is_exact)
+
+
+def _masks(record: ObjectRecord, trimming: Trimming | None) -> Iterable[tuple[Mask, Start]]:
+    """Yield the masks of an object from elsewhere, in the axes of the labels."""
+    trim = NOT_TRIMMED if trimming is None else trimming.trims.get(record.uid, NOT_TRIMMED)
+    if trimming is None or trim == NOT_TRIMMED:
+        return ((mask.mask, mask.start) for mask in record.masks)
+    plane = trimming.plane
+    crops = (_crop(mask, plane) for mask in record.masks)
+    trimmed = trim.all_trimmed(crops, plane, record.label_id)
+    return (plane.to_nd(mask, top, left) for mask, top, left in trimmed)
+
+
+def _crop(mask: PackedMask, plane: LabelsPlane) -> MaskCrop:
+    rows, columns = plane.to_plane(mask.start, mask.stop) or (slice(0, 0), slice(0, 0))
+    return MaskCrop(plane.to_2d(mask.mask), rows.start, columns.start)
 
 
 def _with_label_ids(

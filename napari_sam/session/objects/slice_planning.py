@@ -30,6 +30,7 @@ from napari_sam.session.objects.pixel_sets import PixelSet
 from napari_sam.session.objects.planning import RefusedError, allowed
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
+from napari_sam.session.objects.trimming import NOT_TRIMMED, Trim
 
 NOWHERE: Final = MaskCrop(np.zeros((0, 0), np.bool_), 0, 0)
 """The mask of an object on a slice that it is not on."""
@@ -160,9 +161,12 @@ def plan_on_plane(
     crop: MaskCrop,
     overlap: Overlap,
     registry: ObjectRegistry,
+    trim: Trim = NOT_TRIMMED,
 ) -> LabelsEdit:
     """Plan to write an object on the slice that the user made it on."""
     index = slice_index_of(plane)
+    if overlap is Overlap.KEEP:
+        crop = trim.trimmed(crop, plane, record.label_id)
     edit = SliceEdit(index, plane, crop, ObjectSlice(index, state=record.state))
     return plan_slices(plane.labels, registry, record, [edit], overlap)
 

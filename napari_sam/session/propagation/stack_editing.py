@@ -99,7 +99,7 @@ class StackEditing:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._object, self._notifier = object_in_progress, background.notifier
         self._chosen = ChosenObject(editing)
-        self.propagation = StackPropagation(editing, background)
+        self.propagation = StackPropagation(editing, decoding, background)
         """Carries objects on in the background."""
         self.corrections = Corrections(
             *(self._chosen, embedding, editing, object_in_progress, self.propagation)

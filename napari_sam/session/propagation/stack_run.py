@@ -9,16 +9,19 @@ from typing import Final
 
 from psygnal import Signal
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.background import Background
+from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.slice_planning import NOWHERE, SliceEdit, plan_slices
 from napari_sam.session.objects.slices import ObjectSlice
+from napari_sam.session.objects.trimming import Trim
 from napari_sam.session.propagation.courses import Course
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import propagate
@@ -99,8 +102,8 @@ class StackPropagation:
     finished = Signal(Run)
     """A run is written, as far as it came."""
 
-    def __init__(self, editing: Editing, background: Background) -> None:
-        self._editing, self._background = editing, background
+    def __init__(self, editing: Editing, decoding: Decoding, background: Background) -> None:
+        self._editing, self._decoding, self._background = editing, decoding, background
         self._notifier = background.notifier
         self._executor = background.executor("propagate")
         self._stop = threading.Event()
@@ -239,11 +242,18 @@ class StackPropagation:
             return
         slices = record.slices or ()
         anchors = {entry.slice_index for entry in slices if entry.is_anchor}
+        overlap, trim = self._editing.overlap, Trim(self._decoding.options.clean_strength)
+
+        def trimmed(mask: SliceMask) -> MaskCrop:
+            if overlap is not Overlap.KEEP:
+                return mask.crop
+            return trim.trimmed(mask.crop, target.at_slice(mask.slice_index), record.label_id)
+
         edits = [
             SliceEdit(
                 index := mask.slice_index,
                 target.at_slice(index),
-                mask.crop,
+                trimmed(mask),
                 None if mask.is_empty else ObjectSlice(index, mask.origin, mask.confidence),
             )
             for mask in masks
@@ -256,7 +266,6 @@ class StackPropagation:
         # What the user made meanwhile stays.
         edits = [edit for edit in edits if edit.slice_index not in anchors]
         if edits:
-            overlap = self._editing.overlap
 
             def plan(_: Labels) -> LabelsEdit:
                 return plan_slices(labels, labels.registry, record, edits, overlap)
