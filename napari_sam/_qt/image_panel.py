@@ -144,7 +144,11 @@ class ImagePanel(QWidget):
         if state.phase is not Phase.READY:
             return ""
         device = "" if state.runtime is None else f" on {state.runtime}"
-        return f"{self._status_text()}\nEmbedded in {self._elapsed_s:.1f} s{device}"
+        sees = "the whole image" if state.tile_px is None else f"a tile of {state.tile_px:,} px"
+        return (
+            f"{self._status_text()}\nEmbedded in {self._elapsed_s:.1f} s{device}\n"
+            f"At the next click, the model sees {sees}"
+        )
 
     def _on_button_clicked(self) -> None:
         if self._state.is_working:

@@ -66,7 +66,8 @@ class SessionState:
     devices : tuple of str
         All devices of this computer; empty until they are known.
     tile_px : int, optional
-        Longer side of the part of the image that the model sees; None: all of it, or nothing yet.
+        Longer side of the part of the image that the next click is decoded on; None: all of it, or
+        nothing yet.
     thumbnail : (h, w, 3) uint8 ndarray, optional
         The pixels that the model sees, at low resolution; None until the image is embedded.
     prefetch : PrefetchState, optional
@@ -213,18 +214,20 @@ def snapshot_of(
         is_checking=embedding.model.is_checking,
         runtime=embedding.model.runtime,
         devices=embedding.model.devices,
-        tile_px=_tile_px(embedding),
+        tile_px=_tile_px(embedding, decoding),
         thumbnail=None if embedding.embedded is None else embedding.embedded.content.thumbnail,
         prefetch=prefetch.state,
     )
 
 
-def _tile_px(embedding: CurrentEmbedding) -> int | None:
-    """Return the side of the tile in use; None if it is the whole plane."""
-    plane, embedded = embedding.plane, embedding.embedded
-    if plane is None or embedded is None or embedded.tile.size == plane.shape:
+def _tile_px(embedding: CurrentEmbedding, decoding: Decoding) -> int | None:
+    """Return the side of the tile of the next click; None if it is the whole plane."""
+    plane = embedding.plane
+    if plane is None or embedding.embedded is None:
         return None
-    return embedded.tile.side
+    tiles = (decoding.in_sight, decoding.last_tile or decoding.in_sight)
+    tile = decoding.state.tile or min(tiles, key=lambda tile: tile.level)  # see `initial_tile`
+    return None if tile.size == plane.shape else tile.side
 
 
 def uniform_reason(embedding: CurrentEmbedding) -> str:

@@ -68,7 +68,8 @@ class Decoding:
         self.in_sight: Tile = self._pyramid.whole
         """The tile of the visible region."""
         self._view: Box | None = None  # the visible region, unless it is the whole plane
-        self._last_tile: Tile | None = None  # the next object is probably near, and similar
+        self.last_tile: Tile | None = None
+        """That of the last object: the next one is probably near, and similar."""
         self.state = ObjectState()
         self.candidates: Candidates | None = None
         self._slip: Box | None = None  # the box of a click without a drag
@@ -113,7 +114,7 @@ class Decoding:
 
     def replan(self, pyramid: TilePyramid, view: Box | None) -> Tile:
         """Use other tiles of the same plane; return the tile to embed first."""
-        self._pyramid, self._last_tile = pyramid, None
+        self._pyramid, self.last_tile = pyramid, None
         self._view = pyramid.partial_view(view)
         self.in_sight = pyramid.in_sight(view)
         return self.in_sight
@@ -129,7 +130,7 @@ class Decoding:
     @property
     def likely_tiles(self) -> list[Tile]:
         """The tiles of the plane that will probably be needed, the likeliest first."""
-        near = [] if self._last_tile is None else self._pyramid.neighbors(self._last_tile)
+        near = [] if self.last_tile is None else self._pyramid.neighbors(self.last_tile)
         finer = [] if self._view is None else self._pyramid.finer(self.in_sight, self._view)
         return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *finer, *near)))
 
@@ -213,7 +214,7 @@ class Decoding:
             if before is not None and not self._pyramid.has(before):
                 before = None  # planned for a model of other sizes
                 self._move(replace(self.state, tile=None, is_raised=False))
-            tile = initial_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
+            tile = initial_tile(self._pyramid, usable, self.in_sight, before, self.last_tile)
             self._go_to(tile)
         else:
             self._embedding.want(self.in_sight)
@@ -297,7 +298,7 @@ class Decoding:
     def _on_decoded(self, candidates: Candidates) -> None:
         self.candidates = _as_wanted(candidates, self.state, self.options)
         if not self.improve() and not self.is_pending:
-            self._last_tile = candidates.tile
+            self.last_tile = candidates.tile
             self.completed.emit()
         self.changed.emit()
 
