@@ -1,6 +1,10 @@
 import gc
 import os
 import sys
+
+# pytest imports it at the first file that is left open (imageio's, of a damaged image). Garbage
+# collected meanwhile reports another one, for which it is "partially initialized" then.
+import tracemalloc  # noqa: F401
 from collections import Counter
 from contextlib import suppress
 from functools import cache, partial
