@@ -52,8 +52,8 @@ def download(
     folder = models_folder() if folder is None else folder
     if model.url is None or model.known_hash is None:
         raise DownloadError(
-            f"{model.name} cannot be downloaded from here. Get its file from {model.page} and save "
-            f"it as {model.file_name} in {folder}, or open it from where it is."
+            f"{model.name} cannot be downloaded here: get it from {model.page} and save it as "
+            f"{model.file_name} in {folder}, or open it from where it is."
         )
     target = folder / model.file_name
     try:
@@ -102,9 +102,9 @@ def _is_downloaded(model: PublishedModel, target: Path) -> bool:
     if model.known_hash is not None and target.is_file() and has_hash(target, model.known_hash):
         return True
     raise DownloadError(
-        f"{model.name} was not downloaded, because {target} exists and is not the published "
-        "model: its checksum differs. Rename the file or move it away, then download again. If "
-        "it is your own model, choose it by its file name."
+        f"{target.name} is not the published model: rename it or move it away, then download "
+        f"{model.name} again. Its checksum differs: {target}. If it is your own model, choose it "
+        "by its file name."
     )
 
 

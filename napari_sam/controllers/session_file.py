@@ -166,8 +166,8 @@ class SessionFileController:
         is_shown = view is not None and unfinished.axes == (view.row_axis, view.column_axis)
         if view is None or not is_shown or len(unfinished.index) != len(view.index):
             self._messages.warn(
-                f"The unfinished object lies on axes {unfinished.axes}: roll to these (Ctrl+E), "
-                "then open the session again."
+                f"Unfinished object on axes {unfinished.axes}: roll to them (Ctrl+E) and open "
+                "this again."
             )
             return
         self._binding.plane.go_to(replace(view, index=unfinished.index))
@@ -216,6 +216,6 @@ def _what_to_open(saved: SavedSession) -> str:
     size = " x ".join(map(str, image.shape))
     source = "" if image.source is None else f", saved from {image.source}"
     return (
-        f"Could not find the image of this session. Open '{image.name}', then the session again, "
-        f"or put it beside the session file ({size}, {image.dtype}{source})."
+        f"Image not found. Open '{image.name}', then the session again, or put it "
+        f"beside the session file ({size}, {image.dtype}{source})."
     )

@@ -235,8 +235,8 @@ class StackController:
     def _on_cleared(self, label_id: int, cleared: list[int], changed: list[int]) -> None:
         more = f", and changed {slices_in_words(changed)}" if changed else ""
         self._messages.info(
-            f"A background click in its middle took object {label_id} off "
-            f"{slices_in_words(cleared)}{more}: undo takes that back."
+            f"Background click: object {label_id} is off {slices_in_words(cleared)}{more}. Undo "
+            "brings it back."
         )
 
     def _go_to_slice(self, slice_index: int) -> None:

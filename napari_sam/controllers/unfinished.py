@@ -184,8 +184,8 @@ class UnfinishedController:
             else:
                 axes = view.row_axis, view.column_axis
                 self._messages.warn(
-                    f"The unfinished object lies on axes {axes}, at {view.index}: roll to these "
-                    "(Ctrl+E) to continue with it."
+                    f"Unfinished object on axes {axes}: roll to them (Ctrl+E), and go to "
+                    f"{view.index}."
                 )
         return len(views)
 

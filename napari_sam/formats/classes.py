@@ -52,8 +52,8 @@ class ObjectClass:
         # The text formats keep a name on one line and do not keep the blanks around it.
         if not self.name or self.name != single_line(self.name):
             raise ClassError(
-                f"A class cannot be called {self.name!r}: use one line of valid characters, "
-                "without leading or trailing blanks."
+                f"{self.name!r} is not a class name: use one line of valid characters, no blanks "
+                "at its ends."
             )
         object.__setattr__(self, "color", self.color.lower())
         if not _COLOR.fullmatch(self.color):

@@ -111,8 +111,7 @@ def _segments(frames: Frames) -> list[_Segment]:
         last_label[label_id] = label
     if new_label > _LARGEST:
         raise FileError(
-            f"The format holds labels up to {_LARGEST}, but one here is {new_label}; renumber the "
-            "objects from 1."
+            f"Label {new_label} is above {_LARGEST}, the limit here; renumber the objects from 1."
         )
     return sorted(
         (_with_parent(segment, frames, last_label) for segment in segments),

@@ -33,8 +33,7 @@ def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         from pydicom.pixels import apply_rescale
     except ImportError as error:
         raise FileError(
-            f"{path.name} is a DICOM file, which needs pydicom: "
-            "pip install 'napari-sam-live[dicom]'"
+            f"DICOM needs pydicom; run pip install 'napari-sam-live[dicom]': {path.name}"
         ) from error
     try:
         dataset = pydicom.dcmread(path)

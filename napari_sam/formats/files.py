@@ -138,8 +138,8 @@ def require_memory(size_bytes: int, content: str) -> None:
     free_bytes = psutil.virtual_memory().available
     if size_bytes + _LITTLE_BYTES > free_bytes:
         raise FileError(
-            f"{content} would take {min(size_bytes, 2**60) / 2**30:,.1f} GiB of memory, but only "
-            f"{free_bytes / 2**30:.1f} GiB are free; close other programs, or use a smaller image."
+            f"{content} needs {min(size_bytes, 2**60) / 2**30:,.1f} GiB, {free_bytes / 2**30:.1f} "
+            "GiB are free; close programs or use a smaller image."
         )
 
 
@@ -284,9 +284,8 @@ def read_yaml_text(path: str | Path) -> str:
     size_bytes = Path(path).stat().st_size
     if size_bytes > MAX_YAML_BYTES:
         raise FileError(
-            f"The YAML file has {size_bytes // 1024:,} KiB, more than the "
-            f"{MAX_YAML_BYTES // 1024} KiB that are read; remove what is not needed: "
-            f"{Path(path).name}"
+            f"The YAML file has {size_bytes // 1024:,} KiB, {MAX_YAML_BYTES // 1024} at most; "
+            f"remove what is not needed: {Path(path).name}"
         )
     return read_text(path)
 

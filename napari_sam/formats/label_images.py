@@ -24,10 +24,7 @@ def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
     for dtype in (np.uint8, np.uint16, np.uint32):
         if max_label_id <= np.iinfo(dtype).max:
             return np.dtype(dtype)
-    raise FileError(
-        f"The label_id {max_label_id} does not fit into the 32 bits of image files; renumber the "
-        "objects from 1."
-    )
+    raise FileError(f"Label {max_label_id} does not fit into 32 bits; renumber the objects from 1.")
 
 
 def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
@@ -46,10 +43,7 @@ def _whole_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Return labels that were written as fractions, as in 32-bit images of ImageJ."""
     exact = 2.0 ** (np.finfo(labels.dtype).nmant + 1)
     if not ((labels == np.rint(labels)) & (np.abs(labels) <= exact)).all():
-        raise FileError(
-            f"Labels must be whole numbers, but some of these {labels.dtype} values are not, as in "
-            "an intensity image; choose a label image."
-        )
+        raise FileError(f"Not all values ({labels.dtype}) are whole numbers; choose a label image.")
     return labels.astype(np.int64)
 
 
@@ -73,8 +67,8 @@ def labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[np.
         values = np.union1d(values, _packed_colors(pixels[rows]))
         if len(values) > _MAX_COLORS:
             raise FileError(
-                f"The image has more than {_MAX_COLORS - 1} colors, but a label image has gray "
-                f"values, or one color for each class: {Path(path).name}"
+                f"Over {_MAX_COLORS - 1} colors; choose one of gray values or a color per class: "
+                f"{Path(path).name}"
             )
     grays = values & 255
     is_gray = pixels.shape[-1] < 3 or (values == grays * _GRAY).all()
@@ -257,7 +251,7 @@ def _write(obj: ExportObject, plane: NDArray[Any], overlap: str) -> None:
     taken = taken[(taken != 0) & (taken != obj.label_id)]
     if taken.size:
         raise FileError(
-            f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot "
-            "hold; export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
+            f"Object {obj.label_id} overlaps object {taken[0]}; choose COCO, GeoJSON, ImageJ ROIs "
+            "or NPZ, or export the labels as they are."
         )
     region[obj.mask] = obj.label_id

@@ -71,8 +71,8 @@ def write_measurements(
     height = converted(image.pixel_size[-2], *image.units[-2:])
     if height is None:
         raise FileError(
-            f"Rows are in {image.units[-2]} and columns in {image.units[-1]}; give both axes of "
-            "the layer units of length, or none."
+            f"Rows are in {image.units[-2]}, columns in {image.units[-1]}; give both a unit of "
+            "length, or none."
         )
     spacing = (height, image.pixel_size[-1])
     heading = _heading(image, with_intensity=intensity is not None)

@@ -102,8 +102,7 @@ def npy_header(file: IO[bytes], size_bytes: int) -> tuple[tuple[int, ...], np.dt
     shape, _, dtype = read_header.get(version, np.lib.format.read_array_header_2_0)(file)
     if dtype.hasobject:
         raise ValueError(
-            "it contains Python objects, which could run code; for Cellpose's _seg.npy, open it "
-            "in Cellpose and save the masks as PNG or TIFF"
+            "Python objects in it could run code; in Cellpose, save _seg.npy as PNG or TIFF"
         )
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > size_bytes:
         raise ValueError(f"it is too short for an array of shape {shape}")

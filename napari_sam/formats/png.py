@@ -45,18 +45,15 @@ def write_label_png(
         If the labels are not 2-D, there are label_ids above 65535, or the file cannot be written.
     """
     if labels.ndim != 2:
-        msg = (
-            f"PNG holds one 2-D image, not the shape {labels.shape}; write TIFF, or one PNG file "
-            "per slice."
-        )
+        msg = f"PNG holds one 2-D image, not {labels.shape}; write TIFF, or one PNG per slice."
         raise FileError(msg)
     labels = as_small_labels(labels)
     if dtype is not None:
         labels = labels.astype(np.promote_types(dtype, labels.dtype))
     if labels.dtype == np.uint32:
         raise FileError(
-            f"PNG holds label_ids up to 65535, but there is object {labels.max()}; write OME-TIFF, "
-            "which holds 32 bits, or renumber the objects."
+            f"PNG holds labels up to 65535, not {labels.max()}; write OME-TIFF, or renumber the "
+            "objects."
         )
     save_png(path, Image.fromarray(labels), details)
 

@@ -137,8 +137,8 @@ def _coco_image_id(
     ]
     if len(fitting) != 1:
         raise FileError(
-            "The file has prompts for several images; rename the image layer to one of their "
-            f"names ({', '.join(file_names[:5])})."
+            "Prompts for several images; rename the image layer to one of their names: "
+            f"{', '.join(file_names[:5])}."
         )
     _check_size((fitting[0].get("height"), fitting[0].get("width")), image)
     return id_in(fitting[0]["id"])

@@ -82,9 +82,7 @@ def prompts_in_table(
         axes = next((list(point) for point in _POINTS if set(point) <= set(columns)), [])
     if columns and boxes is None and not axes:
         raise FileError(
-            "The first line of the CSV file must name its columns: x0,y0,x1,y1 or "
-            "x,y,width,height for boxes, x,y for points, or those of napari's own files of "
-            "points and shapes."
+            "No columns named; begin with a line such as x,y (points) or x0,y0,x1,y1 (boxes)"
         )
     slices = _slice_columns(columns, image) if len(axes) <= 2 else ()
     found: list[_Row] = []
@@ -174,8 +172,8 @@ def _rows_of_image(
     meant = {files[n] for n in images_meant(files, names)}
     if not meant:
         raise FileError(
-            f"The file has prompts for several images ({', '.join(files[:5])}), none of them "
-            f"called {names[0]}; rename the layer to one of their names."
+            f"No prompts for {names[0]}; rename the layer to one of the images of the file: "
+            f"{', '.join(files[:5])}."
         )
     return [row for row in numbered if (row[1].get(column) or "") in meant]
 

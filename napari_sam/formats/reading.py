@@ -147,8 +147,8 @@ def read_objects(path: str | Path, image: ImageInfo, names: Sequence[str] = ()) 
     if len(choices) > 1:
         files = ", ".join(name for name, _ in choices[:5])
         raise FileError(
-            f"The file belongs to {len(choices)} images of the shape {image.shape}; give the name "
-            f"of one of them ({files}): {Path(path).name}"
+            f"The file has {len(choices)} images of this shape; give the name of one ({files}): "
+            f"{Path(path).name}"
         )
     return choices[0][1]
 

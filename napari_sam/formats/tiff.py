@@ -79,8 +79,7 @@ def write_imagej_tiff(
     labels = _checked(labels, image)
     if labels.dtype == np.uint32:
         raise FileError(
-            f"ImageJ's TIFF holds label_ids up to 65535, but there is object {labels.max()}; write "
-            "OME-TIFF, which holds 32 bits, or renumber the objects."
+            f"ImageJ holds labels up to 65535, not {labels.max()}; write OME-TIFF or renumber them."
         )
     if not set(image.axes) <= set(_IMAGEJ_AXES):
         raise FileError(f"ImageJ has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
@@ -281,8 +280,8 @@ def _check_parts(tiff: tifffile.TiffFile, path: Path) -> None:
         beside = path.with_name(name) if is_beside(name) else None
         if beside is None or (beside.exists() and not is_image(beside)):
             raise FileError(
-                f"The file refers to {name!r} for its pixels, which is not an image in the same "
-                f"folder; save it as one file: {path.name}"
+                f"The pixels are in {name!r}, not an image beside the file; save one file: "
+                f"{path.name}"
             )
 
 

@@ -108,8 +108,8 @@ def _columns(names: list[str], path: str | Path) -> dict[str, str]:
     missing = [column for column in ("track_id", "t", "y", "x") if column not in columns]
     if missing:
         raise FileError(
-            f"A table of tracks needs the columns track_id, t, y and x, but it has no "
-            f"{', '.join(missing)}: {Path(path).name}"
+            f"No column {', '.join(missing)}; a table of tracks needs track_id, t, y and x: "
+            f"{Path(path).name}"
         )
     return columns
 

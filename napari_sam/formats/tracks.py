@@ -80,8 +80,7 @@ def time_axis(image: ImageInfo) -> int:
     if len(stack_axes) == 1:
         return 0
     raise FileError(
-        f"Tracks need a film with the axes T, Y and X, or T, Z, Y and X, not {image.axes}: name "
-        "the axis of time 'T' in the layer."
+        f"Tracks need a film (TYX or TZYX), not {image.axes}: name its axis of time 'T'."
     )
 
 
@@ -104,8 +103,8 @@ def frames_of(annotations: Annotations) -> Frames:
     for child, parent in frames.parents.items():
         if spans[parent][-1] >= spans[child][0]:
             raise FileError(
-                f"Object {child} begins in frame {spans[child][0]}, before its parent {parent} has "
-                f"ended in frame {spans[parent][-1]}: mark the division again, or take it back."
+                f"Object {child} begins before parent {parent} ends: mark the division again "
+                f"(frames {spans[child][0]} and {spans[parent][-1]})."
             )
     return frames
 

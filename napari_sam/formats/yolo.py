@@ -65,8 +65,8 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
     """
     if annotations.image.stack_shape:
         msg = (
-            "YOLO has one text file for each 2-D image; choose another format, or write one "
-            "file per slice (Annotations.plane)."
+            "YOLO holds 2-D images; choose another format, or write slice by slice "
+            "(Annotations.plane)."
         )
         raise FileError(msg)
     numbers = yolo_class_numbers(annotations)
@@ -245,8 +245,7 @@ def _without_names(path: str | Path) -> tuple[str, bool]:
 
 def _no_data_set(path: str | Path) -> FileError:
     return FileError(
-        "The YAML file exists and is not a YOLO data.yaml; choose another name than that of "
-        f"{Path(path).name}"
+        f"This YAML file is not a YOLO data.yaml; choose another name than {Path(path).name}"
     )
 
 

@@ -104,7 +104,7 @@ def mapping(by_label: Mapping[int, NDArray[Any]], elsewhere: Any) -> DirectLabel
         )
     if len(by_label) > MOST_MAPPED:
         raise ColoringError(
-            f"Too many objects to color above label {LARGEST:,}: renumber them from 1 "
+            f"Too many objects above label {LARGEST:,}: renumber them from 1 "
             "(skimage.segmentation.relabel_sequential)."
         )
     return direct_colormap(dict(by_label), elsewhere)

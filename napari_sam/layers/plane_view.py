@@ -272,15 +272,15 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     if shape[-1] > MAX_CHANNELS or min(shape[-3:-1]) < 4 * shape[-1]:
         return
     cure = (
-        "If the last axis holds colors, add the image with rgb=True"
+        "add the image with rgb=True if the last axis holds colors"
         if shape[-1] in (3, 4)
-        else "If the last axis holds channels, add the image with channel_axis=-1 (on the command "
+        else "add the image with channel_axis=-1 if the last axis holds channels (on the command "
         "line, --channels=-1)"
     )
     raise ImageError(
-        f"napari shows '{layer.name}' as slices of {shape[-2]} x {shape[-1]} pixels. {cure}, "
-        "or roll the axes (Ctrl+E) until the whole image shows and choose its channels under "
-        "'Image appearance for SAM'."
+        f"Shown as slices of {shape[-2]} x {shape[-1]} pixels: {cure}. Or roll the axes (Ctrl+E) "
+        f"until all of '{layer.name}' shows, and choose its channels under 'Image appearance for "
+        "SAM'."
     )
 
 

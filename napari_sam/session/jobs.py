@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Protocol
 
+from napari_sam.formats.files import FileError
 from napari_sam.storage.pacing import resting_with
 
 _POLL_S: Final = 0.05
@@ -311,6 +312,7 @@ def user_message(error: BaseException, what: str, advice: str = "use a smaller i
         return f"{what}: not enough memory. Close other programs or {advice}."
     if isinstance(error, ValueError):
         _LOGGER.info("%s: %s", what, error)
-        return f"{what}: {error}"
+        # A file's error begins with the reason: it comes first where little of it is shown.
+        return str(error) if isinstance(error, FileError) else f"{what}: {error}"
     _LOGGER.warning("%s", what, exc_info=error)
     return f"{what} ({type(error).__name__}): {error}"

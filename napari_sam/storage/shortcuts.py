@@ -23,7 +23,7 @@ def load_shortcuts() -> dict[str, str]:
         msg = f"Could not read your shortcuts from {path} ({error}); using the defaults."
         raise ValueError(msg) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content.values()):
-        raise ValueError(f"{path} contains no shortcuts; using the defaults.")
+        raise ValueError(f"{path.name} contains no shortcuts; using the defaults: {path}")
     return content
 
 
@@ -34,8 +34,8 @@ def save_shortcuts(shortcuts: Mapping[str, str]) -> None:
         load_shortcuts()
     except ValueError as error:
         raise ValueError(
-            f"{path} is not a shortcuts file, so it was not overwritten: rename or remove it. Your "
-            "shortcuts apply until you close napari."
+            f"Not saved: {path.name} is not a shortcuts file. Rename or remove it; until you close "
+            f"napari, your shortcuts apply ({path})."
         ) from error
     try:
         write_settings(path, dict(shortcuts))

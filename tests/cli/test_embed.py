@@ -142,7 +142,7 @@ def test_what_fails_is_listed_and_the_rest_is_done(stack_file, tmp_path):
     for text in (
         f"Error: Cannot open {tmp_path / 'none.tif'}: there is no such file.",
         f"Error: Cannot open {broken}: ",
-        f"Error: {flat}: napari shows 'flat' as slices of 40 x 5 pixels.",
+        f"Error: {flat}: Shown as slices of 40 x 5 pixels: add the image",
         f"Error: {program} is a Python script",
     ):
         assert text in result.output

@@ -99,7 +99,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     monkeypatch.setattr(QMessageBox, "exec", answer(QMessageBox.StandardButton.Cancel))
     widget.controllers.session_file.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "Could not find the image of this session" in said[-1]
+    assert "Image not found. Open" in said[-1]
     monkeypatch.setattr(QMessageBox, "exec", answer(QMessageBox.StandardButton.Open))
     widget.controllers.session_file.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
@@ -218,7 +218,7 @@ def test_what_a_session_names_is_never_run_nor_waited_for(make_widget, said, pat
         said.clear()
         widget.controllers.session_file.open(path)
         widget.wait_until_idle(TIMEOUT_S)
-        assert "Could not find the image of this session" in said[-1], name
+        assert "Image not found. Open" in said[-1], name
         assert not mark.exists(), name
         assert not any(isinstance(layer, Image) for layer in viewer.layers), name
 

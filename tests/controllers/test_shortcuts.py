@@ -99,7 +99,7 @@ def test_keys_are_remembered_and_reset(make_widget):
     shortcuts_file().write_text("[1]")
     widget.controllers.shortcuts._load()
     assert "contains no shortcuts; using the defaults" in said[-1]
-    with pytest.raises(ValueError, match="was not overwritten"):
+    with pytest.raises(ValueError, match="Not saved"):
         save_shortcuts({})
     assert shortcuts_file().read_text() == "[1]"
 

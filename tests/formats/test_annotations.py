@@ -149,7 +149,7 @@ def test_objects_are_checked(wrong):
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b", "a\ud83d"])
 def test_names_of_classes_stay_on_their_line_and_can_be_written(name):
-    with pytest.raises(FileError, match="cannot be called"):
+    with pytest.raises(FileError, match="is not a class name"):
         ObjectClass.from_rgb(name, (0, 0, 0))
 
 

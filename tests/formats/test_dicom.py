@@ -42,5 +42,5 @@ def test_what_cannot_be_read_is_refused_in_words(tmp_path, monkeypatch):
         with pytest.raises(FileError, match=r"damaged\.dcm cannot be read as DICOM"):
             read_dicom(tmp_path / "damaged.dcm")
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(FileError, match=r"needs pydicom: pip install"):
+    with pytest.raises(FileError, match=r"needs pydicom; run pip install"):
         read_dicom(FOLDER / "part_2.dcm")

@@ -84,7 +84,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path):
     with pytest.raises(FileError, match="intensities have the shape"):
         write_measurements(tmp_path / "a.csv", Annotations(SQUARE_UM, ()), np.zeros((30, 40)))
     mixed = ImageInfo((3, 3), units=("s", "um"))
-    with pytest.raises(FileError, match="Rows are in second and columns in micrometer"):
+    with pytest.raises(FileError, match="Rows are in second, columns in micrometer"):
         write_measurements(tmp_path / "a.csv", Annotations(mixed, ()))
 
 

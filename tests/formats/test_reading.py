@@ -87,7 +87,7 @@ def test_one_of_several_images_of_a_size_is_found_by_its_names(tmp_path, image, 
 
 def test_images_that_names_do_not_tell_apart_are_offered(tmp_path):
     path = write(tmp_path, several("train/a.png", "val/a.png", "val/b.png"))
-    with pytest.raises(FileError, match=r"give the name of one of them \(train/a.png, val/a.png\)"):
+    with pytest.raises(FileError, match=r"give the name of one \(train/a.png, val/a.png\)"):
         read_objects(path, IMAGE)
     assert [name for name, _ in read_choices(path, IMAGE)] == ["train/a.png", "val/a.png"]
     names = ["train/a.png", "val/a.png", "val/b.png"]

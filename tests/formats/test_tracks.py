@@ -70,7 +70,7 @@ def test_a_film_without_objects(tmp_path, entry) -> None:
 @pytest.mark.parametrize("entry", TRACK_FORMATS, ids=lambda entry: entry.key)
 def test_only_films_have_tracks(tmp_path, entry) -> None:
     image = ImageInfo((24, 30))
-    with pytest.raises(FileError, match="name the axis of time"):
+    with pytest.raises(FileError, match="name its axis of time"):
         entry.write(tmp_path / "a", Annotations(image, []))
     assert list(tmp_path.iterdir()) == []
 

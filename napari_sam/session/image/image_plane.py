@@ -109,8 +109,8 @@ class ImagePlane:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
         if dtype.kind not in "buif":
             raise ImageError(
-                f"Values of type {dtype} cannot be segmented: add '{self.name}' as real numbers, "
-                "such as numpy.abs of complex ones."
+                f"Values of type {dtype} cannot be segmented: add real numbers, such as numpy.abs "
+                f"of '{self.name}'."
             )
         if self.is_rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
             msg = f"'{self.name}' has shape {shape}: a color plane is (H, W, 3) or (H, W, 4)."
@@ -120,8 +120,8 @@ class ImagePlane:
             raise ImageError(msg)
         if not (self.is_rgb or self.channels) and len(shape) != 2:
             raise ImageError(
-                f"'{self.name}' has shape {shape}: a gray plane is (H, W). Choose one slice, or "
-                "give is_rgb=True for colors in the last axis."
+                f"'{self.name}' is {shape}, not (H, W): choose one slice, or give is_rgb=True for "
+                "colors in the last axis."
             )
         if self.embeddings is not None and self.embeddings.pyramid.shape != shape[:2]:
             raise ImageError(f"The embeddings do not have the shape of '{self.name}', {shape[:2]}.")

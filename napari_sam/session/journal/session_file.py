@@ -130,7 +130,7 @@ def write_session(
                     report(number / len(records))
             file.write(to_line(entry(Direction.SAVED, (), (), (), len(records))))
     except OSError as error:
-        msg = f"{path} cannot be written ({error}): choose another folder or name."
+        msg = f"{path.name} cannot be written ({error}): choose another folder or name."
         raise SessionFileError(msg) from error
 
 
@@ -167,24 +167,24 @@ def read_session(path: Path) -> SavedSession:
     try:
         content = read_lines(path)
     except OSError as error:
-        raise SessionFileError(f"{path} cannot be read ({error}).") from error
+        raise SessionFileError(f"{path.name} cannot be read ({error}).") from error
     header = content.raw_header
     if header.get("kind") != KIND:
-        msg = f"{path} is not a session file: choose one that ends in {SESSION_SUFFIX}."
+        msg = f"{path.name} is not a session file: choose one that ends in {SESSION_SUFFIX}."
         raise SessionFileError(msg)
     if header.get("format") != FORMAT:
         raise SessionFileError(
-            f"{path} was written by a newer version ({header.get('program')}) of napari-sam-live: "
-            "update to open it."
+            f"{path.name} is of a newer version ({header.get('program')}): update napari-sam-live "
+            "to open it."
         )
     if not _is_complete(path, content):
-        msg = f"{path} is damaged or incomplete: copy it again from where it was saved."
+        msg = f"{path.name} is damaged or incomplete: copy it again from where it was saved."
         raise SessionFileError(msg)
     try:
         return _parsed(path, content)
     except JournalError as error:
         raise SessionFileError(
-            f"{path} has invalid content ({error}): use another copy of it, or save it again."
+            f"{path.name} has invalid content ({error}): use another copy of it, or save it again."
         ) from error
 
 

@@ -176,9 +176,9 @@ class ImportedEmbeddings:
         if not matches:
             name = _catalogue_name(stored.model_name)
             self._wait(
-                f"The embeddings in {self._path} come from the model {name}, not from "
-                f"{choice.name}: to use them, choose {name} under Model, or open the checkpoint "
-                "that computed them. Until then, the image is embedded here."
+                f"Embeddings of {name}, not of {choice.name}: choose {name} under Model, or open "
+                "the checkpoint that computed them. Until then, the image is embedded here: "
+                f"{self._path}"
             )
             return
         count = f"{stored.slice_count} slices" if stored.ndim == 3 else "the image"
@@ -191,7 +191,7 @@ class ImportedEmbeddings:
         if isinstance(error, MicroSamError):
             self._on_refused(error)
         else:
-            problem = f"Could not verify that {choice.name} computed the embeddings in {self._path}"
+            problem = f"Could not verify the model of the embeddings in {self._path.name}"
             self._wait(user_message(error, problem, "choose a smaller model"))
 
     def _wait(self, text: str) -> None:
@@ -202,7 +202,7 @@ class ImportedEmbeddings:
         text = str(error)
         if not isinstance(error, MicroSamError):
             text = user_message(
-                error, f"Could not compare the embeddings in {self._path} with the image"
+                error, f"Could not compare the embeddings in {self._path.name} with the image"
             )
         self._stored = None
         self._show(ImportState(ImportPhase.REFUSED, text))
@@ -231,8 +231,8 @@ class ImportedEmbeddings:
         if not self._is_damage_reported:  # the first of many tiles is enough
             self._is_damage_reported = True
             self._notifier.warn(
-                f"In the embeddings in {self._path}, {error.reason}. Damaged tiles are embedded "
-                "here instead; the others are used. micro-sam can compute the damaged ones again."
+                "Damaged embeddings: these tiles are embedded here instead. micro-sam can compute "
+                f"them again ({error.reason}: {self._path})."
             )
 
 

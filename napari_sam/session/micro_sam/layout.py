@@ -109,7 +109,9 @@ def open_group(path: Path) -> zarr.Group:
             return await super().get(key, *arguments, **options)
 
     if not path.is_dir():
-        raise MicroSamError(f"There is no folder {path}; choose the folder of a micro-sam zarr.")
+        raise MicroSamError(
+            f"There is no folder {path.name}; choose that of a micro-sam zarr: {path}"
+        )
     with reading(path, "the folder is not a zarr group that can be read"):
         # Version 2 or 3; consolidated metadata may be outdated.
         store = _RegularFiles(path, read_only=True)

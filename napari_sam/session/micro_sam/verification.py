@@ -41,14 +41,13 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
         height, width = stored.pyramid.shape
         slices = f"{stored.slice_count} slices of " if stored.ndim == 3 else ""
         raise MicroSamError(
-            f"The embeddings in {path} belong to {slices}{height} x {width} pixels, but the image "
-            f"has the shape {shape}: choose the image that they were computed from, with its axes "
-            "in the same order."
+            f"Embeddings of {slices}{height} x {width} pixels, not {shape}: choose their image, "
+            f"with its axes in the same order ({path})."
         )
     if not stored.matches(image, job.report):
         raise MicroSamError(
-            f"The embeddings in {path} belong to another image: its pixels differ from those of "
-            "this one. Choose that image, or continue without the embeddings."
+            "Embeddings of another image, as pixels differ: choose that one, or continue without "
+            f"({path})."
         )
     return stored
 

@@ -148,8 +148,8 @@ def _find(model: PublishedModel) -> Path:
     if named[0] == models_folder() / model.file_name:  # a download would not replace it
         how = f"rename this file, then {how}"
     raise DownloadError(
-        f"{named[0]} does not match its name: its checksum is not that of {model.name}. "
-        f"For the published model, {how}; to use the file itself, open it as your own model."
+        f"{named[0].name} is not {model.name} (another checksum): {how}, or open it as your own "
+        f"model: {named[0]}"
     )
 
 

@@ -72,6 +72,6 @@ class ClassEditing:
         if n_objects:
             have = "has" if n_objects == 1 else "have"
             self._notifier.warn(
-                f"{counted(n_objects)} in other layers still {have} the class {name}: choose these "
-                "as target to change it."
+                f"{counted(n_objects)} in other layers still {have} the class {name}: make those "
+                "the target to change it."
             )

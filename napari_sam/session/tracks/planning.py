@@ -77,8 +77,8 @@ def plan_cut(tracks: TrackLabels, label_id: int, frame: int) -> LabelsEdit:
     frames = tracks.frames(label_id)
     if not frames.start < frame < frames.stop:
         raise TargetError(
-            f"Track {label_id} extends through the frames {frames.start} to {frames.stop - 1}: go "
-            "to a frame within it that is not the first one."
+            f"Track {label_id} is in frames {frames.start} to {frames.stop - 1}: go to one of them "
+            "after the first."
         )
     new_id = next(tracks.new_label_ids())
     parents = dict.fromkeys(tracks.children(label_id), new_id)

@@ -57,7 +57,7 @@ def classes_of(session):
 def test_a_name_is_one_line_and_a_color_is_hexadecimal():
     assert ObjectClass("a", "#ABCDEF").color == "#abcdef"
     for wrong in ("", " a", "a\nb", "a\ud83d"):
-        with pytest.raises(ClassError, match="cannot be called"):
+        with pytest.raises(ClassError, match="is not a class name"):
             ObjectClass(wrong, "#000000")
     with pytest.raises(ClassError, match="color"):
         ObjectClass("a", "red")

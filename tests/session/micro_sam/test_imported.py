@@ -159,7 +159,7 @@ def test_one_changed_pixel_is_another_image(session, import_folder, stores, pred
     assert imported.state.phase is ImportPhase.REFUSED
     assert imported.of_plane() is None
     assert warnings == [imported.state.text]
-    assert "belong to another image" in warnings[0]
+    assert "Embeddings of another image" in warnings[0]
     session.set_image(ImagePlane(changed[0], embeddings=imported.of_plane(0)))
     found, _ = click(session)
     assert predictor.encoded
@@ -231,7 +231,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
         assert imported.state.phase is ImportPhase.OTHER_MODEL
         assert imported.of_plane() is None
         assert (
-            "mobile_sam_original, not from relative: to use them, choose mobile_sam_original"
+            "Embeddings of mobile_sam_original, not of relative: choose mobile_sam_original"
             in heard.warnings[0]
         )
 
@@ -273,10 +273,7 @@ def test_another_variant_is_known_without_computing(stores, tmp_path, import_fol
     predictor.encoded.clear()
     imported, warnings = import_folder(path, COINS)
     assert imported.state.phase is ImportPhase.OTHER_MODEL
-    assert (
-        "from the model b_lm, not from mobile_sam: to use them, choose b_lm under Model"
-        in warnings[0]
-    )
+    assert "Embeddings of b_lm, not of mobile_sam: choose b_lm under Model" in warnings[0]
 
 
 def test_other_devices_and_precisions_go_on_with_them(session, import_folder, stores):

@@ -143,7 +143,7 @@ def test_end_keeps_the_past(film: Film) -> None:
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda tracks: tracks.cut(1, 0), "not the first one"),
+        (lambda tracks: tracks.cut(1, 0), "after the first"),
         (lambda tracks: tracks.cut(9, 1), "no object 9"),
         (lambda tracks: tracks.join(1, 1), "choose two tracks"),
         (lambda tracks: tracks.swap(1, 2, 6), "go to an earlier one"),
