@@ -1,31 +1,40 @@
 """How many actions does a user need per object? A simulated annotator drives the session.
 
-    python benchmarks/annotator.py [IMAGE LABELS] [--policy NAME ...] [--json]
+    python benchmarks/annotator.py [IMAGE LABELS] [--kind NAME ...] [--policy NAME ...] [--json]
+        [--order random largest] [--iou 0.7 0.85] [--seed 0 1 2] [--then KIND]
 
-It clicks where an object is deepest, the largest object first; as long as the mask overlaps it by
-less than 0.85, it corrects where the error is deepest; then it accepts. After eight actions it
-takes what there is, or gives up if that is no half of the object. The policies:
+It clicks where an object is deepest, in random order or the largest object first; as long as the
+mask overlaps it by less than 0.85, it corrects where the error is deepest; then it accepts. After
+eight actions it takes what there is, or gives up if that is no half of the object. The policies:
 
 - highest score: the mask with the highest predicted IoU, always;
-- preselected: the one that the session preselects, always;
+- preselected: the one that the session preselects while it does not learn, always;
 - choosing: that one, unless another is better by 0.05: choosing it is an action;
-- best of three: the best one, at no cost; nobody can be better than that without a correction.
+- best of three: the best one, at no cost; nobody can be better than that without a correction;
+- learned: the one that the session preselects while it learns from accepted objects, always;
+- learned + choosing: that one, unless another is better by 0.05.
 
 Without IMAGE and LABELS: the coins of scikit-image, with labels from thresholding and watershed,
-and synthetic cells (benchmarks/cells.py). Prints, per policy, the actions per object, the mean
+nuclei of its immunohistochemistry (benchmarks/nuclei_truth.py), and synthetic cells
+(benchmarks/cells.py). Prints, per policy, the actions per object, the mean
 intersection over union after 1, 2 and 3 actions, the share of objects that reach 0.85, the overlap
-of the first object after its click, the mean of that from the eleventh object on; and, from there
-on, how much of what lies between "highest score" and "best of three" the preselection gains.
+of the first object after its click, the mean of that and of the actions from the eleventh object
+on; what each kind of learned policies would have gained on the last ten objects; and, from the
+eleventh on, how much of what lies between "highest score" and "best of three" the preselection
+gains. With --then, a session that learned goes on to an image of that kind, and that is printed.
 """
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from cells import KINDS, cells
+from nuclei_truth import TRUTH
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import data, filters, io, measure, morphology, segmentation
@@ -38,9 +47,12 @@ from napari_sam.session import (
     Candidates,
     ImagePlane,
     Prompts,
+    TargetError,
 )
 
 POLICIES: Final = ("highest score", "preselected", "choosing", "best of three")
+LEARNING: Final = ("learned", "learned + choosing")
+ORDERS: Final = ("largest", "random")
 MAX_ACTIONS: Final = 8
 GOOD_IOU: Final = 0.85
 LEAST_IOU: Final = 0.5
@@ -48,6 +60,8 @@ WORTH_CHOOSING: Final = 0.05
 LEARNT: Final = 10
 """Accepted objects after which the preselection has to be better."""
 TIMEOUT_S: Final = 600
+_OTHER: Final = 1000
+"""Added to the seed of a second image of cells."""
 _CERTAINLY_NOT, _CERTAINLY_COIN = 30, 150
 
 Mask = NDArray[np.bool_]
@@ -75,32 +89,51 @@ class Annotator:
     labels : (H, W) integer ndarray
         The true objects; 0 is background.
     policy : str
-        One of `POLICIES`.
+        One of `POLICIES` or `LEARNING`.
+    good_iou : float
+        The overlap with which an object is accepted.
     """
 
-    def __init__(self, image: NDArray[Any], labels: NDArray[Any], policy: str) -> None:
-        self._labels, self._policy = labels, policy
+    def __init__(
+        self,
+        image: NDArray[Any],
+        labels: NDArray[Any],
+        policy: str,
+        good_iou: float = GOOD_IOU,
+    ) -> None:
+        self._policy, self._good_iou = policy, good_iou
         self._session = AnnotationSession()
+        self._session.learning.switch(policy in LEARNING)
+        self.go_to(image, labels)
+
+    def go_to(self, image: NDArray[Any], labels: NDArray[Any]) -> None:
+        """Go to another image."""
+        self._labels = labels
         self._session.set_image(ImagePlane(image, is_rgb=image.ndim == 3))
         self._session.set_target(ArrayPlane(np.zeros(labels.shape, np.uint16)))
 
-    def annotate(self, count: int) -> list[Annotated]:
-        """Annotate so many objects, the largest first."""
-        areas = np.bincount(self._labels.ravel())
-        areas[0] = 0
-        order = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
-        done = [self._one(self._labels == label_id) for label_id in order[:count]]
+    def annotate(self, label_ids: NDArray[Any]) -> list[Annotated]:
+        """Annotate these objects, one after the other."""
+        return [self._one(self._labels == label_id) for label_id in label_ids]
+
+    @property
+    def gains(self) -> dict[str, float]:
+        """What each kind of learned policies would have gained on the last objects."""
+        standings = self._session.learning.knowledge.standings
+        return {str(standing.kind): round(standing.gain, 3) for standing in standings}
+
+    def close(self) -> None:
+        """End the session."""
         self._session.close()
-        return done
 
     def _one(self, true: Mask) -> Annotated:
         """Annotate one object."""
         session, ious = self._session, []
         ious.append(self._prompt(deepest(true), FOREGROUND, true))
-        while ious[-1] < GOOD_IOU and len(ious) < MAX_ACTIONS - 1:
+        while ious[-1] < self._good_iou and len(ious) < MAX_ACTIONS - 1:
             overlaps = self._overlaps(true)
             better = int(np.argmax(overlaps))
-            if self._policy == "choosing" and overlaps[better] > ious[-1] + WORTH_CHOOSING:
+            if self._policy.endswith("choosing") and overlaps[better] > ious[-1] + WORTH_CHOOSING:
                 self._choose(better)
                 ious.append(self._overlaps(true)[self._chosen])
                 continue
@@ -114,7 +147,10 @@ class Annotator:
         if ious[-1] < LEAST_IOU:
             session.object_in_progress.clear()
             return Annotated(tuple(ious), MAX_ACTIONS)
-        session.accept()
+        try:
+            session.accept()
+        except TargetError:  # others cover it
+            session.object_in_progress.clear()
         session.wait_until_idle(TIMEOUT_S)
         return Annotated(tuple(ious), len(ious) + 1)
 
@@ -180,20 +216,41 @@ def coins() -> tuple[NDArray[np.uint8], NDArray[Any]]:
     return image, measure.label(morphology.opening(mask, morphology.disk(5)))
 
 
+def order_of(labels: NDArray[Any], order: str, seed: int) -> NDArray[Any]:
+    """Return the label_ids of objects in an order."""
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    label_ids = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
+    if order == "random":
+        return np.random.default_rng(seed).permutation(label_ids)
+    return np.asarray(label_ids)
+
+
+def made(kind: str, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return an image of a kind and its labels."""
+    if kind == "coins":
+        return coins()
+    if kind == "nuclei":
+        return data.immunohistochemistry(), np.load(TRUTH)["labels"]
+    return cells(KINDS[kind], seed)
+
+
 def read(path: Path) -> NDArray[Any]:
     """Read an image or labels: NumPy's own format, or what scikit-image reads."""
     return np.load(path) if path.suffix == ".npy" else io.imread(path)
 
 
-def summary(done: list[Annotated]) -> dict[str, float]:
+def summary(done: list[Annotated], good_iou: float = GOOD_IOU) -> dict[str, float]:
     """Return what is printed of one policy on one image."""
     numbers = {"actions": float(np.mean([tally.actions for tally in done]))}
     for actions in (1, 2, 3):
         numbers[f"iou after {actions}"] = float(np.mean([o.iou_after(actions) for o in done]))
-    numbers["share good"] = float(np.mean([tally.ious[-1] >= GOOD_IOU for tally in done]))
+    numbers["share good"] = float(np.mean([tally.ious[-1] >= good_iou for tally in done]))
     numbers["first"] = done[0].iou_after(1)
     later = [tally.iou_after(1) for tally in done[LEARNT:]]
     numbers["from 11th"] = float(np.mean(later)) if later else float("nan")
+    actions = [tally.actions for tally in done[LEARNT:]]
+    numbers["actions then"] = float(np.mean(actions)) if actions else float("nan")
     return {name: round(number, 3) for name, number in numbers.items()}
 
 
@@ -207,32 +264,62 @@ def gap_closed(rows: list[dict[str, Any]], kind: str) -> float | None:
     return float((of["preselected"] - of["highest score"]) / gap) if gap > 0 else None
 
 
-def main() -> None:
-    """Run it and print."""
+def options() -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = ("coins", "nuclei", *KINDS)
     parser.add_argument("image", nargs="?", type=Path)
     parser.add_argument("labels", nargs="?", type=Path)
-    parser.add_argument("--policy", nargs="+", choices=POLICIES, default=POLICIES)
+    parser.add_argument("--kind", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--policy", nargs="+", choices=POLICIES + LEARNING, default=POLICIES)
+    parser.add_argument("--order", nargs="+", choices=ORDERS, default=("largest",))
+    parser.add_argument("--iou", nargs="+", type=float, default=(GOOD_IOU,))
+    parser.add_argument("--seed", nargs="+", type=int, default=(0,), help="of cells and order")
     parser.add_argument("--objects", type=int, default=30, help="at most, of each image")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic cells")
+    parser.add_argument("--then", choices=kinds, help="the kind of a second image")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if options.image is None:
-        images = {"coins": coins()}
-        images |= {name: cells(kind, options.seed) for name, kind in KINDS.items()}
-    elif options.labels is None:
+    chosen = parser.parse_args()
+    if chosen.image is not None and chosen.labels is None:
         parser.error("an image needs its labels")
-    else:
-        images = {options.image.name: (read(options.image), read(options.labels))}
-    rows = []
-    for name, (image, labels) in images.items():
-        for policy in options.policy:
-            done = Annotator(image, labels, policy).annotate(options.objects)
-            rows.append({"image": name, "policy": policy, "objects": len(done), **summary(done)})
-            if not options.json:
-                print_row(rows[-1], is_first=len(rows) == 1)
+    return chosen
+
+
+def rows_of(
+    chosen: argparse.Namespace, name: str, image: NDArray[Any], labels: NDArray[Any], seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield what each policy does on an image, and maybe on a second one."""
+    for policy, order, iou in product(chosen.policy, chosen.order, chosen.iou):
+        annotator = Annotator(image, labels, policy, iou)
+        images = {name: (image, labels)}
+        if chosen.then is not None:
+            images[f"then {chosen.then}"] = made(chosen.then, seed + _OTHER)
+        about = {"policy": policy, "order": order, "iou": iou, "seed": seed}
+        for title, (shown, truth) in images.items():
+            if shown is not image:
+                annotator.go_to(shown, truth)
+            done = annotator.annotate(order_of(truth, order, seed)[: chosen.objects])
+            numbers = summary(done, iou)
+            gains = annotator.gains
+            yield {"image": title, **about, "objects": len(done), **numbers, "gains": gains}
+        annotator.close()
+
+
+def main() -> None:
+    """Run it and print."""
+    chosen = options()
+    rows: list[dict[str, Any]] = []
+    for seed in chosen.seed:
+        if chosen.image is None:
+            images = {kind: made(kind, seed) for kind in chosen.kind}
+        else:
+            images = {chosen.image.name: (read(chosen.image), read(chosen.labels))}
+        for name, (image, labels) in images.items():
+            for row in rows_of(chosen, name, image, labels, seed):
+                rows.append(row)
+                if not chosen.json:
+                    print_row(row, is_first=len(rows) == 1)
     closed = gap_closed(rows, "from 11th")
-    if options.json:
+    if chosen.json:
         print(json.dumps({"rows": rows, "gap closed": closed}))
     elif closed is not None:
         print(f"of the gap from the 11th object on, the preselection gains {closed:.0%}")
@@ -240,11 +327,13 @@ def main() -> None:
 
 def print_row(row: dict[str, Any], *, is_first: bool) -> None:
     """Print one policy on one image, below a heading."""
-    numbers = list(row)[3:]
+    numbers = [name for name in row if name not in ("image", "policy", "order", "gains")]
     if is_first:
-        print(f"{'image':14}{'policy':15}{'objects':>8}" + "".join(f"{n:>13}" for n in numbers))
-    values = "".join(f"{row[name]:13.3f}" for name in numbers)
-    print(f"{row['image']:14}{row['policy']:15}{row['objects']:8}{values}", flush=True)
+        heading = "".join(f"{name:>13}" for name in numbers)
+        print(f"{'image':19}{'policy':19}{'order':8}{heading}  gains")
+    values = "".join(f"{row[name]:13g}" for name in numbers)
+    gains = ", ".join(f"{kind} {gain:+}" for kind, gain in row["gains"].items())
+    print(f"{row['image']:19}{row['policy']:19}{row['order']:8}{values}  {gains}", flush=True)
 
 
 if __name__ == "__main__":

@@ -346,7 +346,7 @@ class ObjectInProgress:
             score=score_of(candidates.iou_predictions[chosen]),
             stability=None if ranking is None else float(ranking.features.stability_score[chosen]),
             reviewed=False,
-            state=replace(state.with_choice(chosen, level=state.level), reedited=None),
+            state=state.as_accepted(candidates, chosen),
         )
         new = NewObject(candidates.blocks(chosen), record, replaced, Trim.of(*shown))
         self._accepted.append((state, candidates))

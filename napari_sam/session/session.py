@@ -20,6 +20,7 @@ from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until
+from napari_sam.session.learning.learning import Learning
 from napari_sam.session.micro_sam.imported import ImportedEmbeddings
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
 from napari_sam.session.object_in_progress import ObjectInProgress
@@ -101,7 +102,10 @@ class AnnotationSession:
         self.embedding = embedding = CurrentEmbedding(active_model, background)
         """The embedding of the current image plane, and the model in use."""
         self._decoding = decoding = Decoding(
-            embedding, background, lambda: self.editing.history.accepted_examples
+            embedding,
+            background,
+            lambda: self.editing.history.accepted_examples,
+            lambda: self.learning.learnt,
         )
         self.editing = editing = Editing(decoding, background)
         """Writes edits into the target, and undoes them."""
@@ -121,6 +125,8 @@ class AnnotationSession:
         """Objects through the slices of a stack."""
         self.tracks = TrackEditing(editing, background)
         """Objects through the frames of a film."""
+        self.learning = Learning(embedding, decoding, editing, background)
+        """Learns from accepted objects what the next first click means."""
         self.prefetch = Prefetcher(embedding, decoding, background)
         """Embeds the likely next slices, and all slices on request."""
         self.automatic = AutomaticMaskGenerator(embedding, background)
@@ -266,6 +272,7 @@ class AnnotationSession:
                 self.prefetch.expect(request.neighbors)
             if request.target is not before.target:
                 self.editing.set_target(request.target)
+                self.learning.follow_target()
             # Those of a parked object may have changed meanwhile: by a script, in another slice.
             if request.prompts is not None and (is_other or request.prompts != before.prompts):
                 self.set_prompts(request.prompts)
@@ -286,6 +293,7 @@ class AnnotationSession:
 
     def _on_model_left(self) -> None:
         self.object_in_progress.forget_masks()
+        self.learning.forget()
         if tile := self._plan_tiles():
             self.embedding.set_tile(tile)
         self.prefetch.leave_model()

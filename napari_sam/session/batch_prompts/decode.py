@@ -12,7 +12,9 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.pool import is_ambiguous
 from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext
+from napari_sam.session.decoding.recipe import tile_for
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
@@ -112,7 +114,7 @@ def decode_batch_prompts(
     """
     pyramid = plane.pyramid(embedder.load().encoder.spec)
     in_sight = in_sight or pyramid.whole
-    items = list(_items(pyramid, prompts, in_sight))
+    items = list(_items(pyramid, prompts, in_sight, context))
     results: dict[int, BatchResult] = {}
     done = len(prompts) - len(items)
 
@@ -144,11 +146,18 @@ def decode_batch_prompts(
     return [results[index] for index in sorted(results)]
 
 
-def _items(pyramid: TilePyramid, prompts: Sequence[BatchPrompt], in_sight: Tile) -> Iterator[_Item]:
+def _items(
+    pyramid: TilePyramid, prompts: Sequence[BatchPrompt], in_sight: Tile, context: DecodeContext
+) -> Iterator[_Item]:
+    learnt = context.learnt
     for index, prompt in enumerate(prompts):
         usable, _ = prompt.prompts.within(pyramid.shape)
         if usable.has_foreground:
-            tile = initial_tile(pyramid, usable, in_sight, None)
+            learnt_tile = None
+            if learnt is not None and learnt.is_preselected and is_ambiguous(usable):
+                level = learnt.recipe.policy.level
+                learnt_tile = tile_for(pyramid, usable.points_xy[0], level)
+            tile = initial_tile(pyramid, usable, in_sight, None, learnt_tile)
             state = ObjectState(prompt.prompts)
             yield _Item(index, prompt, usable, state, tile.level, usable.bounds_xyxy)
 
@@ -245,6 +254,6 @@ def _result(item: _Item, candidates: Candidates) -> BatchResult:
         tuple(mask for mask in masks if mask.area_px),
         item.prompt.class_name,
         # The initial region is not kept: re-edited, the object starts from its own pixels.
-        None if item.prompt.region is not None else item.state.with_choice(index),
+        None if item.prompt.region is not None else item.state.as_accepted(candidates, index),
         Trim.of(candidates, index),
     )

@@ -17,6 +17,7 @@ from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
 from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext, Ranking, rank
+from napari_sam.session.decoding.recipe import Recipe
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline
@@ -39,12 +40,21 @@ class Candidates:
         The masks.
     ranking : Ranking, optional
         Their order by view and by the objects accepted before; None: by the predicted IoU.
+    base : Candidates, optional
+        The candidates as they would be if nothing had been learned; None: these.
+    learnt : int, optional
+        Index of the mask that follows from accepted objects; see `learnt.with_learnt`.
+    recipe : Recipe, optional
+        How that was made, if it is none of the model's own masks.
     """
 
     prompts: Prompts
     tile: Tile
     masks: tuple[Candidate, ...]
     ranking: Ranking | None = None
+    base: Candidates | None = None
+    learnt: int | None = None
+    recipe: Recipe | None = None
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -60,6 +70,15 @@ class Candidates:
         if self.ranking is None:
             return int(np.argmax(self.iou_predictions))
         return self.ranking.order[0]
+
+    @property
+    def unlearnt(self) -> Candidates:
+        """The candidates as they would be if nothing had been learned."""
+        return self if self.base is None else self.base
+
+    def recipe_of(self, index: int) -> Recipe | None:
+        """Return how mask `index` was made, if it is none of the model's own."""
+        return self.recipe if index == self.learnt else None
 
     def chosen(self, choice: int | None) -> int:
         """Return the index that the user chose; the preselected one if there is no such mask.

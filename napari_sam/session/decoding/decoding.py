@@ -10,9 +10,12 @@ from psygnal import Signal
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.background import Background
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.pool import is_ambiguous
 from napari_sam.session.decoding.preview import HoverPreview
 from napari_sam.session.decoding.ranking import AcceptedExamples, DecodeContext
+from napari_sam.session.decoding.recipe import tile_for
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.current import CurrentEmbedding
@@ -58,12 +61,15 @@ class Decoding:
         embedding: CurrentEmbedding,
         background: Background,
         accepted_examples: Callable[[], AcceptedExamples],
+        learnt: Callable[[], Learnt | None] = lambda: None,
     ) -> None:
         self._embedding, self._accepted_examples = embedding, accepted_examples
+        self._learnt = learnt
         self._notifier = background.notifier
         embedding.model_loaded.connect(self._warm_up)
         self._executor = background.executor("decode", is_foreground=True)
-        self.preview = HoverPreview(self._executor, self.changed.emit, lambda: self.context)
+        about = lambda: self.context, self.find_learnt
+        self.preview = HoverPreview(self._executor, self.changed.emit, *about)
         self._pyramid = TilePyramid((1, 1), embedding.embedder.spec)  # none yet
         self.in_sight: Tile = self._pyramid.whole
         """The tile of the visible region."""
@@ -142,7 +148,23 @@ class Decoding:
             self._view,
             self.options.clean_strength,
             self.state.excluded_from,
+            self._learnt_now,
         )
+
+    @property
+    def _learnt_now(self) -> Learnt | None:
+        """What is known of first clicks; of an object that was made with a recipe, that."""
+        recipe = self.state.recipe
+        return self._learnt() if recipe is None else Learnt(recipe, 0, is_fixed=True)
+
+    def find_learnt(self, prompts: Prompts, context: DecodeContext) -> EmbeddedTile | None:
+        """Return the tile in memory for what was learned of a click, if there is one."""
+        plane, learnt = self._embedding.plane, context.learnt
+        if plane is None or learnt is None or learnt.is_fixed or not is_ambiguous(prompts):
+            return None
+        level = learnt.recipe.policy.level
+        tile = tile_for(self._pyramid, prompts.points_xy[0], level)
+        return None if tile is None else self._embedding.embedder.find(plane, tile)
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return the prompts that can be decoded, and remarks on the others."""
@@ -234,8 +256,11 @@ class Decoding:
         if self.options.use_feedback:
             spec = embedded.decoder.spec
             mask_prompt = self.state.mask_prompt(embedded.weights, embedded.tile, spec)
-        how = self.context, mask_prompt, choice, self.state.level, self.state.wanted_box
-        self._decode(DecodeRequest(embedded, prompts, usable, *how, shown))
+        context = self.context
+        how = context, mask_prompt, choice, self.state.level, self.state.wanted_box
+        learnt_on = self.find_learnt(usable, context)
+        request = DecodeRequest(embedded, prompts, usable, *how, shown, learnt_on=learnt_on)
+        self._decode(request)
 
     def _decode(self, request: DecodeRequest) -> None:
         """Show the model's masks as soon as they are there, and then all there are."""

@@ -15,6 +15,7 @@ from napari_sam.session.decoding.candidate import rough_bounds
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.ranking import MaskBefore
+from napari_sam.session.decoding.recipe import Recipe
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import Prompts
 
@@ -58,6 +59,8 @@ class ObjectState:
     # whether the tile was replaced by a coarser one, which does not cut the mask off
     is_raised: bool = False
     reedited: ReeditedObject | None = None
+    # how the chosen mask is made, if it is none of the model's own
+    recipe: Recipe | None = None
 
     def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
         """Return the object with other prompts; the shown mask becomes feedback if they extend."""
@@ -70,19 +73,41 @@ class ObjectState:
             if candidates.tile == tile:  # and not one that serves until that tile is embedded
                 tile = mask.tile
         return replace(
-            self, prompts=prompts, choice_box=None, level=0, feedback=feedback, tile=tile
+            self,
+            prompts=prompts,
+            choice_box=None,
+            level=0,
+            feedback=feedback,
+            tile=tile,
+            recipe=None,
         )
 
     def with_choice(self, choice: int, box: Box | None = None, level: float = 0) -> ObjectState:
         """Return the object with another candidate chosen, the box around it, and its level."""
-        return replace(self, choice=choice, choice_box=box, level=level)
+        return replace(self, choice=choice, choice_box=box, level=level, recipe=None)
+
+    def with_mask(
+        self, candidates: Candidates, index: int, box: Box | None = None, level: float = 0
+    ) -> ObjectState:
+        """Return the object with a candidate chosen, which can be made again, whatever is learned.
+
+        That is why a learned mask takes its tile along.
+        """
+        chosen, recipe = self.with_choice(index, box, level), candidates.recipe_of(index)
+        if recipe is None:
+            return chosen
+        return replace(chosen, recipe=recipe, tile=candidates.masks[index].tile)
+
+    def as_accepted(self, candidates: Candidates, index: int) -> ObjectState:
+        """Return the object as it is kept once one of its candidates is accepted."""
+        return replace(self.with_mask(candidates, index, level=self.level), reedited=None)
 
     def as_shown(self, candidates: Candidates | None) -> ObjectState:
         """Return the object with the mask chosen that is shown, if these are its masks."""
         if candidates is None or candidates.prompts != self.prompts:
             return self
         chosen = candidates.chosen(self.choice)
-        return self.with_choice(chosen, candidates.bounds_xyxy(chosen), self.level)
+        return self.with_mask(candidates, chosen, candidates.bounds_xyxy(chosen), self.level)
 
     @property
     def steps(self) -> tuple[ObjectState, ...]:
@@ -93,7 +118,15 @@ class ObjectState:
         accepted = None if self.reedited is None else self.reedited.accepted
         start = Prompts() if accepted is None else accepted.prompts
         earlier = (
-            replace(self, prompts=prompts, choice=None, choice_box=None, level=0, feedback=())
+            replace(
+                *(self,),
+                prompts=prompts,
+                choice=None,
+                choice_box=None,
+                level=0,
+                feedback=(),
+                recipe=None,
+            )
             for prompts in self.prompts.steps
             if prompts.extends(start) and prompts != self.prompts
         )

@@ -24,10 +24,11 @@ class HoverPreview:
         executor: LatestWinsExecutor,
         on_changed: Callable[[], None],
         context: Callable[[], DecodeContext],
+        find_learnt: Callable[[Prompts, DecodeContext], EmbeddedTile | None],
     ) -> None:
         self._executor = executor
         self._on_changed = on_changed
-        self._context = context
+        self._context, self._find_learnt = context, find_learnt
         self._wanted: Prompts | None = None
         self._find: FindTile | None = None
         self._is_failure_logged = False
@@ -61,7 +62,9 @@ class HoverPreview:
         if embedded is None:
             self._drop()
         elif self._executor.is_idle:
-            request = DecodeRequest(embedded, wanted, wanted, self._context())
+            context = self._context()
+            learnt_on = self._find_learnt(wanted, context)
+            request = DecodeRequest(embedded, wanted, wanted, context, learnt_on=learnt_on)
             self._executor.submit(
                 lambda _: request.first(),
                 lambda candidates: self._on_decoded(request, candidates),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.features import MaskFeatures
+from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.image.tiles import Box
 
 MAX_EXAMPLES: Final = 32
@@ -85,6 +86,7 @@ class DecodeContext:
     view: Box | None = None  # the part of the plane in sight; None: all of it
     clean_strength: float = 0.0  # 0 shows masks as published; see `cleaned`
     excluded_from: MaskBefore | None = None  # what the user has just excluded something from
+    learnt: Learnt | None = None  # what accepted objects tell of first clicks
 
     def sides_beyond_view(self, bounds: Sequence[Box | None]) -> NDArray[np.intp]:
         """Return on how many sides boxes leave the view, 0 to 4; (K,).

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.cut import Cut
+from napari_sam.session.decoding.learnt import Learnt
+from napari_sam.session.decoding.learnt_mask import with_learnt
 from napari_sam.session.decoding.pool import (
     continued,
     found_again,
@@ -36,6 +38,7 @@ class DecodeRequest:
     wanted_box: Box | None = None  # around the mask that the user chose, if known
     before: Candidates | None = None  # the masks of the same prompts on another tile
     multimask: bool = True
+    learnt_on: EmbeddedTile | None = None  # the tile of what was learned, if it is another one
 
     @property
     def _is_single(self) -> bool:
@@ -43,6 +46,14 @@ class DecodeRequest:
         is_alone = self.multimask and self.mask_prompt is None
         is_blank = bool(self.embedded.content.uniform_reason)
         return is_alone and not is_blank and is_ambiguous(self.usable)
+
+    @property
+    def _learnt(self) -> tuple[Learnt, EmbeddedTile] | None:
+        """What was learned for a click, and the tile for that, if it is in memory."""
+        learnt, embedded = self.context.learnt, self.learnt_on or self.embedded
+        if learnt is None or not self._is_single:
+            return None
+        return (learnt, embedded) if embedded.tile.level == learnt.recipe.policy.level else None
 
     @property
     def is_continued(self) -> bool:
@@ -80,7 +91,8 @@ class DecodeRequest:
         """Whether the model's masks are all that there is to be shown."""
         if not self._is_single:
             return True
-        return self.wanted_box is None and is_settled(candidates, self.context)
+        is_settled_now = self.wanted_box is None and is_settled(candidates, self.context)
+        return is_settled_now and self._learnt is None
 
     def completed(self, candidates: Candidates) -> Candidates:
         """Return the masks to choose from, given the model's."""
@@ -88,10 +100,14 @@ class DecodeRequest:
             click_xy = self.usable.points_xy[0]
             candidates = widened(candidates, self.embedded, click_xy, self.context)
         if self.before is not None and self.is_continued:
-            candidates = continued(self.before, candidates, self.choice, self.context)
+            before = self.before.unlearnt
+            candidates = continued(before, candidates, self.choice, self.context)
         elif self._is_single and self.choice is not None and self.wanted_box is not None:
             cut = Cut(self.context.clean_strength, self.level)
             candidates = found_again(candidates, self.choice, self.wanted_box, self.context, cut)
+        if self._learnt is not None:
+            learnt, embedded = self._learnt
+            candidates = with_learnt(candidates, embedded, self.usable.points_xy[0], learnt)
         return self._drawn(candidates)
 
     def all_at_once(self) -> Candidates:

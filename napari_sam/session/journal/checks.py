@@ -190,6 +190,8 @@ def check_state(content: Any) -> None:
         for value in items(state["choice_box"], "the box of the choice", 4):
             number(value, "the box of the choice", FARTHEST_PX)
     number(state.get("level", 0), "the level", largest=1)
+    if state.get("recipe") is not None:
+        check_recipe(state["recipe"])
     if state["tile"] is not None:
         level, top, left, height, width = items(state["tile"], "the tile", 5)
         for value, low in ((level, 0), (top, 0), (left, 0), (height, 1), (width, 1)):
@@ -197,6 +199,17 @@ def check_state(content: Any) -> None:
     if type(state["is_raised"]) is not bool:
         raise JournalError("is_raised must be true or false")
     state_from_json(state)  # which also knows how many labels and vertices there must be
+
+
+def check_recipe(content: Any) -> None:
+    """Raise `JournalError` unless this says how a mask was made."""
+    level, token, has_disc, cut, radius_px = items(content, "a recipe", 5)
+    for value in (level, token):
+        whole(value, "a recipe")
+    whole(has_disc, "a recipe", high=1)
+    number(cut, "the cut of a recipe", FARTHEST_PX)
+    if number(radius_px, "the radius of a recipe", FARTHEST_PX) < 0:
+        raise JournalError("the radius of a recipe must not be negative")
 
 
 def check_unfinished(content: Any, shape: Start) -> None:

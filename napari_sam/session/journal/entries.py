@@ -61,6 +61,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.recipe import Policy, Recipe
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.edits import Direction
@@ -247,6 +248,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
         ],
         "level": float(state.level),
         "choice_box": None if state.choice_box is None else _near([state.choice_box])[0],
+        "recipe": None if state.recipe is None else recipe_to_json(state.recipe),
     }
     return {
         "points_xy": _near(prompts.points_xy),
@@ -278,7 +280,7 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         tuple(Scribble(vertices, label) for label, vertices in content.get("scribbles", ())),
         content.get("slice_index", 0),
     )
-    choice_box = content.get("choice_box")
+    choice_box, recipe = content.get("choice_box"), content.get("recipe")
     return ObjectState(
         prompts,
         content["choice"],
@@ -286,7 +288,20 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         level=content.get("level", 0.0),
         tile=None if tile is None else Tile(*tile),
         is_raised=content["is_raised"],
+        recipe=None if recipe is None else recipe_from_json(recipe),
     )
+
+
+def recipe_to_json(recipe: Recipe) -> list[float]:
+    """Return a recipe as JSON."""
+    level, token, has_disc, cut = recipe.policy
+    return [int(level), int(token), int(has_disc), float(cut), float(recipe.radius_px)]
+
+
+def recipe_from_json(content: Sequence[float]) -> Recipe:
+    """Return the recipe that `recipe_to_json` was given."""
+    level, token, has_disc, cut, radius_px = content
+    return Recipe(Policy(int(level), int(token), bool(has_disc), float(cut)), float(radius_px))
 
 
 def to_line(content: dict[str, Any]) -> bytes:

@@ -48,6 +48,9 @@ class Editing:
     """Sent when something can be undone or redone, or is being written, that was not before."""
     done = Signal(Edit)
     """Sent when objects were edited."""
+    accepted = Signal(ObjectState, tuple, LabelsEdit)
+    """Sent when an object was accepted and written at once: the object in progress, its candidates
+    and the index of the accepted one, and the edit."""
     restored = Signal(Edit, ObjectState)
     """Sent when an edit was undone or redone, with the object that is in progress again."""
     overlap_changed = Signal()
@@ -162,7 +165,10 @@ class Editing:
             return plan_object(target, new, overlap, registry).write()
 
         is_large = candidates.masks[chosen].area_bound_px > MAX_AREA_AT_ONCE_PX
-        return self._run_edit(edit, work, push, is_large=is_large)
+        written = self._run_edit(edit, work, push, is_large=is_large)
+        if written is not None:
+            self.accepted.emit(state, shown, written)
+        return written
 
     def edit(
         self,

@@ -1,0 +1,82 @@
+"""The mask that what was learned from accepted objects adds to those of a first click."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.features import MaskFeatures, joined, measure_features
+from napari_sam.session.decoding.learnt import Learnt, place_at
+from napari_sam.session.decoding.ranking import Ranking
+from napari_sam.session.decoding.recipe import decode_recipe
+from napari_sam.session.embedding.embeddings import EmbeddedTile
+
+
+def with_learnt(
+    candidates: Candidates, embedded: EmbeddedTile, click_xy: tuple[float, float], learnt: Learnt
+) -> Candidates:
+    """Add the mask of a click that was learned, unless it is among the candidates.
+
+    It is preselected if it has been the better one, where the click is like those accepted.
+    """
+    ranking = candidates.ranking
+    mask = None if ranking is None else decode_recipe(embedded, click_xy, learnt.recipe)
+    if ranking is None or mask is None:
+        return candidates
+    features, index = ranking.features, len(candidates)
+    if not learnt.is_fixed:
+        index = _index_of(mask, candidates)
+    is_extra = index == len(candidates)
+    if is_extra:
+        tile = embedded.tile
+        thumbnail = embedded.content.thumbnail
+        area_px = tile.height * tile.width
+        features = joined([features, measure_features(mask.published, thumbnail, area_px)])
+    order = ranking.order
+    is_first = learnt.is_preselected and _is_alike(
+        learnt, features, index, candidates.best, embedded, click_xy
+    )
+    if is_first:
+        order = (index, *(n for n in order if n != index))
+    elif is_extra:
+        order = (*order, index)
+    reason = ranking.reason
+    if is_first and index != candidates.best:
+        reason = f"learned from {learnt.n_objects} objects"
+    return replace(
+        candidates,
+        masks=(*candidates.masks, mask) if is_extra else candidates.masks,
+        ranking=Ranking(order, reason, features),
+        base=candidates,
+        learnt=index,
+        recipe=learnt.recipe if is_extra else None,
+    )
+
+
+def _index_of(mask: Candidate, candidates: Candidates) -> int:
+    """Return the index of a candidate that is the same mask; their number if there is none."""
+    return next(
+        (
+            index
+            for index, other in enumerate(candidates.masks)
+            if other.tile == mask.tile and np.array_equal(other.logits, mask.logits)
+        ),
+        len(candidates),
+    )
+
+
+def _is_alike(
+    learnt: Learnt,
+    features: MaskFeatures,
+    index: int,
+    best: int,
+    embedded: EmbeddedTile,
+    click_xy: tuple[float, float],
+) -> bool:
+    """Whether a click, and the masks that it has, are like those that were learned from."""
+    if not learnt.knows_size(float(features.area_px[index])):
+        return False
+    if learnt.is_of_another_kind(features, best):
+        return False
+    return learnt.knows_place(place_at(embedded, click_xy))

@@ -1,0 +1,105 @@
+"""Recipes for the mask of a first click: which tile, which of the model's masks, which disc.
+
+A click alone does not tell how large an object is. A disc as large as the accepted ones, around the
+click and as the mask prompt of one more decode, does.
+"""
+
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine.prediction import MaskPrediction
+from napari_sam.engine.spec import Capability
+from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.image.tiles import Tile, TilePyramid
+
+_STEEPNESS, _CERTAIN = 2.0, 8.0
+"""The logit of a disc per cell from its edge, and the largest."""
+SINGLE: Final = 0
+"""The token of the single mask that a model gives where it is not asked for several."""
+
+
+class Policy(NamedTuple):
+    """How the mask of a first click is made, whatever the size of the objects."""
+
+    level: int  # of the tile
+    token: int  # `SINGLE`, or which of the model's masks, from 1
+    has_disc: bool  # whether a disc is the mask prompt
+    cut: float = 0.0  # the logit above which a pixel belongs to the mask; published is 0
+
+
+class Recipe(NamedTuple):
+    """A policy, and the radius of its disc."""
+
+    policy: Policy
+    radius_px: float = 0.0  # in pixels of the plane; 0 without a disc
+
+
+def tile_for(pyramid: TilePyramid, click_xy: tuple[float, float], level: int) -> Tile | None:
+    """Return the tile of a level that holds a click with a margin; None if none does."""
+    tile = pyramid.around((*click_xy, *click_xy), min(level, pyramid.whole.level))
+    return tile if tile.level == level else None
+
+
+def disc_logits(
+    tile: Tile, click_xy: tuple[float, float], radius_px: float, low_res_side: int
+) -> NDArray[np.float32]:
+    """Return a disc around a click as the mask prompt of a tile."""
+    cell_px = tile.side / low_res_side
+    places = (np.arange(low_res_side, dtype=np.float32) + 0.5) * cell_px - 0.5
+    away_y = places[:, None] + tile.top - click_xy[1]
+    away_x = places[None, :] + tile.left - click_xy[0]
+    depth = (radius_px - np.hypot(away_y, away_x)) / cell_px
+    return np.asarray(np.clip(_STEEPNESS * depth, -_CERTAIN, _CERTAIN), np.float32)
+
+
+def decode_tokens(
+    embedded: EmbeddedTile, click_xy: tuple[float, float], radius_px: float, *, single: bool
+) -> MaskPrediction | None:
+    """Decode a click, with a disc if it has a radius; None where the model takes none."""
+    decoder, disc = embedded.decoder, None
+    if radius_px:
+        if Capability.MASK_PROMPT not in decoder.spec.capabilities:
+            return None
+        disc = disc_logits(embedded.tile, click_xy, radius_px, decoder.spec.low_res_side)
+    return decoder.decode(
+        embedded.embedding,
+        points_xy=embedded.to_pixels(np.array([click_xy], np.float32)),
+        point_labels=np.ones(1, np.int64),
+        mask_input=disc,
+        multimask_output=not single,
+    )
+
+
+def as_candidate(
+    embedded: EmbeddedTile, prediction: MaskPrediction, index: int, cut: float
+) -> Candidate:
+    """Return one of the masks of a prediction as a candidate, cut at a logit."""
+    logits = prediction.low_res_logits[index : index + 1]
+    alone = replace(
+        prediction,
+        low_res_logits=logits - np.float32(cut) if cut else logits,
+        iou_predictions=prediction.iou_predictions[index : index + 1],
+    )
+    return Candidate(alone, 0, embedded.tile, embedded.weights)
+
+
+def decode_recipe(
+    embedded: EmbeddedTile, click_xy: tuple[float, float], recipe: Recipe
+) -> Candidate | None:
+    """Return the mask of a click by a recipe; None if the model has no such mask, or it is empty.
+
+    One decode, a pure function, for the decode thread.
+    """
+    policy = recipe.policy
+    single = policy.token == SINGLE
+    radius_px = recipe.radius_px if policy.has_disc else 0.0
+    prediction = decode_tokens(embedded, click_xy, radius_px, single=single)
+    index = 0 if single else policy.token - 1
+    if prediction is None or index >= len(prediction):
+        return None
+    mask = as_candidate(embedded, prediction, index, policy.cut)
+    return mask if (mask.logits > 0).any() else None

@@ -1,0 +1,298 @@
+"""Learns from accepted objects what the first click of the next one means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from psygnal import Signal
+
+from napari_sam.session.background import Background
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.decoding.learnt import Learnt
+from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.pool import is_ambiguous
+from napari_sam.session.decoding.ranking import DecodeContext
+from napari_sam.session.decoding.segment import whole_crop
+from napari_sam.session.embedding.current import CurrentEmbedding
+from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.jobs import Job, log_failure
+from napari_sam.session.learning.lessons import (
+    LEAST_OBJECTS,
+    Knowledge,
+    Lesson,
+    knowledge_of,
+    radius_of,
+    scored,
+)
+from napari_sam.session.learning.measuring import AcceptedObject, measure
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.history import Edit
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+
+_MAX_LESSONS: Final = 64
+"""Of an image, and of those before: the newest."""
+
+
+class _Made(NamedTuple):
+    """An object as it was made; re-edited, it is made anew."""
+
+    uid: int
+    label_id: int
+    masks: tuple[PackedMask, ...]
+
+    def record_in(self, registry: ObjectRegistry) -> ObjectRecord | None:
+        """Return its record in a target; None if it is gone."""
+        record = registry.get(self.label_id)
+        if record is not None and record.uid == self.uid:
+            return record
+        # Renumbered, which is rare, or gone.
+        return next((other for other in registry if other.uid == self.uid), None)
+
+    def is_in(self, registry: ObjectRegistry) -> bool:
+        """Whether it is in a target as it was made; carried through a stack, it may be more."""
+        record = self.record_in(registry)
+        return record is not None and (record.masks == self.masks or record.slices is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """An accepted object that nothing was learned from yet."""
+
+    made: _Made
+    accepted: AcceptedObject
+    plane: ImagePlane
+    embedder: Embedder
+
+
+@dataclass(eq=False)
+class _Image:
+    """What was learned on one image: from the objects of one target."""
+
+    lessons: dict[_Made, Lesson] = field(default_factory=dict)  # in the order of acceptance
+    tasks: list[_Task] = field(default_factory=list)  # objects to learn from, the oldest first
+    deleted: list[ObjectRecord] = field(default_factory=list)  # objects that were once deleted
+    rejected_px: list[float] = field(default_factory=list)  # areas of rejected masks
+
+    def valid(self, registry: ObjectRegistry) -> list[Lesson]:
+        """Return the lessons of the objects that are still as they were accepted."""
+        return [lesson for made, lesson in self.lessons.items() if made.is_in(registry)]
+
+    def valid_tasks(self, registry: ObjectRegistry) -> list[_Task]:
+        """Return the tasks of the objects that are still as they were accepted."""
+        return [task for task in self.tasks if task.made.is_in(registry)]
+
+    def refused_px(self, registry: ObjectRegistry) -> list[float]:
+        """Return the areas of rejected masks and of objects that are deleted now."""
+        gone = [
+            float(record.area_px)
+            for record in self.deleted
+            if _Made(record.uid, record.label_id, ()).record_in(registry) is None
+        ]
+        return [*self.rejected_px, *gone]
+
+
+class Learning:
+    """Learns from each object that is accepted, on a thread of its own that yields to all others.
+
+    What it knows follows from the objects that are in the target: undone and deleted ones do not
+    count, and re-edited ones count as they are now. All methods belong to the owner's thread.
+    """
+
+    changed = Signal()
+    """`knowledge` changed, or whether it is used."""
+
+    def __init__(
+        self,
+        embedding: CurrentEmbedding,
+        decoding: Decoding,
+        editing: Editing,
+        background: Background,
+    ) -> None:
+        self._embedding, self._decoding, self._editing = embedding, decoding, editing
+        self._background = background
+        self._executor = background.executor("learning")
+        self._images: WeakKeyDictionary[ObjectRegistry, _Image] = WeakKeyDictionary()
+        self._registry: ObjectRegistry | None = None  # of the target
+        self._kept: tuple[Lesson, ...] = ()  # of images that were annotated before
+        self._before: tuple[Lesson, ...] = ()  # these and those of other targets
+        self._first: Candidates | None = None  # the masks of the first click of the object
+        self.is_on = True
+        """Whether what was learned is used, and more is learned."""
+        self.knowledge = Knowledge()
+        """What was learned."""
+        decoding.completed.connect(self._note_first)
+        editing.accepted.connect(self._on_accepted)
+        editing.done.connect(self._on_edited)
+        editing.restored.connect(self._on_restored)
+
+    @property
+    def learnt(self) -> Learnt | None:
+        """What was learned for first clicks; None as long as that is nothing."""
+        return self.knowledge.learnt if self.is_on else None
+
+    def switch(self, is_on: bool) -> None:
+        """Set whether what was learned is used, and more is learned."""
+        if is_on != self.is_on:
+            self.is_on = is_on
+            if not is_on:
+                self._executor.cancel()
+            self.changed.emit()
+            self._continue()
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self._executor.cancel()
+        self._images.clear()
+        self._kept = self._before = ()
+        self._update()
+
+    def follow_target(self) -> None:
+        """Begin anew on another target: what was learned has to prove itself there."""
+        registry = self._target_registry()
+        if registry is self._registry:
+            return
+        self._executor.cancel()
+        others = (
+            lesson
+            for other, image in self._images.items()
+            if other is not registry
+            for lesson in image.valid(other)
+        )
+        self._registry, self._before = registry, (*self._kept, *others)[-_MAX_LESSONS:]
+        self._update()
+        self._continue()
+
+    def refuse(self, areas_px: Sequence[float]) -> None:
+        """Learn that masks of these sizes were rejected."""
+        image = self._image
+        if image is not None:
+            image.rejected_px = [*image.rejected_px, *map(float, areas_px)][-_MAX_LESSONS:]
+            self._update()
+
+    def _target_registry(self) -> ObjectRegistry | None:
+        target = self._editing.target
+        try:
+            return None if target is None else target.labels.registry
+        except TargetError:  # a target that no longer fits
+            return None
+
+    @property
+    def _image(self) -> _Image | None:
+        """What was learned on the image that is annotated."""
+        if self._registry is None:
+            return None
+        return self._images.setdefault(self._registry, _Image())
+
+    # What happens to objects -------------------------------------------------------------------
+
+    def _note_first(self) -> None:
+        """Remember the masks of a first click, as they are if nothing was learned."""
+        candidates = self._decoding.candidates
+        if candidates is not None and is_ambiguous(candidates.prompts):
+            self._first = candidates.unlearnt
+
+    def _on_accepted(
+        self, state: ObjectState, shown: tuple[Candidates, int], labels: LabelsEdit
+    ) -> None:
+        self.follow_target()
+        plane, image, record = self._embedding.plane, self._image, labels.changes[-1].after
+        (candidates, chosen), first, self._first = shown, self._first, None
+        if not self.is_on or plane is None or image is None or record is None:
+            return
+        if is_ambiguous(candidates.prompts):
+            first = candidates.unlearnt
+        elif first is not None and not state.prompts.extends(first.prompts):
+            first = None
+        accepted = AcceptedObject(
+            whole_crop(candidates, chosen),
+            state.prompts,
+            candidates.masks[chosen].tile,
+            self._context_before(),
+            first,
+        )
+        made = _Made(record.uid, record.label_id, record.masks)
+        image.tasks.append(_Task(made, accepted, plane, self._embedding.embedder))
+        self._continue()
+
+    def _context_before(self) -> DecodeContext:
+        """Return what candidates were ranked by until an object was accepted just now."""
+        context, last = self._decoding.context, self._editing.history.last
+        example = None if last is None else last.example
+        examples = tuple(known for known in context.examples if known is not example)
+        return replace(context, examples=examples, learnt=None, excluded_from=None)
+
+    def _on_edited(self, edit: Edit) -> None:
+        """Remember which objects were deleted."""
+        image = self._image
+        if edit.labels is None or image is None or edit.example is not None:
+            return
+        changes = edit.labels.changes
+        gone = [change.before for change in changes if change.before and not change.after]
+        image.deleted = [*image.deleted, *gone][-_MAX_LESSONS:]
+        self._update()
+
+    def _on_restored(self, edit: Edit, _: ObjectState) -> None:
+        """Let objects count that are there again, and no others."""
+        if edit.labels is not None:
+            self._update()
+            self._continue()
+
+    # Learning --------------------------------------------------------------------------------
+
+    def _continue(self) -> None:
+        """Learn from the next object once there are some, unless one is under way."""
+        image, registry = self._image, self._registry
+        if image is None or registry is None or not self.is_on or self._executor.expects_result:
+            return
+        image.tasks = image.valid_tasks(registry)
+        known = [*self._before, *image.valid(registry)]
+        if not image.tasks or len(known) + len(image.tasks) < LEAST_OBJECTS:
+            return
+        task = image.tasks[0]
+        # The first few have but each other to tell the size of a disc.
+        waiting = image.tasks[1 : LEAST_OBJECTS - len(known)] if len(known) < LEAST_OBJECTS else []
+        areas_px = [lesson.area_px for lesson in known]
+        areas_px += [float(other.accepted.area_px) for other in waiting]
+        pyramid = task.plane.pyramid(task.embedder.spec)
+        find = partial(task.embedder.find, task.plane)
+
+        def work(job: Job) -> Lesson | None:
+            rest = partial(self._background.yield_to_foreground, job)
+            lesson = measure(task.accepted, pyramid, find, radius_of(areas_px), rest)
+            return None if lesson is None else scored(lesson, known)
+
+        self._executor.submit(work, partial(self._on_measured, task), self._on_failed)
+
+    def _on_measured(self, task: _Task, lesson: Lesson | None) -> None:
+        image = self._image
+        if image is not None and task in image.tasks:
+            image.tasks.remove(task)
+            if lesson is not None:
+                image.lessons[task.made] = lesson
+            for made in list(image.lessons)[:-_MAX_LESSONS]:
+                del image.lessons[made]
+            self._update()
+        self._continue()
+
+    def _on_failed(self, error: BaseException) -> None:
+        log_failure(error, "Nothing could be learned from an object")
+        image = self._image
+        if image is not None and image.tasks:
+            image.tasks.pop(0)
+        self._continue()
+
+    def _update(self) -> None:
+        image, registry = self._image, self._registry
+        if image is None or registry is None:
+            self.knowledge = knowledge_of((), self._before)
+        else:
+            refused_px = image.refused_px(registry)
+            self.knowledge = knowledge_of(image.valid(registry), self._before, refused_px)
+        self.changed.emit()

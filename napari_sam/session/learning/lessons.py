@@ -1,0 +1,158 @@
+"""Lessons of accepted objects, what follows from them for the next one, and whether it is better.
+
+Every policy is judged by what it would have done on each object before it knew it (A. P. Dawid,
+"Statistical Theory: The Prequential Approach", 1984).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from napari_sam.session.decoding.learnt import Learnt, Place
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES
+from napari_sam.session.decoding.recipe import Policy, Recipe
+
+LEAST_OBJECTS: Final = 5
+"""Accepted objects from which on anything is learned..."""
+_LEAST_SCORES: Final = 5
+"""...and first clicks that were scored on an image before anything is preselected."""
+SCORED: Final = 10
+"""The last objects, whose scores count and whose sizes set the disc."""
+_LEAD: Final = 0.02
+"""How much better than what is preselected without learning a policy has to be."""
+_NEARLY: Final = 0.03
+"""How much worse it may be to be offered."""
+_DOUBT: Final = 2.0
+"""Objects without any advantage that are imagined for each policy."""
+
+
+class Kind(StrEnum):
+    """Kinds of policies, which are judged by themselves."""
+
+    TOKEN = "token"
+    """The tile and the model's mask that have fitted accepted objects best."""
+    DISC = "disc"
+    """The same, with a disc as large as accepted objects."""
+
+    CUT = "cut"
+    """The same, with the mask cut at another logit than 0."""
+
+    def has(self, policy: Policy) -> bool:
+        """Whether a policy is of this kind."""
+        if policy.cut:
+            return self is Kind.CUT
+        return self is (Kind.DISC if policy.has_disc else Kind.TOKEN)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What an accepted object tells of first clicks."""
+
+    area_px: float  # of the object
+    today: float  # the IoU of what is preselected without learning
+    ious: Mapping[Policy, float]  # the IoU of each policy that could be tried
+    places: Mapping[int, Place] = field(default_factory=dict, repr=False)  # by level of the tile
+    # what each kind of policies, as it was known before, would have gained in IoU
+    gains: Mapping[Kind, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a kind of policies has done on the last objects."""
+
+    kind: Kind
+    n_scored: int
+    gain: float  # mean IoU above that of what is preselected without learning
+
+    @property
+    def leads(self) -> bool:
+        """Whether it has been better for long enough."""
+        return self.n_scored >= _LEAST_SCORES and self.gain >= _LEAD
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What was learned; a snapshot."""
+
+    n_objects: int = 0  # accepted objects of this image and, if there are any, those before
+    standings: tuple[Standing, ...] = ()  # the best one first
+    learnt: Learnt | None = field(default=None, repr=False, compare=False)  # for first clicks
+
+    @property
+    def leader(self) -> Standing | None:
+        """The kind of policies that is preselected; None if none is."""
+        return next((standing for standing in self.standings if standing.leads), None)
+
+
+def radius_of(areas_px: Iterable[float]) -> float:
+    """Return the radius of a disc that is as large as the last objects."""
+    return float(np.sqrt(np.median(list(areas_px)[-SCORED:]) / np.pi))
+
+
+def best_policy(lessons: Sequence[Lesson], kind: Kind) -> Policy | None:
+    """Return the policy of a kind that has done best; None if there are too few lessons."""
+    advantages: dict[Policy, list[float]] = {}
+    for lesson in lessons[-MAX_EXAMPLES:]:
+        for policy, iou in lesson.ious.items():
+            if kind.has(policy):
+                advantages.setdefault(policy, []).append(iou - lesson.today)
+    # One that could be tried on a few objects only has not proved as much.
+    worth = {
+        policy: sum(gains) / (len(gains) + _DOUBT)
+        for policy, gains in advantages.items()
+        if len(gains) >= LEAST_OBJECTS
+    }
+    return max(sorted(worth), key=lambda policy: worth[policy]) if worth else None
+
+
+def scored(lesson: Lesson, known: Sequence[Lesson]) -> Lesson:
+    """Return a lesson with what each kind of policies would have gained before it was known."""
+    gains = {}
+    for kind in Kind:
+        policy = best_policy(known, kind) if len(known) >= LEAST_OBJECTS else None
+        if policy is not None and policy in lesson.ious:
+            gains[kind] = lesson.ious[policy] - lesson.today
+    return replace(lesson, gains=gains)
+
+
+def knowledge_of(
+    lessons: Sequence[Lesson],
+    before: Sequence[Lesson] = (),
+    refused_px: Sequence[float] = (),
+) -> Knowledge:
+    """Return what follows from lessons, in their order; `before` are those of other images.
+
+    These tell what to do, but only lessons of this image tell whether that is better.
+    """
+    standings = [standing for kind in Kind if (standing := _standing(lessons, kind)).n_scored]
+    standings.sort(key=lambda standing: -standing.gain)
+    known = [*before, *lessons]
+    learnt = None
+    offered = next((s for s in standings if s.leads or s.gain >= -_NEARLY), None)
+    policy = None if offered is None else best_policy(known, offered.kind)
+    if offered is not None and policy is not None:
+        radius_px = radius_of(lesson.area_px for lesson in known) if policy.has_disc else 0.0
+        learnt = Learnt(
+            Recipe(policy, radius_px),
+            len(known),
+            is_preselected=offered.leads,
+            areas_px=tuple(lesson.area_px for lesson in known[-MAX_EXAMPLES:]),
+            refused_px=tuple(refused_px),
+            places=tuple(
+                lesson.places[policy.level]
+                for lesson in lessons[-MAX_EXAMPLES:]
+                if policy.level in lesson.places
+            ),
+        )
+    return Knowledge(len(known), tuple(standings), learnt)
+
+
+def _standing(lessons: Sequence[Lesson], kind: Kind) -> Standing:
+    """Return how a kind of policies has done on the last objects that it could be tried on."""
+    gains = [lesson.gains[kind] for lesson in lessons if kind in lesson.gains][-SCORED:]
+    return Standing(kind, len(gains), float(np.mean(gains)) if gains else 0.0)

@@ -1,0 +1,172 @@
+"""What each policy would have made of an accepted object; for a background thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.cut import Cut
+from napari_sam.session.decoding.learnt import Place, place_at
+from napari_sam.session.decoding.ranking import DecodeContext
+from napari_sam.session.decoding.recipe import (
+    SINGLE,
+    Policy,
+    as_candidate,
+    decode_tokens,
+    tile_for,
+)
+from napari_sam.session.decoding.request import DecodeRequest
+from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.image.tiles import Tile, TilePyramid
+from napari_sam.session.learning.lessons import Lesson
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+
+_CUTS: Final = (1.5, 3.0)
+"""Logits at which masks are cut, beside 0..."""
+_WORTH_CUTTING: Final = 0.3
+"""...if their IoU with the object is as large as this."""
+
+FindTile = Callable[[Tile], EmbeddedTile | None]
+"""Returns a tile that is in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class AcceptedObject:
+    """An object as it was accepted, and what is known of its first click."""
+
+    crop: MaskCrop  # its mask in the plane
+    prompts: Prompts  # those that it was made with
+    tile: Tile  # where its mask was decoded
+    context: DecodeContext  # what its candidates were ranked by
+    # the masks of its first click, if they were shown; none of them was learned
+    first: Candidates | None = None
+
+    @property
+    def area_px(self) -> int:
+        """Number of its pixels."""
+        return int(np.count_nonzero(self.crop.mask))
+
+    @property
+    def click_xy(self) -> tuple[float, float]:
+        """Its first foreground click inside the mask, or the pixel deepest inside."""
+        mask, top, left = self.crop
+        points = zip(self.prompts.points_xy, self.prompts.point_labels, strict=True)
+        for (x, y), label in points:
+            row, column = round(y) - top, round(x) - left
+            is_near = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]
+            if label == FOREGROUND and is_near:
+                return x, y
+        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        deepest_row, deepest_column = np.unravel_index(int(depth.argmax()), mask.shape)
+        return float(left + deepest_column), float(top + deepest_row)
+
+
+def measure(
+    accepted: AcceptedObject,
+    pyramid: TilePyramid,
+    find: FindTile,
+    radius_px: float,
+    rest: Callable[[], None],
+) -> Lesson | None:
+    """Return the lesson of an accepted object; None if nothing of it is in memory any more.
+
+    `radius_px` is that of a disc, if the sizes of others are known, else 0; `rest` is called
+    before each decode, and what it raises ends the work.
+    """
+    click_xy, crop = accepted.click_xy, accepted.crop
+    today = _today(accepted, find, click_xy, rest)
+    if today is None:
+        return None
+    ious: dict[Policy, float] = {}
+    places: dict[int, Place] = {}
+    for level in range(pyramid.whole.level + 1):
+        tile = tile_for(pyramid, click_xy, level)
+        embedded = None if tile is None else find(tile)
+        if embedded is None:
+            continue
+        places[level] = place_at(embedded, click_xy)
+        for policy, mask in _masks(embedded, click_xy, radius_px, rest):
+            ious[policy] = iou_of(_as_wanted(mask, accepted, click_xy), crop)
+            for cut in _CUTS if policy.has_disc else ():
+                iou = ious[policy]
+                if iou >= _WORTH_CUTTING:
+                    smaller = as_candidate(embedded, mask.published, mask.index, cut)
+                    iou = iou_of(_as_wanted(smaller, accepted, click_xy), crop)
+                ious[policy._replace(cut=cut)] = iou
+    return Lesson(float(accepted.area_px), today, ious, places)
+
+
+def _today(
+    accepted: AcceptedObject,
+    find: FindTile,
+    click_xy: tuple[float, float],
+    rest: Callable[[], None],
+) -> float | None:
+    """Return the IoU of what is preselected for the first click without learning."""
+    candidates = accepted.first
+    if candidates is None:
+        embedded = find(accepted.tile)
+        if embedded is None:
+            return None
+        rest()
+        click = Prompts((click_xy,), (FOREGROUND,), slice_index=accepted.prompts.slice_index)
+        candidates = DecodeRequest(embedded, click, click, accepted.context).all_at_once()
+    mask = candidates.masks[candidates.best]
+    return iou_of(_as_wanted(mask, accepted, click_xy), accepted.crop)
+
+
+def _masks(
+    embedded: EmbeddedTile,
+    click_xy: tuple[float, float],
+    radius_px: float,
+    rest: Callable[[], None],
+) -> Iterator[tuple[Policy, Candidate]]:
+    """Yield the mask of each policy on a tile."""
+    for has_disc in (False, True) if radius_px else (False,):
+        for is_single in (True, False):
+            rest()
+            prediction = decode_tokens(
+                embedded, click_xy, radius_px if has_disc else 0.0, single=is_single
+            )
+            for index in range(0 if prediction is None else len(prediction)):
+                token = SINGLE if is_single else index + 1
+                assert prediction is not None
+                policy = Policy(embedded.tile.level, token, has_disc)
+                yield policy, as_candidate(embedded, prediction, index, policy.cut)
+
+
+def _as_wanted(
+    mask: Candidate, accepted: AcceptedObject, click_xy: tuple[float, float]
+) -> Candidate:
+    """Return a mask with as clean an outline as the user wants."""
+    return mask.with_cut([click_xy], Cut(accepted.context.clean_strength))
+
+
+def iou_of(mask: Candidate, crop: MaskCrop) -> float:
+    """Return the intersection over union of a candidate with a mask in pixels of the plane."""
+    area = int(np.count_nonzero(crop.mask))
+    rough = mask.rough_bounds_xyxy
+    height, width = crop.mask.shape
+    if rough is None or not area:
+        return 0.0
+    is_apart = rough[0] > crop.left + width or rough[2] < crop.left
+    is_apart |= rough[1] > crop.top + height or rough[3] < crop.top
+    if is_apart:
+        return 0.0
+    total = shared = 0
+    for block, top, left in mask.blocks():
+        total += int(np.count_nonzero(block))
+        y0, y1 = max(top, crop.top), min(top + block.shape[0], crop.top + height)
+        x0, x1 = max(left, crop.left), min(left + block.shape[1], crop.left + width)
+        if y0 < y1 and x0 < x1:
+            inner = block[y0 - top : y1 - top, x0 - left : x1 - left]
+            other = crop.mask[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left]
+            shared += int(np.count_nonzero(inner & other))
+    return shared / (total + area - shared)

@@ -1,0 +1,177 @@
+"""A session that learns from the coins that are accepted, with real weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from skimage import data
+
+from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
+from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
+from napari_sam.session.decoding.learnt import Learnt
+from napari_sam.session.decoding.recipe import Policy, Recipe
+from napari_sam.session.decoding.request import DecodeRequest
+from napari_sam.session.journal.entries import state_from_json, state_to_json
+from napari_sam.session.learning.lessons import Knowledge
+
+TIMEOUT_S = 120
+COINS_XY = ((104, 68), (150, 68), (220, 60), (322, 126), (47, 44), (180, 262))
+SHAPE = 303, 384
+LEARNT = Learnt(Recipe(Policy(1, 0, True), 20.0), 12, is_preselected=True)
+
+
+@pytest.fixture
+def session(real_predictor):
+    session = AnnotationSession(lambda *_: real_predictor)
+    session.set_image(ImagePlane(data.coins()))
+    session.set_target(ArrayPlane(np.zeros(SHAPE, np.uint16)))
+    session.wait_until_idle(TIMEOUT_S)
+    yield session
+    session.close()
+
+
+def click(session, place_xy):
+    session.set_prompts(Prompts((place_xy,), (1,)))
+    session.wait_until_idle(TIMEOUT_S)
+    return session.state.candidates
+
+
+def accept(session, places_xy):
+    for place_xy in places_xy:
+        click(session, place_xy)
+        session.accept()
+        session.wait_until_idle(TIMEOUT_S)
+
+
+def test_it_learns_from_the_objects_that_are_in_the_target(session):
+    learning = session.learning
+    accept(session, COINS_XY[:4])
+    assert learning.knowledge == Knowledge()
+    accept(session, COINS_XY[4:])
+    assert learning.knowledge.n_objects == 6
+    before = learning.knowledge
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert learning.knowledge.n_objects == 5
+    session.redo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert learning.knowledge == before
+    session.objects.remove([2])
+    session.wait_until_idle(TIMEOUT_S)
+    assert learning.knowledge.n_objects == 5
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert learning.knowledge == before
+    # A corrected object replaces its earlier self.
+    session.objects.reedit(1)
+    session.set_prompts(Prompts((COINS_XY[0], (128, 68)), (1, 0)))
+    session.wait_until_idle(TIMEOUT_S)
+    session.accept()
+    session.wait_until_idle(TIMEOUT_S)
+    assert learning.knowledge.n_objects == 6
+    # Another image begins without it, and knows it.
+    session.set_target(ArrayPlane(np.zeros(SHAPE, np.uint16)))
+    assert learning.knowledge.n_objects == 6
+    assert not learning.knowledge.standings
+    learning.forget()
+    assert learning.knowledge.n_objects == 0
+
+
+def test_the_same_objects_in_the_same_order_teach_the_same(real_predictor):
+    known = []
+    for _ in range(2):
+        session = AnnotationSession(lambda *_: real_predictor)
+        session.set_image(ImagePlane(data.coins()))
+        session.set_target(ArrayPlane(np.zeros(SHAPE, np.uint16)))
+        accept(session, COINS_XY)
+        known.append(session.learning.knowledge)
+        session.close()
+    assert known[0] == known[1]
+    assert known[0].learnt is None or known[0].learnt.recipe == known[1].learnt.recipe
+
+
+def test_nothing_is_learned_while_it_is_off(session):
+    session.learning.switch(False)
+    accept(session, COINS_XY[:5])
+    assert session.learning.knowledge.n_objects == 0
+
+
+def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session):
+    published = click(session, COINS_XY[0])
+    session.object_in_progress.clear()
+    session.learning.knowledge = Knowledge(12, (), LEARNT)
+    shown = click(session, COINS_XY[0])
+    assert len(shown) == len(published) + 1
+    assert shown.learnt == shown.best == session.state.chosen == 3
+    assert shown.ranking.reason == "learned from 12 objects"
+    for before, after in zip(published.masks, shown.masks, strict=False):
+        assert np.array_equal(before.logits, after.logits)
+        assert before.iou_prediction == after.iou_prediction
+    assert shown.unlearnt.best == published.best
+    edit = session.accept()
+    # Re-edited without what was learned, and after a journal, it is the same mask.
+    session.learning.forget()
+    state = state_from_json(state_to_json(edit.changes[-1].after.state))
+    assert state.recipe == LEARNT.recipe
+    session.objects.resume(replace(state, reedited=None))
+    session.wait_until_idle(TIMEOUT_S)
+    again = session.state
+    assert again.chosen == 3
+    assert np.array_equal(again.candidates.logits(3), shown.logits(3))
+
+
+def test_a_correction_is_the_models_alone(session):
+    session.learning.knowledge = Knowledge(12, (), LEARNT)
+    click(session, COINS_XY[0])
+    session.set_prompts(Prompts((COINS_XY[0], (128, 68)), (1, 0)))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.candidates.learnt is None
+    assert len(session.state.candidates) == 3
+
+
+def test_it_stands_back_where_another_object_is_clear(session):
+    small = replace(LEARNT, areas_px=(60.0, 70.0, 80.0))
+    session.learning.knowledge = Knowledge(12, (), small)
+    shown = click(session, COINS_XY[0])
+    assert shown.learnt == 3
+    assert shown.best == shown.unlearnt.best
+
+
+def test_one_of_the_models_masks_is_not_shown_twice(session):
+    token = Learnt(Recipe(Policy(1, 1, False)), 12, is_preselected=True)
+    published = click(session, COINS_XY[0])
+    session.object_in_progress.clear()
+    session.learning.knowledge = Knowledge(12, (), token)
+    shown = click(session, COINS_XY[0])
+    assert len(shown) == len(published)
+    assert shown.best == shown.learnt
+    assert shown.recipe is None
+
+
+def test_preview_and_batches_use_it(session):
+    session.learning.knowledge = Knowledge(12, (), LEARNT)
+    session.object_in_progress.preview.want(Prompts((COINS_XY[0],), (1,)))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.preview.best == 3
+    context = session._decoding.context
+    assert context.learnt is LEARNT
+    prompt = BatchPrompt(Prompts((COINS_XY[0],), (1,)))
+    (result,) = decode_batch_prompts(
+        session.embedding.embedder, session.embedding.plane, [prompt], context=context
+    )
+    assert result.state.recipe == LEARNT.recipe
+
+
+def test_a_model_without_mask_prompts_has_no_disc(session):
+    embedded = session.embedding.embedded
+    spec = replace(embedded.decoder.spec, capabilities=frozenset())
+
+    class WithoutMasks:
+        def __init__(self, decoder):
+            self.spec, self.decode, self.device = spec, decoder.decode, decoder.device
+            self.decode_batch = decoder.decode_batch
+
+    prompts = Prompts((COINS_XY[0],), (1,))
+    context = replace(session._decoding.context, learnt=LEARNT)
+    plain = replace(embedded, decoder=WithoutMasks(embedded.decoder))
+    assert len(DecodeRequest(plain, prompts, prompts, context).all_at_once()) == 3

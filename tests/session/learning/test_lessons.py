@@ -1,0 +1,99 @@
+"""What follows from lessons: pure rules."""
+
+import numpy as np
+import pytest
+
+from napari_sam.session.decoding.learnt import Learnt, Place
+from napari_sam.session.decoding.recipe import Policy, Recipe
+from napari_sam.session.learning.lessons import (
+    Kind,
+    Lesson,
+    best_policy,
+    knowledge_of,
+    radius_of,
+    scored,
+)
+
+TOKEN, OTHER_TOKEN = Policy(0, 1, False), Policy(1, 2, False)
+DISC = Policy(0, 1, True)
+
+
+def lessons(ious, todays, area_px=300.0):
+    """Return lessons in their order, each scored before it was known."""
+    known = []
+    for iou, today in zip(ious, todays, strict=True):
+        known.append(scored(Lesson(area_px, today, iou), known))
+    return known
+
+
+def discs(iou, today, count):
+    return lessons([{TOKEN: today, DISC: iou}] * count, [today] * count)
+
+
+def test_nothing_is_learned_from_fewer_than_five_objects():
+    few = discs(0.9, 0.5, 4)
+    assert best_policy(few, Kind.DISC) is None
+    assert knowledge_of(few).learnt is None
+
+
+def test_a_policy_is_preselected_once_it_was_better_on_objects_that_it_did_not_know():
+    assert not knowledge_of(discs(0.8, 0.6, 9)).learnt.is_preselected
+    known = knowledge_of(discs(0.8, 0.6, 10))
+    assert known.learnt.is_preselected
+    assert known.learnt.recipe.policy == DISC
+    assert known.leader.kind is Kind.DISC
+    assert known.leader.gain == pytest.approx(0.2)
+
+
+def test_a_policy_that_is_no_better_is_offered_and_one_that_is_worse_is_not():
+    assert not knowledge_of(discs(0.805, 0.8, 20)).learnt.is_preselected
+    worse = lessons([{DISC: 0.7}] * 20, [0.8] * 20)
+    assert knowledge_of(worse).learnt is None
+
+
+def test_a_policy_that_gets_worse_stands_back():
+    ious = [{DISC: 0.9}] * 12 + [{DISC: 0.3}] * 4
+    known = knowledge_of(lessons(ious, [0.7] * 16))
+    assert known.learnt is None or not known.learnt.is_preselected
+
+
+def test_lessons_of_another_image_tell_what_to_do_but_not_that_it_is_better():
+    before = discs(0.9, 0.5, 20)
+    assert knowledge_of([], before).learnt is None
+    here = []
+    for _ in range(5):
+        here.append(scored(Lesson(300.0, 0.5, {DISC: 0.9}), [*before, *here]))
+    assert not knowledge_of(here[:4], before).learnt.is_preselected
+    assert knowledge_of(here, before).learnt.is_preselected
+
+
+def test_a_policy_is_judged_where_it_could_be_tried():
+    ious = [{TOKEN: 0.7, OTHER_TOKEN: 0.8}, {TOKEN: 0.7}] * 5
+    assert best_policy(lessons(ious, [0.6] * 10), Kind.TOKEN) == OTHER_TOKEN
+    rarely = [{TOKEN: 0.7}] * 6 + [{TOKEN: 0.7, OTHER_TOKEN: 0.9}] * 4
+    assert best_policy(lessons(rarely, [0.6] * 10), Kind.TOKEN) == TOKEN
+
+
+def test_the_disc_is_as_large_as_the_last_objects():
+    assert radius_of([1e6, *[np.pi * 100] * 10]) == pytest.approx(10)
+
+
+def test_a_size_that_was_refused_more_often_than_accepted_is_not_meant():
+    recipe = Recipe(DISC, 10)
+    learnt = Learnt(recipe, 5, areas_px=(100, 110, 90), refused_px=(400, 420, 380, 410))
+    assert learnt.knows_size(105)
+    assert not learnt.knows_size(400)
+    assert Learnt(recipe, 5, areas_px=(100, 400, 390, 410, 420)).knows_size(400)
+
+
+def test_a_click_unlike_accepted_ones_is_not_known():
+    places = tuple(Place(direction(0.1 * n), 100.0 + n) for n in range(5))
+    learnt = Learnt(Recipe(DISC, 10), 5, places=places)
+    assert learnt.knows_place(Place(direction(0.25), 101))
+    assert not learnt.knows_place(Place(direction(0.25), 200))
+    assert not learnt.knows_place(Place(direction(2), 101))
+    assert learnt.knows_place(Place(direction(0.25), np.nan))
+
+
+def direction(angle):
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
