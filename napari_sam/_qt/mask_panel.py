@@ -1,12 +1,13 @@
 """The candidates to choose from, as small pictures with their scores."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from napari_sam._qt.building import ShortcutTexts
@@ -25,6 +26,7 @@ _LOW_PX: Final = 42
 _SCORE_PX: Final = 18
 _WIDEST_PX: Final = 168
 _FRAME_PX: Final = 2
+_STAR_PX: Final = 9.0
 _FAINT: Final = 0.3
 _LEVELS: Final = 100
 _LEVEL_TOOLTIP: Final = (
@@ -32,6 +34,26 @@ _LEVEL_TOOLTIP: Final = (
     "Over the image, Shift and the mouse wheel do the same.\n"
     "Double-click, or click on the number, to go back to 0: the mask as the model gave it."
 )
+
+
+_LEARNED_TOOLTIP: Final = "Learned from the objects you accepted.\n"
+
+
+def _star(x: float, y: float) -> QPainterPath:
+    """Return a star with five points around a place."""
+    angles = [math.pi * (n / 5 - 0.5) for n in range(10)]
+    radii = [_STAR_PX * (0.75 if n % 2 == 0 else 0.32) for n in range(10)]
+    path = QPainterPath()
+    path.addPolygon(
+        QPolygonF(
+            [
+                QPointF(x + radius * math.cos(angle), y + radius * math.sin(angle))
+                for angle, radius in zip(angles, radii, strict=True)
+            ]
+        )
+    )
+    path.closeSubpath()
+    return path
 
 
 def _signed(value: int) -> str:
@@ -44,6 +66,8 @@ class MaskButton(FlatButton):
     def __init__(self, number: int, color: str) -> None:
         super().__init__("", color=QColor(color), checkable=True)
         self.number, self._frame_color = number, QColor(color)
+        self.is_learned = False
+        """Whether a star marks it."""
         self._picture: QPixmap | None = None
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMaximumWidth(_WIDEST_PX)
@@ -83,6 +107,10 @@ class MaskButton(FlatButton):
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawPixmap(area, self._picture, self._covering(area))
             painter.restore()
+            if self.is_learned:
+                painter.setPen(QPen(Qt.GlobalColor.black, 1))
+                painter.setBrush(Qt.GlobalColor.white)
+                painter.drawPath(_star(area.right() - _STAR_PX, area.top() + _STAR_PX))
         if self.isChecked():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(self._frame_color, _FRAME_PX))
@@ -152,6 +180,7 @@ class MaskPanel(QWidget):
         layout.addWidget(self.level)
         self._is_first_run = self._is_low = False
         self._shown: tuple[Candidates | None, int | None, int] | None = None
+        self._usual_count = self._most = 0
         self.show_state(SessionState())
 
     @property
@@ -165,7 +194,7 @@ class MaskPanel(QWidget):
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and the chosen one."""
-        candidates, count = state.candidates, state.spec.candidate_count
+        candidates, count = state.candidates, self._count(state)
         self.level.set_enabled(candidates is not None)
         self.level.show_value(round(state.level * _LEVELS))
         if self._shown == (candidates, state.chosen, count):  # candidates compare by identity
@@ -180,10 +209,20 @@ class MaskPanel(QWidget):
             button.setEnabled(has_mask)
             button.setChecked(number == state.chosen)
             button.setToolTip(self._tooltip(candidates, number))
+            button.is_learned = candidates is not None and number == candidates.learnt
             if is_other and candidates is None:
                 button.show_picture(None)
         self._show_reason(state)
         self._show_place()
+
+    def _count(self, state: SessionState) -> int:
+        """Return how many masks there is room for; a learned one keeps its place in between."""
+        usual = state.spec.candidate_count
+        shown = 0 if state.candidates is None else len(state.candidates)
+        if usual != self._usual_count:
+            self._usual_count, self._most = usual, usual
+        self._most = max(self._most, shown)
+        return self._most
 
     def show_pictures(self, candidates: Candidates, pictures: Sequence[NDArray[np.uint8]]) -> None:
         """Show the pictures of these candidates, if they are still the ones to choose from."""
@@ -251,6 +290,7 @@ class MaskPanel(QWidget):
             f"Mask {number + 1}: score {features.iou_predictions[number]:.2f}, "
             f"stability {features.stability_score[number]:.2f}, "
             f"about {features.area_px[number]:,.0f} pixels{more}\n"
+            f"{_LEARNED_TOOLTIP if number == candidates.learnt else ''}"
             "The score says how well the mask fits, as the model estimates (predicted IoU)."
         )
 

@@ -5,7 +5,8 @@ from typing import Any, Final, TypeAlias
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_sam._qt.building import check_box, combo_box, form, heading, row
+from napari_sam._qt.building import button, check_box, combo_box, form, heading, row
+from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.value_slider import ValueSlider
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
@@ -81,7 +82,16 @@ class OptionsPanel(QWidget):
             title="strength",
         )
         cleaning = row(self.clean, self.clean_strength, stretch=self.clean_strength)
-        return (heading("Masks"),), (cleaning,)
+        self.learn = check_box(
+            "learn from accepted objects",
+            "From the fifth object on, offer a mask that follows from those you accepted, marked\n"
+            "with a star, and preselect it once it has been better on the last ten.",
+            checked=True,
+        )
+        self.forget = button("Forget", "Forget what was learned, on this image and others")
+        learning = row(self.learn, self.forget, stretch=self.learn)
+        self.learned = ElidingLabel()
+        return (heading("Masks"),), (cleaning,), (learning,), (self.learned,)
 
     def _display(self) -> tuple[Row, ...]:
         self.style_combo = combo_box(
@@ -105,6 +115,13 @@ class OptionsPanel(QWidget):
         self.clean_strength.set_enabled(is_on)
         with QSignalBlocker(self.clean):
             self.clean.setChecked(is_on)
+
+    def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
+        """Show whether masks are learned, what is known, and whether that is anything."""
+        self.learned.show_text(summary if is_on else "")
+        self.forget.setEnabled(is_any)
+        with QSignalBlocker(self.learn):
+            self.learn.setChecked(is_on)
 
     def show_display(self, is_outlined: bool, opacity: float) -> None:
         """Show how objects are drawn."""

@@ -13,6 +13,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.embeddings import EmbeddingsController
 from napari_sam.controllers.first_run import FirstRunController
 from napari_sam.controllers.journal import JournalRecorder
+from napari_sam.controllers.learning import LearningController
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.options import OptionsController
@@ -35,6 +36,7 @@ class Controllers:
         self.first_run = FirstRunController(context, annotate.mask_panel)
         self.options = options = OptionsController(context, annotate.prompt_panel)
         annotate.user_layers_changed.connect(options.offer)
+        self.learning = LearningController(context, options.on_demand)
         self.objects = objects = ObjectTableController(context)
         self.classes = classes = ClassesController(context, objects, options.on_demand)
         self.stack = stack = StackController(context, objects)
@@ -92,7 +94,7 @@ class Controllers:
     def close(self) -> None:
         """Close all controllers."""
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
-        models = self.embeddings, self.models
+        models = self.embeddings, self.models, self.learning
         objects = self.classes, self.batch_prompts, self.tracks, self.stack, self.objects
         files = self.restore, self.unfinished, self.journal
         for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):

@@ -73,7 +73,8 @@ class SessionFileController:
             unfinished = self._unfinished.shown
         records, finest = tuple(target.registry), levels(image)[0]
         classes = self._session.classes.table.classes
-        info = SessionInfo(reference_of(image), target.layer.name, classes, unfinished)
+        learned = self._session.learning.to_json()
+        info = SessionInfo(reference_of(image), target.layer.name, classes, unfinished, learned)
 
         def work(job: Job) -> None:
             reference = replace(info.image, fingerprint=image_fingerprint(finest))
@@ -149,6 +150,8 @@ class SessionFileController:
             self._recorder.keep(target, reference_of(image))
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
             self._binding.objects.attempt(lambda: self._session.classes.load(saved.info.classes))
+            if saved.info.learned:
+                self._session.learning.keep(saved.info.learned)
             if saved.info.unfinished is not None and image is self._binding.plane.image:
                 self._continue(saved.info.unfinished, image)
             self.row.show_busy(False)

@@ -153,6 +153,9 @@ class AnnotationSession:
         self.object_in_progress.changed.connect(self._publish)
         self.object_in_progress.plane_wanted.connect(self.plane_wanted.emit)
         self.prefetch.changed.connect(self._publish)
+        self.automatic_review.mask_rejected.connect(
+            lambda mask: self.learning.refuse([mask.area_px])
+        )
 
     # Snapshots and the end ---------------------------------------------------------------
 

@@ -23,7 +23,15 @@ def three(best=1):
         iou_predictions=scores, stability_score=(0.8, 0.9, 0.7), area_px=(1200, 10, 3)
     )
     ranking = SimpleNamespace(traits=traits, features=traits, reason="highest score")
-    return Candidates(iou_predictions=scores, ranking=ranking, best=best)
+    return Candidates(iou_predictions=scores, ranking=ranking, best=best, learnt=None)
+
+
+def four():
+    """Return three masks and a learned one."""
+    scores = (0.9, 1.01, 0.5, 0.8)
+    traits = SimpleNamespace(iou_predictions=scores, stability_score=scores, area_px=scores)
+    ranking = SimpleNamespace(features=traits, reason="learned from 9 objects")
+    return Candidates(iou_predictions=scores, ranking=ranking, best=3, learnt=3)
 
 
 @pytest.fixture
@@ -116,3 +124,16 @@ def test_the_steps_of_a_first_run_take_the_place_of_masks_that_are_not_there(pan
     assert panel.first_run.isVisible()
     panel.show_first_run(False)
     assert not panel.first_run.isVisible()
+
+
+def test_a_learned_mask_is_marked_and_keeps_its_place(panel):
+    panel.show_state(SessionState(candidates=three(), chosen=1))
+    assert len(panel._buttons) == 3
+    panel.show_state(SessionState(candidates=four(), chosen=3))
+    assert [button.is_learned for button in panel._buttons] == [False, False, False, True]
+    assert "Learned from the objects you accepted" in panel._buttons[3].toolTip()
+    assert "Learned" not in panel._buttons[0].toolTip()
+    panel.show_state(SessionState())  # nothing moves until the next click
+    panel.show_state(SessionState(candidates=three(), chosen=1))
+    assert len(panel._buttons) == 4
+    assert not any(button.is_learned for button in panel._buttons)

@@ -36,6 +36,8 @@ class AutomaticReview:
 
     changed = Signal()
     """Other masks are on offer, another one is shown alone, or their plane is shown or left."""
+    mask_rejected = Signal(AutomaticMask)
+    """A mask was rejected."""
 
     def __init__(
         self, generator: AutomaticMaskGenerator, editing: Editing, background: Background
@@ -163,6 +165,7 @@ class AutomaticReview:
         if current is not None:
             self.rejected.add(current.key)
             self._rejected_members.update(current.keys)
+            self.mask_rejected.emit(current)
             self._leave(current)
 
     def accept_all(self) -> None:

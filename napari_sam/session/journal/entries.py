@@ -19,8 +19,9 @@ The first line, the header, has `format` (1), `image` (an `ImageReference`) and 
   larger or smaller than published the mask is cut (-1 to 1), for 0; `masks` has
   `[start, shape, area_px, mask]` each, and so have `painted` and `erased`, the pixels that a brush
   added to the object beyond its mask and erased of it; `slices`, of an object that was carried
-  through a stack, is `[axis, [[slice_index, origin, confidence, state or null], ...]]`, and
-  `parent_id` the label_id of the object that divided into it;
+  through a stack, is `[axis, [[slice_index, origin, confidence, state or null], ...]]`,
+  `parent_id` the label_id of the object that divided into it, and `recipe`, of a mask that is none
+  of the model's own, `[level of the tile, token, 1 with a disc, cut, radius_px]`;
 - `gone`: the label_ids whose records are gone;
 - `n_objects`: the number of objects afterwards;
 - `labels_name`: the name of the labels, only if it has changed;

@@ -8,6 +8,7 @@ lines of JSON with a checksum each. Its first line, the header, has
 - `labels`: `name`, `shape` and `dtype` of the Labels layer;
 - `classes`: a list of `{"name": ..., "color": "#rrggbb"}`, in the order of their numbers;
 - `being_made`: null, or the object in progress, as in the entries of a journal;
+- `learned`, maybe: what was learned from the objects, as `learning.kept` writes it;
 - `at`: when it was written, in seconds since the epoch.
 
 Then comes one entry of direction `found` for each object, with its pixels and its record (prompts,
@@ -77,6 +78,7 @@ class SessionInfo:
     labels_name: str  # the name of the Labels layer
     classes: Classes = ()  # the classes, in the order of their numbers
     unfinished: UnfinishedObject | None = None  # the object in progress
+    learned: Any = None  # what was learned from the objects, as JSON; whoever reads it judges it
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,7 @@ def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
         },
         "classes": classes_to_json(info.classes),
         "being_made": unfinished and unfinished_to_json(unfinished),
+        **({"learned": info.learned} if info.learned else {}),
         "at": time.time(),
     }
 
@@ -209,6 +212,7 @@ def _parsed(path: Path, content: JournalContent) -> SavedSession:
             header.labels_name,
             classes_from_json(raw["classes"]),
             None if unfinished is None else unfinished_from_json(unfinished),
+            raw.get("learned"),
         )
         paths = _image_paths(path, header.image.source, raw["image"].get("beside"))
     if not header.fits(header.image):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -20,6 +20,7 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.jobs import Job, log_failure
+from napari_sam.session.learning.kept import lessons_from_json, lessons_to_json
 from napari_sam.session.learning.lessons import (
     LEAST_OBJECTS,
     Knowledge,
@@ -153,19 +154,47 @@ class Learning:
         self._kept = self._before = ()
         self._update()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what was learned, to be kept; empty if that is nothing."""
+        return lessons_to_json(self._all_lessons(), self._model_name)
+
+    def keep(self, content: Any) -> None:
+        """Know what `to_json` returned for other images, unless it is of another model.
+
+        It takes the place of what was kept before, and has to prove itself on each image.
+        """
+        self._kept = lessons_from_json(content, self._model_name)
+        self._before = self._lessons_before()
+        self._update()
+        self._continue()
+
+    @property
+    def _model_name(self) -> str:
+        return self._embedding.embedder.choice.name
+
+    def _all_lessons(self) -> list[Lesson]:
+        image, registry = self._image, self._registry
+        here = [] if image is None or registry is None else image.valid(registry)
+        return [*self._before, *here]
+
+    def _lessons_before(self) -> tuple[Lesson, ...]:
+        """Return the lessons of other images."""
+        others = (
+            lesson
+            for registry, image in self._images.items()
+            if registry is not self._registry
+            for lesson in image.valid(registry)
+        )
+        return (*self._kept, *others)[-_MAX_LESSONS:]
+
     def follow_target(self) -> None:
         """Begin anew on another target: what was learned has to prove itself there."""
         registry = self._target_registry()
         if registry is self._registry:
             return
         self._executor.cancel()
-        others = (
-            lesson
-            for other, image in self._images.items()
-            if other is not registry
-            for lesson in image.valid(other)
-        )
-        self._registry, self._before = registry, (*self._kept, *others)[-_MAX_LESSONS:]
+        self._registry = registry
+        self._before = self._lessons_before()
         self._update()
         self._continue()
 
@@ -252,7 +281,7 @@ class Learning:
         if image is None or registry is None or not self.is_on or self._executor.expects_result:
             return
         image.tasks = image.valid_tasks(registry)
-        known = [*self._before, *image.valid(registry)]
+        known = self._all_lessons()
         if not image.tasks or len(known) + len(image.tasks) < LEAST_OBJECTS:
             return
         task = image.tasks[0]

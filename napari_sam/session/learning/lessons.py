@@ -68,20 +68,34 @@ class Standing:
     kind: Kind
     n_scored: int
     gain: float  # mean IoU above that of what is preselected without learning
+    doubt: float = 0.0  # the standard error of that: it may be due to one object
 
     @property
     def leads(self) -> bool:
-        """Whether it has been better for long enough."""
-        return self.n_scored >= _LEAST_SCORES and self.gain >= _LEAD
+        """Whether it has been better for long enough, and not by chance."""
+        return self.n_scored >= _LEAST_SCORES and self.gain - self.doubt >= _LEAD
 
 
 @dataclass(frozen=True)
 class Knowledge:
     """What was learned; a snapshot."""
 
-    n_objects: int = 0  # accepted objects of this image and, if there are any, those before
+    n_objects: int = 0  # accepted objects of this image, and of those before
+    n_here: int = 0  # of this image alone
     standings: tuple[Standing, ...] = ()  # the best one first
     learnt: Learnt | None = field(default=None, repr=False, compare=False)  # for first clicks
+
+    @property
+    def summary(self) -> str:
+        """What is known, in words."""
+        if not self.n_objects:
+            return "Nothing learned yet: accept five objects."
+        text = f"Learned from {self.n_objects} objects"
+        if not self.standings:
+            return f"{text}; to be tried on those you accept next."
+        best = self.standings[0]
+        text += f": {best.gain:+.2f} IoU on the last {best.n_scored}"
+        return text if best.leads else f"{text}, not used yet"
 
     @property
     def leader(self) -> Standing | None:
@@ -149,10 +163,13 @@ def knowledge_of(
                 if policy.level in lesson.places
             ),
         )
-    return Knowledge(len(known), tuple(standings), learnt)
+    return Knowledge(len(known), len(lessons), tuple(standings), learnt)
 
 
 def _standing(lessons: Sequence[Lesson], kind: Kind) -> Standing:
     """Return how a kind of policies has done on the last objects that it could be tried on."""
     gains = [lesson.gains[kind] for lesson in lessons if kind in lesson.gains][-SCORED:]
-    return Standing(kind, len(gains), float(np.mean(gains)) if gains else 0.0)
+    if not gains:
+        return Standing(kind, 0, 0.0)
+    spread = float(np.std(gains, ddof=1)) if len(gains) > 1 else 0.0
+    return Standing(kind, len(gains), float(np.mean(gains)), spread / len(gains) ** 0.5)

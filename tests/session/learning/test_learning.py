@@ -1,5 +1,6 @@
 """A session that learns from the coins that are accepted, with real weights."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_nothing_is_learned_while_it_is_off(session):
 def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session):
     published = click(session, COINS_XY[0])
     session.object_in_progress.clear()
-    session.learning.knowledge = Knowledge(12, (), LEARNT)
+    session.learning.knowledge = Knowledge(12, learnt=LEARNT)
     shown = click(session, COINS_XY[0])
     assert len(shown) == len(published) + 1
     assert shown.learnt == shown.best == session.state.chosen == 3
@@ -121,7 +122,7 @@ def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session):
 
 
 def test_a_correction_is_the_models_alone(session):
-    session.learning.knowledge = Knowledge(12, (), LEARNT)
+    session.learning.knowledge = Knowledge(12, learnt=LEARNT)
     click(session, COINS_XY[0])
     session.set_prompts(Prompts((COINS_XY[0], (128, 68)), (1, 0)))
     session.wait_until_idle(TIMEOUT_S)
@@ -131,7 +132,7 @@ def test_a_correction_is_the_models_alone(session):
 
 def test_it_stands_back_where_another_object_is_clear(session):
     small = replace(LEARNT, areas_px=(60.0, 70.0, 80.0))
-    session.learning.knowledge = Knowledge(12, (), small)
+    session.learning.knowledge = Knowledge(12, learnt=small)
     shown = click(session, COINS_XY[0])
     assert shown.learnt == 3
     assert shown.best == shown.unlearnt.best
@@ -141,7 +142,7 @@ def test_one_of_the_models_masks_is_not_shown_twice(session):
     token = Learnt(Recipe(Policy(1, 1, False)), 12, is_preselected=True)
     published = click(session, COINS_XY[0])
     session.object_in_progress.clear()
-    session.learning.knowledge = Knowledge(12, (), token)
+    session.learning.knowledge = Knowledge(12, learnt=token)
     shown = click(session, COINS_XY[0])
     assert len(shown) == len(published)
     assert shown.best == shown.learnt
@@ -149,7 +150,7 @@ def test_one_of_the_models_masks_is_not_shown_twice(session):
 
 
 def test_preview_and_batches_use_it(session):
-    session.learning.knowledge = Knowledge(12, (), LEARNT)
+    session.learning.knowledge = Knowledge(12, learnt=LEARNT)
     session.object_in_progress.preview.want(Prompts((COINS_XY[0],), (1,)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.preview.best == 3
@@ -175,3 +176,32 @@ def test_a_model_without_mask_prompts_has_no_disc(session):
     context = replace(session._decoding.context, learnt=LEARNT)
     plain = replace(embedded, decoder=WithoutMasks(embedded.decoder))
     assert len(DecodeRequest(plain, prompts, prompts, context).all_at_once()) == 3
+
+
+def test_what_was_learned_is_kept_and_of_no_use_to_another_model(session, real_predictor):
+    accept(session, COINS_XY[:5])
+    content = json.loads(json.dumps(session.learning.to_json()))
+    other = AnnotationSession(lambda *_: real_predictor)
+    other.learning.keep(content)
+    assert other.learning.knowledge.n_objects == 5
+    assert other.learning.to_json() == content
+    for damaged in ({**content, "model": "another"}, {"lessons": 3}, [], None, "x"):
+        other.learning.keep(damaged)
+        assert other.learning.knowledge.n_objects == 0
+    worse = {**content, "lessons": [[1e99, 2, []]]}
+    other.learning.keep(worse)
+    assert other.learning.knowledge.n_objects == 0
+    other.close()
+
+
+def test_rejected_masks_and_deleted_objects_are_of_a_size_that_is_not_meant(session):
+    accept(session, COINS_XY)
+    area_px = session.learning.knowledge.learnt.areas_px[0]
+    session.learning.refuse([area_px] * 20)
+    assert not session.learning.knowledge.learnt.knows_size(area_px)
+    session.objects.remove([1])
+    session.wait_until_idle(TIMEOUT_S)
+    assert len(session.learning.knowledge.learnt.refused_px) == 21
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert len(session.learning.knowledge.learnt.refused_px) == 20

@@ -51,6 +51,13 @@ def test_a_policy_that_is_no_better_is_offered_and_one_that_is_worse_is_not():
     assert knowledge_of(worse).learnt is None
 
 
+def test_one_lucky_object_does_not_make_a_policy_better():
+    ious = [{DISC: 0.8}] * 5 + [{DISC: 0.75}] * 5 + [{DISC: 0.9}]
+    known = knowledge_of(lessons(ious, [0.8] * 10 + [0.0]))
+    assert known.standings[0].gain > 0.05
+    assert not known.learnt.is_preselected
+
+
 def test_a_policy_that_gets_worse_stands_back():
     ious = [{DISC: 0.9}] * 12 + [{DISC: 0.3}] * 4
     known = knowledge_of(lessons(ious, [0.7] * 16))

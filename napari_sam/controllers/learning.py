@@ -1,0 +1,85 @@
+"""Connects the switch for learning from accepted objects, and keeps what was learned by folder."""
+
+from pathlib import Path
+from typing import Final
+
+from napari_sam._qt.building import rest_timer
+from napari_sam._qt.on_demand import OnDemand
+from napari_sam._qt.options_panel import OptionsPanel
+from napari_sam.controllers.context import WidgetContext
+from napari_sam.session.connections import Connections
+from napari_sam.storage.learned import forget_learned, load_learned, save_learned
+from napari_sam.storage.options import load_options, save_options
+
+_SAVE_MS: Final = 1000
+"""How long nothing was learned until it is saved."""
+
+
+class LearningController:
+    """Shows what the session has learned; another image of a folder begins with that."""
+
+    def __init__(self, context: WidgetContext, options: OnDemand[OptionsPanel]) -> None:
+        self._learning, self._plane = context.session.learning, context.binding.plane
+        self._options = options
+        self._folder: Path | None = None  # of the image
+        self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
+        self._learning.switch(load_options().get("learn") is not False)
+        options.when_built(self._connect)
+        self._connections = Connections(
+            (self._learning.changed, self._on_learned),
+            (context.binding.image_changed, self._follow_image),
+        )
+        self._follow_image()
+
+    def close(self) -> None:
+        """Save what was learned last."""
+        self._connections.close()
+        if self._timer.isActive():
+            self._timer.stop()
+            self._save()
+
+    def _connect(self, panel: OptionsPanel) -> None:
+        panel.learn.toggled.connect(self._on_toggled)
+        panel.forget.clicked.connect(self._forget)
+        self._show()
+
+    def _show(self) -> None:
+        panel, knowledge = self._options.built, self._learning.knowledge
+        if panel is not None:
+            is_any = knowledge.n_objects > 0
+            panel.show_learned(self._learning.is_on, knowledge.summary, is_any=is_any)
+
+    def _on_toggled(self, is_on: bool) -> None:
+        self._learning.switch(is_on)
+        save_options({"learn": is_on})
+
+    def _on_learned(self) -> None:
+        self._show()
+        if self._folder is not None and self._learning.knowledge.n_here:
+            self._timer.start()
+
+    def _forget(self) -> None:
+        self._timer.stop()
+        if self._folder is not None:
+            forget_learned(self._folder)
+        self._learning.forget()
+
+    def _follow_image(self) -> None:
+        """Know what was learned on other images of the folder."""
+        image = self._plane.image
+        path = None if image is None else image.source.path
+        is_file = path is not None and "://" not in str(path)
+        folder = Path(str(path)).absolute().parent if is_file else None
+        if folder == self._folder:
+            return
+        if self._timer.isActive():
+            self._timer.stop()
+            self._save()
+        self._folder = folder
+        if folder is not None:
+            self._learning.keep(load_learned(folder))
+
+    def _save(self) -> None:
+        content = self._learning.to_json()
+        if self._folder is not None and content:
+            save_learned(self._folder, content)

@@ -1,0 +1,67 @@
+"""Lessons as JSON, for session files and for the next image of a folder.
+
+`{"model": ..., "lessons": [[area_px, today, [[level, token, has_disc, cut, iou], ...]], ...]}`, the
+oldest lesson first. What the model sees at a click is not kept: that is of one image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from math import isfinite
+from typing import Any, Final
+
+from napari_sam.session.decoding.recipe import Policy
+from napari_sam.session.learning.lessons import Lesson
+
+MAX_KEPT: Final = 24
+"""Lessons that are kept: the newest."""
+_MAX_POLICIES: Final = 400
+_LARGEST: Final = 1e12
+_DIGITS: Final = 3
+
+
+def lessons_to_json(lessons: Sequence[Lesson], model: str) -> dict[str, Any]:
+    """Return lessons as JSON; empty without any."""
+    kept = [
+        [
+            round(lesson.area_px, _DIGITS),
+            round(lesson.today, _DIGITS),
+            [
+                [policy.level, policy.token, int(policy.has_disc), policy.cut, round(iou, _DIGITS)]
+                for policy, iou in lesson.ious.items()
+            ],
+        ]
+        for lesson in lessons[-MAX_KEPT:]
+    ]
+    return {"model": model, "lessons": kept} if kept else {}
+
+
+def lessons_from_json(content: Any, model: str) -> tuple[Lesson, ...]:
+    """Return the lessons that JSON holds for a model; none if it is of another one, or invalid."""
+    with suppress(TypeError, ValueError, KeyError, AttributeError, OverflowError):
+        if content["model"] == model:
+            return tuple(_lesson(*entry) for entry in content["lessons"][-MAX_KEPT:])
+    return ()
+
+
+def _lesson(area_px: Any, today: Any, policies: Any) -> Lesson:
+    ious = {
+        Policy(_whole(level), _whole(token), bool(_whole(has_disc)), _number(cut, 100)): _number(
+            iou, 1
+        )
+        for level, token, has_disc, cut, iou in policies[:_MAX_POLICIES]
+    }
+    return Lesson(max(_number(area_px, _LARGEST), 1.0), _number(today, 1), ious)
+
+
+def _number(value: Any, largest: float) -> float:
+    if type(value) not in (int, float) or not isfinite(value) or not 0 <= value <= largest:
+        raise ValueError(f"{value!r} is no number up to {largest}")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 100:
+        raise ValueError(f"{value!r} is no small whole number")
+    return value
