@@ -6,8 +6,8 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import button, check_box, combo_box, form, heading, row
-from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.value_slider import ValueSlider
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session.objects.edits import Overlap
@@ -90,7 +90,7 @@ class OptionsPanel(QWidget):
         )
         self.forget = button("Forget", "Forget what was learned, on this image and others")
         learning = row(self.learn, self.forget, stretch=self.learn)
-        self.learned = ElidingLabel()
+        self.learned = PaintedLabel(opacity=0.8)
         return (heading("Masks"),), (cleaning,), (learning,), (self.learned,)
 
     def _display(self) -> tuple[Row, ...]:
@@ -106,8 +106,9 @@ class OptionsPanel(QWidget):
             "color by class",
             "Show the target's objects in the colors of their classes; gray without a class",
         )
-        fields = ("objects", self.style_combo), ("opacity", self.opacity_slider)
-        return (heading("Display"),), *fields, (self.coloring,)
+        style = row(self.style_combo, self.coloring, stretch=self.style_combo)
+        fields = ("objects", style), ("opacity", self.opacity_slider)
+        return (heading("Display"),), *fields
 
     def show_clean(self, is_on: bool, strength: float) -> None:
         """Show how outlines are cleaned."""
@@ -118,7 +119,7 @@ class OptionsPanel(QWidget):
 
     def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
         """Show whether masks are learned, what is known, and whether that is anything."""
-        self.learned.show_text(summary if is_on else "")
+        self.learned.set_text(summary if is_on else "", summary if is_on else "")
         self.forget.setEnabled(is_any)
         with QSignalBlocker(self.learn):
             self.learn.setChecked(is_on)
