@@ -144,6 +144,8 @@ class SequencePredictor:
                 raise ValueError("There is no object; add a prompt first.")
             with self._computing():
                 _, plane = self._slice(sequence, embedding)
+                if any(index not in memory.conditioning for memory in sequence.objects.values()):
+                    plane = self._tracker.prepare(plane)
                 masks = {
                     object_id: self._tracked(
                         self._carried(sequence, memory, index, direction, plane), sequence

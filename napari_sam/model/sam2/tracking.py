@@ -6,7 +6,7 @@ arXiv:2408.00714), section 4 and appendix D.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -41,10 +41,13 @@ class Slice:
         (C, e, e) image embedding.
     tokens : FineImageTokens
         Prepared from it as if nothing were remembered.
+    prepared : Tensor or None
+        (L, C), from `Tracker.prepare`; needed to find objects by what is remembered.
     """
 
     embedding: Tensor
     tokens: FineImageTokens
+    prepared: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Tracker:
         self._cells = sine_grid(model.config.embed_dim, side).to(image_pe)
         self._memory_cells = sine_grid(self.memory.dim, side).to(image_pe)
 
+    def prepare(self, plane: Slice) -> Slice:
+        """Do the work that all objects share that are found by what is remembered."""
+        image = plane.embedding.flatten(1).T + POSITION_SHARE * self._cells
+        return replace(plane, prepared=self._model.memory_attention.prepare(image))
+
     # Finding ---------------------------------------------------------------------------------
 
     def find(
@@ -113,7 +121,7 @@ class Tracker:
         mask_input: Tensor | None = None,
     ) -> Found:
         """Find an object by what is remembered of it, and a prompt, if there is one."""
-        conditioned = self._conditioned(plane.embedding, recalled, longest)
+        conditioned = self._conditioned(plane, recalled, longest)
         dense = self._model.prompts.dense(mask_input)
         return self._decode(self._tokens(plane, conditioned, dense), positions)
 
@@ -181,10 +189,10 @@ class Tracker:
         score = float(found.score)
         return Remembered(found.low_res_logits, score, object_logit, found.pointer, rows)
 
-    def _conditioned(self, embedding: Tensor, recalled: Recalled, longest: int) -> Tensor:
-        """Condition an image embedding (C, e, e) on what is recalled."""
+    def _conditioned(self, plane: Slice, recalled: Recalled, longest: int) -> Tensor:
+        """Condition the image embedding of a slice, (C, e, e), on what is recalled."""
         model, dtype = self._model, self._image_pe.dtype
-        image = embedding.flatten(1).T + POSITION_SHARE * self._cells
+        prepared = plane.prepared if plane.prepared is not None else self.prepare(plane).prepared
         ages = model.maskmem_tpos_enc[:, 0, 0].to(dtype)
         rows = [part.to(dtype) for _, part in recalled.slices]
         # Conditioning slices have the encoding of the last slot, however old they are.
@@ -199,9 +207,9 @@ class Tracker:
             positions.append(model.obj_ptr_tpos_proj(waves).repeat_interleave(splits, dim=0))
             pointer_rows = len(rows[-1])
         tokens = model.memory_attention(
-            image[None], torch.cat(rows)[None], torch.cat(positions)[None], pointer_rows
+            prepared, torch.cat(rows), torch.cat(positions), pointer_rows
         )
-        conditioned: Tensor = tokens[0].T.reshape(embedding.shape)
+        conditioned: Tensor = tokens.T.reshape(plane.embedding.shape)
         return conditioned
 
 

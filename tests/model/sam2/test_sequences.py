@@ -180,7 +180,7 @@ def test_memory_has_a_bound(memory, embeddings):
     state = memory.start(embeddings[0])
     memory.add_prompt(state, 0, 1, embeddings[0], CLICK, [1])
     sizes = []
-    for index, _ in memory.propagate(state, ((n, embeddings[n % COUNT]) for n in range(60)), 1):
+    for index, _ in memory.propagate(state, ((n, embeddings[n % COUNT]) for n in range(32)), 1):
         sizes.append(state.nbytes)
         assert index == len(sizes) - 1
     assert max(sizes) <= 1.1 * sizes[20]
