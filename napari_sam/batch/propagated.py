@@ -25,6 +25,7 @@ from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.courses import Course, likely_depth
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import within_depth
+from napari_sam.session.propagation.remembering import Remembering
 from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.propagation.stack_run import carried
 
@@ -210,6 +211,8 @@ def carry(
     limits: tuple[int, int],
     depth: int | None,
     report: Callable[[int, SliceMask], None] = lambda label_id, mask: None,
+    *,
+    with_memory: bool = False,
 ) -> list[PropagatedObject]:
     """Carry objects through a stack, slice by slice.
 
@@ -223,7 +226,10 @@ def carry(
         The most slices to either side; by default twice as deep as the object is wide.
     report : callable
         Called with the label_id and the mask of each slice as it becomes known.
+    with_memory : bool
+        Whether by what the model remembers of other slices; only with models of SAM 2.1.
     """
+    propagator = Remembering(embedder) if with_memory else Projection(embedder)
     planes = [opened.plane for opened in stack.planes]
     courses = [
         _course(stack, label_id, masks, limits, depth)
@@ -231,7 +237,7 @@ def carry(
         if any(crop.mask.size for crop in masks.values())
     ]
     found = {course: _annotated_masks(course) for course in courses}
-    for course, mask in carried(planes, courses, Projection(embedder)):
+    for course, mask in carried(planes, courses, propagator):
         if not mask.is_empty:
             found[course].append(mask)
         report(course.label_id, mask)

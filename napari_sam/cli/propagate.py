@@ -45,6 +45,7 @@ Examples:
   napari-sam propagate stack.tif --slice 12 --box 78,36,122,76 --first 5 --last 30 -o cell.tif
   napari-sam propagate stack.tif --slice 12 --from-labels slice12.png -o cells.ome.tif
   napari-sam propagate stack.tif --from-labels some_slices.tif -o cells.json --json
+  napari-sam propagate stack.tif --slice 12 --box 78,36,122,76 --memory --model sam2.pt -o c.tif
   napari-sam propagate film.tif --axis t --prompts boxes.csv --depth none -o cells.tif --csv
 
 \b
@@ -176,6 +177,12 @@ class _Depth(click.ParamType[int]):
     is_flag=True,
     help="Also write the slices of each object, with confidences: OUT with _slices.csv.",
 )
+@click.option(
+    "--memory",
+    "with_memory",
+    is_flag=True,
+    help="Carry objects on by what the model remembers of other slices; with SAM 2.1 only.",
+)
 @model_options
 @reader_option
 @values_option
@@ -196,6 +203,7 @@ def propagate(
     layer: str | None,
     overlap: str,
     with_table: bool,
+    with_memory: bool,
     model: str | None,
     device: str,
     reader: str | None,
@@ -221,7 +229,7 @@ def propagate(
         with readers_on_stderr(), usage_errors():
             opened = _opened(stack, NapariOpener(reader, intensities, channels), layer, at, through)
             limits = _limits(opened, at, first, last)
-        found = _carried(opened, source, at, choice, limits, depth)
+        found = _carried(opened, source, at, choice, limits, depth, with_memory)
         files = write_propagated(output, opened, found, overlap)
         if with_table:
             files.append(table := output.with_name(f"{output.stem}_slices.csv"))
@@ -238,13 +246,21 @@ def _carried(
     choice: ModelChoice,
     limits: tuple[int, int],
     depth: int | None,
+    with_memory: bool,
 ) -> list[PropagatedObject]:
     """Carry the objects on, and show how far they are."""
     from napari_sam.batch.propagated import carry
+    from napari_sam.engine.sequences import memory_of
     from napari_sam.session.embedding.embeddings import Embedder
     from napari_sam.session.embedding.store import EmbeddingStore
 
-    predictor, store = load(choice), EmbeddingStore()
+    predictor = load(choice)
+    if with_memory and memory_of(predictor) is None:
+        raise click.ClickException(
+            f"{choice.name} remembers no slices: choose SAM 2.1 with --model, or leave out "
+            "--memory."
+        )
+    store = EmbeddingStore()
     embedder = Embedder(choice, lambda *_: predictor, store)
     try:
         with readers_on_stderr():
@@ -256,7 +272,15 @@ def _carried(
                 show_eta=False,
                 file=sys.stderr,
             ) as bar:
-                return carry(stack, starts, embedder, limits, depth, lambda *_: bar.update(1))
+                return carry(
+                    stack,
+                    starts,
+                    embedder,
+                    limits,
+                    depth,
+                    lambda *_: bar.update(1),
+                    with_memory=with_memory,
+                )
     finally:
         store.close()
 

@@ -26,6 +26,7 @@ from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.remembering import Remembering
 from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.stack import ArrayStack, stack_planes
@@ -65,6 +66,7 @@ __all__ = [
     "PlaneRequest",
     "Projection",
     "Prompts",
+    "Remembering",
     "Scribble",
     "SessionState",
     "SliceMask",

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import torch
 from click.testing import CliRunner
 
 from napari_sam.cli.main import main
 from napari_sam.formats import read_coco
+from tests.model.sam2_models import tiny_2, tiny_sam2  # noqa: F401 - fixtures
 from tests.session.propagation.volume import moving_discs
 
 pytestmark = pytest.mark.slow
@@ -126,3 +128,15 @@ def test_a_plane_has_no_slices_to_go_to(tmp_path):
     result = run(path, "--slice", 0, "--point", "5,5", "-o", tmp_path / "out.tif")
     assert result.exit_code == 2
     assert "has no slices" in result.output
+
+
+def test_memory_needs_a_model_that_remembers(stack, tmp_path, tiny_2, monkeypatch):  # noqa: F811
+    options = "--slice", 4, "--box", "10,10,50,50", "--memory", "-o", tmp_path / "out.tif"
+    result = run(stack, *options)
+    assert result.exit_code == 1
+    assert "choose SAM 2.1 with --model" in result.output
+    torch.save({"model": tiny_2}, tmp_path / "model.pt")
+    monkeypatch.setattr("napari_sam.session.propagation.remembering._ENDED", 0)
+    result = run(stack, *options, "--model", tmp_path / "model.pt", "--depth", 1, "--json")
+    (obj,) = json.loads(result.stdout)["objects"]
+    assert (obj["first_slice"], obj["last_slice"]) == (3, 5)
