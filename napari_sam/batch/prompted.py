@@ -17,11 +17,14 @@ from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.numpy_files import npy_header, read_label_npy
 from napari_sam.formats.png import read_label_png
 from napari_sam.formats.tiff import read_label_tiff
+from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.image.tiles import Box, Tile
+from napari_sam.session.journal.session_file import SessionFileError, read_session
+from napari_sam.session.learning.kept import learnt_from_json
 from napari_sam.session.objects.records import score_of
 from napari_sam.session.prompts.prompts import Prompts
 
@@ -77,11 +80,13 @@ def segment_prompts(
     start: MaskStart | None = None,
     multimask: str = "best",
     clean_strength: float = 0.0,
+    learnt: Learnt | None = None,
     warn: Callable[[str], None] = lambda message: None,
 ) -> list[PromptedMask]:
     """Segment one object for each of the prompts, with the masks that the widget preselects.
 
-    Outlines are cleaned with `clean_strength`, 0 to 1. `warn` is called with what makes the masks
+    Outlines are cleaned with `clean_strength`, 0 to 1; `learnt` is what accepted objects told of
+    clicks. `warn` is called with what makes the masks
     doubtful.
 
     Raises
@@ -112,6 +117,7 @@ def segment_prompts(
             multimask=multimask != "off",
             may_move=start is None or start.logits is None,
             clean_strength=clean_strength,
+            learnt=learnt,
         )
         order = [candidates.best] if candidates.ranking is None else candidates.ranking.order
         masks += [
@@ -124,6 +130,27 @@ def segment_prompts(
             for rank, index in enumerate(order if multimask == "all" else order[:1], start=1)
         ]
     return masks
+
+
+def read_learned(path: Path, model: str) -> Learnt:
+    """Return what the objects of a session file told of clicks, for the model of this name.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, or tells nothing better than the model's own masks.
+    """
+    try:
+        saved = read_session(path)
+    except SessionFileError as error:
+        raise FileError(str(error)) from error
+    learnt = learnt_from_json(saved.info.learned, model)
+    if learnt is None:
+        raise FileError(
+            f"Nothing was learned in {path} that is better than the masks of {model}: save a "
+            "session with ten objects or more that were accepted with it."
+        )
+    return learnt
 
 
 def read_start(path: Path, shape: tuple[int, int], low_res_side: int) -> MaskStart:

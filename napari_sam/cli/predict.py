@@ -141,6 +141,12 @@ BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
     show_default=True,
     help="How strongly --clean does that.",
 )
+@click.option(
+    "--learned",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Session file with accepted objects: segment clicks as the widget learned from these.",
+)
 @model_options
 @reader_option
 @values_option
@@ -159,6 +165,7 @@ def predict(
     overlap: str,
     clean: bool,
     clean_strength: float,
+    learned: Path | None,
     model: str | None,
     device: str,
     reader: str | None,
@@ -173,7 +180,12 @@ def predict(
     first pixel.
     """
     hide_progress_of_napari()
-    from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted
+    from napari_sam.batch.prompted import (
+        read_learned,
+        read_start,
+        segment_prompts,
+        write_prompted,
+    )
     from napari_sam.session.embedding.embeddings import Embedder
 
     _check_prompts(points, background, boxes, mask)
@@ -191,10 +203,9 @@ def predict(
                     start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
             prompts = _prompts(points, background, boxes, start, info.plane_shape)
             embedder = Embedder(choice, lambda *_: predictor)
-            strength = clean_strength if clean else 0
-            masks = segment_prompts(
-                embedder, opened.plane, prompts, start, multimask, strength, print_warning
-            )
+            about = (start, multimask, clean_strength if clean else 0)
+            learnt = None if learned is None else read_learned(learned, choice.name)
+            masks = segment_prompts(embedder, opened.plane, prompts, *about, learnt, print_warning)
         files = [] if output is None else write_prompted(output, info, masks, overlap)
     _print_results(image, info, masks, files, as_json)
     if not all(mask.area_px for mask in masks):

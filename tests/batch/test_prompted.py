@@ -5,10 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam.batch.prompted import MaskStart, read_start, segment_prompts
+from napari_sam.batch.prompted import MaskStart, read_learned, read_start, segment_prompts
 from napari_sam.formats.files import FileError
+from napari_sam.session import ArrayLabels, write_session
+from napari_sam.session.decoding.recipe import Policy
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
+from napari_sam.session.journal.headers import ImageReference
+from napari_sam.session.journal.session_file import SessionInfo
+from napari_sam.session.learning.kept import lessons_to_json
+from napari_sam.session.learning.lessons import Lesson
 from napari_sam.session.models.model_choice import ModelChoice
 from napari_sam.session.prompts.prompts import Prompts
 
@@ -95,3 +101,29 @@ def test_starts_that_make_no_sense_are_refused(tmp_path):
     np.save(tmp_path / "large.npy", np.ones((1000, 1000), bool))
     with pytest.raises(FileError, match=r"shape \(1000, 1000\), not \(100, 140\)"):
         read_start(tmp_path / "large.npy", (100, 140), 256)
+
+
+def session_file(tmp_path, iou):
+    """Write a session whose objects were better masked with a disc than without."""
+    lessons = [Lesson(2400.0, 0.5, {Policy(0, 1, True): iou})] * 12
+    learned = lessons_to_json(lessons, "mobile_sam")
+    reference = ImageReference("square", None, (100, 140), "uint8")
+    path = tmp_path / f"{iou}.sam-session.jsonl"
+    labels = ArrayLabels(np.zeros((100, 140), np.uint8))
+    write_session(path, SessionInfo(reference, "labels", learned=learned), labels, [])
+    return path
+
+
+def test_clicks_are_segmented_as_a_session_has_learned(plane, remembering_predictor, tmp_path):
+    learnt = read_learned(session_file(tmp_path, 0.9), "mobile_sam")
+    assert learnt.recipe.policy == Policy(0, 1, True)
+    embedder, click = embedder_of(remembering_predictor), Prompts(((70, 50),), (1,))
+    masks = segment_prompts(embedder, plane, [click], multimask="all", learnt=learnt)
+    assert len(masks) == 4
+    assert masks[0].area_px == pytest.approx(2400, rel=0.2)
+    box = Prompts(box_xyxy=(39, 29, 101, 71))
+    assert len(segment_prompts(embedder, plane, [box], multimask="all", learnt=learnt)) == 3
+    with pytest.raises(FileError, match="Nothing was learned in"):
+        read_learned(session_file(tmp_path, 0.5), "mobile_sam")
+    with pytest.raises(FileError, match="Nothing was learned in"):
+        read_learned(session_file(tmp_path, 0.9), "another model")

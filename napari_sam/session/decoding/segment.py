@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.pool import is_ambiguous
 from napari_sam.session.decoding.ranking import DecodeContext
+from napari_sam.session.decoding.recipe import tile_for
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile
@@ -28,20 +31,24 @@ def segment(
     multimask: bool = True,
     may_move: bool = True,
     clean_strength: float = 0.0,
+    learnt: Learnt | None = None,
 ) -> Candidates:
     """Decode prompts as the widget does while the whole plane is in view.
 
-    No accepted objects influence the ranking. With `may_move`, the object is decoded again on
-    another tile where its mask is cut off or tiny. Outlines are cleaned with
-    `clean_strength`, 0 to 1. Raises ValueError without prompts inside the
-    plane.
+    No accepted objects influence the ranking, but `learnt` adds a mask to those of a click. With
+    `may_move`, the object is decoded again on another tile where its mask is cut off or tiny.
+    Outlines are cleaned with `clean_strength`, 0 to 1. Raises ValueError without prompts inside
+    the plane.
     """
     usable, remarks = prompts.within(pyramid.shape)
     if usable.is_empty:
         raise ValueError(" ".join(remarks) or "There is no prompt.")
     state = ObjectState(prompts)
     tile = initial_tile(pyramid, usable, pyramid.whole, None) if may_move else pyramid.whole
-    candidates = None
+    candidates, learnt_on = None, None
+    if learnt is not None and is_ambiguous(usable):
+        learnt_tile = tile_for(pyramid, usable.points_xy[0], learnt.recipe.policy.level)
+        learnt_on = None if learnt_tile is None else embed(learnt_tile)
     while True:
         embedded, state = embed(tile), state.on_tile(tile)
         mask_prompt = None if start is None else start(tile, embedded.decoder.spec.low_res_side)
@@ -49,10 +56,11 @@ def segment(
             embedded,
             prompts,
             usable,
-            DecodeContext(clean_strength=clean_strength),
+            DecodeContext(clean_strength=clean_strength, learnt=learnt),
             mask_prompt,
             before=candidates,
             multimask=multimask,
+            learnt_on=learnt_on,
         ).all_at_once()
         if not may_move:
             return candidates

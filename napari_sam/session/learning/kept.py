@@ -11,8 +11,9 @@ from contextlib import suppress
 from math import isfinite
 from typing import Any, Final
 
+from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.recipe import Policy
-from napari_sam.session.learning.lessons import Lesson
+from napari_sam.session.learning.lessons import Lesson, knowledge_of, scored
 
 MAX_KEPT: Final = 24
 """Lessons that are kept: the newest."""
@@ -43,6 +44,15 @@ def lessons_from_json(content: Any, model: str) -> tuple[Lesson, ...]:
         if content["model"] == model:
             return tuple(_lesson(*entry) for entry in content["lessons"][-MAX_KEPT:])
     return ()
+
+
+def learnt_from_json(content: Any, model: str) -> Learnt | None:
+    """Return what JSON holds for first clicks with a model; None unless it was the better."""
+    lessons: list[Lesson] = []
+    for lesson in lessons_from_json(content, model):
+        lessons.append(scored(lesson, lessons))
+    knowledge = knowledge_of(lessons)
+    return None if knowledge.leader is None else knowledge.learnt
 
 
 def _lesson(area_px: Any, today: Any, policies: Any) -> Lesson:
