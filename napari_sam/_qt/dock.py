@@ -1,5 +1,6 @@
 """How the parts of the dock are laid out: below each other, or in two columns where it is wide."""
 
+from collections.abc import Callable
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Signal
@@ -58,6 +59,11 @@ class Dock(PanelColumn):
         self.panels.insertWidget(0, contents, 1)
         self.panels.setStretch(1, 0)
         self.wheel_guard.watch(contents)
+
+    def when_low(self, set_low: Callable[[bool], object]) -> None:
+        """Have a part take less height now and whenever everything is to."""
+        self.low_changed.connect(set_low)
+        set_low(self._is_low)
 
     def lay_over_tabs(self, banner: QWidget) -> None:
         """Show a widget over the top of the tabs' pages whenever it is visible: nothing moves."""

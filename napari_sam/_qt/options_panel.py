@@ -5,7 +5,15 @@ from typing import Any, Final, TypeAlias
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_sam._qt.building import button, check_box, combo_box, form, heading, row
+from napari_sam._qt.building import (
+    SPACING_PX,
+    button,
+    check_box,
+    combo_box,
+    form,
+    heading,
+    row,
+)
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.value_slider import ValueSlider
@@ -16,6 +24,7 @@ _DEFAULT_STRENGTH: Final = round(100 * CLEAN_STRENGTH)
 _LEAST_OPACITY: Final = 5
 _DEFAULT_OPACITY: Final = 50
 _FILLED, _OUTLINED = "filled", "outlines"
+_LOW_GAP_PX: Final = 3
 _BACK: Final = "Double-click, or click on the number, to go back to the default."
 
 Row: TypeAlias = tuple[Any, ...]
@@ -32,8 +41,12 @@ class OptionsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        rows = *self._objects(), *self._prompts(), *self._masks(), *self._display()
-        form(*rows, parent=self)
+        groups = self._objects(), self._prompts(), self._masks(), self._display()
+        self._headings = tuple(map(heading, ("Objects", "Prompts", "Masks", "Display")))
+        rows: list[Row] = []
+        for title, group in zip(self._headings, groups, strict=True):
+            rows += (title,), *group
+        self._form = form(*rows, parent=self)
         self.clean.toggled.connect(self._on_clean_changed)
         self.clean_strength.value_requested.connect(self._on_clean_changed)
         self.style_combo.activated.connect(
@@ -42,6 +55,12 @@ class OptionsPanel(QWidget):
         self.opacity_slider.value_requested.connect(
             lambda value: self.opacity_requested.emit(value / 100)
         )
+
+    def set_low(self, is_low: bool) -> None:
+        """Take less height, or no longer: without headings nothing has to be scrolled for."""
+        self._form.setVerticalSpacing(_LOW_GAP_PX if is_low else SPACING_PX)
+        for title in self._headings:
+            title.setVisible(not is_low)
 
     def _objects(self) -> tuple[Row, ...]:
         self.target_combo = LayerCombo(
@@ -53,8 +72,7 @@ class OptionsPanel(QWidget):
             "too; of two automatic masks, the smaller one is on top"
         )
         self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
-        fields = ("write to", self.target_combo), ("overlaps", self.overlap_combo)
-        return (heading("Objects"),), *fields
+        return ("write to", self.target_combo), ("overlaps", self.overlap_combo)
 
     def _prompts(self) -> tuple[Row, ...]:
         tooltip = "Read prompts from your own {} layer, which is never changed"
@@ -66,7 +84,7 @@ class OptionsPanel(QWidget):
             checked=True,
         )
         fields = ("points", self.points_combo), ("shapes", self.boxes_combo)
-        return (heading("Prompts"),), *fields, (self.feedback,)
+        return *fields, (self.feedback,)
 
     def _masks(self) -> tuple[Row, ...]:
         self.clean = check_box(
@@ -91,7 +109,7 @@ class OptionsPanel(QWidget):
         self.forget = button("Forget", "Forget what was learned, on this image and others")
         learning = row(self.learn, self.forget, stretch=self.learn)
         self.learned = PaintedLabel(opacity=0.8)
-        return (heading("Masks"),), (cleaning,), (learning,), (self.learned,)
+        return (cleaning,), (learning,), (self.learned,)
 
     def _display(self) -> tuple[Row, ...]:
         self.style_combo = combo_box(
@@ -108,7 +126,7 @@ class OptionsPanel(QWidget):
         )
         style = row(self.style_combo, self.coloring, stretch=self.style_combo)
         fields = ("objects", style), ("opacity", self.opacity_slider)
-        return (heading("Display"),), *fields
+        return fields
 
     def show_clean(self, is_on: bool, strength: float) -> None:
         """Show how outlines are cleaned."""

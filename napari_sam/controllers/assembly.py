@@ -80,7 +80,8 @@ class Controllers:
         )
         dock = Dock(controls, context.messages.line, self.tabs)
         for panel in (annotate.prompt_panel, annotate.mask_panel, annotate.object_panel):
-            dock.low_changed.connect(panel.set_low)
+            dock.when_low(panel.set_low)
+        self.options.on_demand.when_built(lambda page: dock.when_low(page.set_low))
         dock.lay_over_tabs(self.restore.row)
         dock.help_button.clicked.connect(self.shortcuts.toggle)
         return dock
