@@ -10,7 +10,7 @@ from weakref import WeakSet
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QEventLoop, QTimer
 from qtpy.QtGui import QPaintEvent, QShowEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
 from napari_sam._distribution import old_distribution_warning
 from napari_sam._qt.building import rest_timer
@@ -82,12 +82,15 @@ class SamWidget(QWidget):
         rest_timer(self, _LAYOUT_MS, self._viewer.reset_view).start()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Ask once for enough height below other docks, and for a quiet end of the canvas."""
+        """Ask for enough height below other docks, and for a quiet end of the canvas."""
         super().showEvent(event)
         if not self._has_claimed_height:
             self._has_claimed_height = True
             rest_with_deleted_canvas(self.window())
-            QTimer.singleShot(0, self._claim_height)
+            self._claim_height_soon()
+            dock = self.parentWidget()
+            if isinstance(dock, QDockWidget):  # also where the user moves it
+                dock.dockLocationChanged.connect(self._claim_height_soon)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Let the long imports begin, which held back for the first paint."""
@@ -97,6 +100,9 @@ class SamWidget(QWidget):
     def _import_pandas(self) -> None:
         self._dispatcher.let_owner_run()
         importlib.import_module("pandas")
+
+    def _claim_height_soon(self) -> None:
+        QTimer.singleShot(0, self._claim_height)
 
     def _claim_height(self) -> None:
         if not self._is_closed:

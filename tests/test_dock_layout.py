@@ -151,13 +151,13 @@ def test_model_and_appearance_open_in_windows_that_close_with_the_widget(open_wi
     assert not any(window.isVisible() for window in widget.controllers.windows)
 
 
-def test_at_the_left_it_is_as_wide_as_it_needs(open_window):
-    viewer, widget = open_window(900, 700)
+def test_moved_to_the_left_it_is_as_wide_and_as_high_as_it_needs(open_window, qtbot):
+    viewer, widget = open_window(1100, 700)
     window, dock = viewer.window._qt_window, widget.controllers.dock
     window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, widget.parent())
-    for _ in range(3):
-        QApplication.processEvents()
+    qtbot.waitUntil(lambda: dock.verticalScrollBar().maximum() == 0)
     assert dock.widget().minimumSizeHint().width() <= dock.viewport().width()
+    assert viewer.window._qt_viewer.dockLayerList.isVisible()
 
 
 def test_restored_at_the_left_of_a_low_window_it_is_as_high_as_at_the_right(make_widget, qtbot):
