@@ -25,6 +25,10 @@ _LEAST_OPACITY: Final = 5
 _DEFAULT_OPACITY: Final = 50
 _FILLED, _OUTLINED = "filled", "outlines"
 _LOW_GAP_PX: Final = 3
+_LEARN: Final = (
+    "From the fifth object on, offer a mask that follows from those you accepted, marked\n"
+    "with a star, and preselect it once it has been better on the last ten."
+)
 _BACK: Final = "Double-click, or click on the number, to go back to the default."
 
 Row: TypeAlias = tuple[Any, ...]
@@ -59,8 +63,8 @@ class OptionsPanel(QWidget):
     def set_low(self, is_low: bool) -> None:
         """Take less height, or no longer: without headings nothing has to be scrolled for."""
         self._form.setVerticalSpacing(_LOW_GAP_PX if is_low else SPACING_PX)
-        for title in self._headings:
-            title.setVisible(not is_low)
+        for part in (*self._headings, self.learned):  # which the tooltip has, too
+            part.setVisible(not is_low)
 
     def _objects(self) -> tuple[Row, ...]:
         self.target_combo = LayerCombo(
@@ -100,12 +104,7 @@ class OptionsPanel(QWidget):
             title="strength",
         )
         cleaning = row(self.clean, self.clean_strength, stretch=self.clean_strength)
-        self.learn = check_box(
-            "learn from accepted objects",
-            "From the fifth object on, offer a mask that follows from those you accepted, marked\n"
-            "with a star, and preselect it once it has been better on the last ten.",
-            checked=True,
-        )
+        self.learn = check_box("learn from accepted objects", _LEARN, checked=True)
         self.forget = button("Forget", "Forget what was learned, on this image and others")
         learning = row(self.learn, self.forget, stretch=self.learn)
         self.learned = PaintedLabel(opacity=0.8)
@@ -125,8 +124,7 @@ class OptionsPanel(QWidget):
             "Show the target's objects in the colors of their classes; gray without a class",
         )
         style = row(self.style_combo, self.coloring, stretch=self.style_combo)
-        fields = ("objects", style), ("opacity", self.opacity_slider)
-        return fields
+        return ("objects", style), ("opacity", self.opacity_slider)
 
     def show_clean(self, is_on: bool, strength: float) -> None:
         """Show how outlines are cleaned."""
@@ -138,6 +136,7 @@ class OptionsPanel(QWidget):
     def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
         """Show whether masks are learned, what is known, and whether that is anything."""
         self.learned.set_text(summary if is_on else "", summary if is_on else "")
+        self.learn.setToolTip(f"{_LEARN}\n{summary}" if is_on else _LEARN)
         self.forget.setEnabled(is_any)
         with QSignalBlocker(self.learn):
             self.learn.setChecked(is_on)
