@@ -180,10 +180,10 @@ class Transformers:
 
     def upscale(self, logits: torch.Tensor) -> Any:
         """Upscale (1, 1, K, 4 e, 4 e) logits to the image."""
-        if self._is_2:  # in one step; the padding of the square input is cut off before
-            height, width = (-(-n * logits.shape[-1] // max(self._size)) for n in self._size)
-            part = logits[0][..., :height, :width].float()
-            return torch.nn.functional.interpolate(part, ORIGINAL_SIZE, mode="bilinear") > 0
+        if self._is_2:  # in one step, with the padding, which is cut off then
+            (height, width), side = ORIGINAL_SIZE, max(ORIGINAL_SIZE)
+            square = torch.nn.functional.interpolate(logits[0], (side, side), mode="bilinear")
+            return [square[..., :height, :width] > 0]
         return self._processor.post_process_masks([logits[0]], [ORIGINAL_SIZE], [self._size])
 
     def subjects(self) -> dict[Workload, Subject]:

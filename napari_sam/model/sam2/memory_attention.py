@@ -45,7 +45,7 @@ def rotary_angles(dim: int, side: int) -> Tensor:
 def turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """Turn the pairs of channels of (n L, C) by the angles of L cells, n times over."""
     pairs = x.float().view(-1, len(cosines), x.shape[-1] // 2, 2)
-    if x.device.type == "cpu":
+    if goes_by_pieces(x):
         rotations = torch.complex(cosines, sines)
         result = torch.view_as_real(torch.view_as_complex(pairs) * rotations)
     else:

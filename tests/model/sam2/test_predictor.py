@@ -13,6 +13,7 @@ from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.variants import VARIANTS
 from napari_sam.model.embedding import embedding_spec
 from napari_sam.model.onnx.export import OnnxExportError, export_onnx
+from napari_sam.model.sam.common import EXPORTING
 from napari_sam.model.sam2.mask_decoder import image_of_rows, rows_of_image
 
 CLICKS = {"points_xy": [[120, 80], [30, 200]], "point_labels": [1, 0]}
@@ -117,6 +118,21 @@ def test_half_precision(tiny_sam2, square, predictor, embedding):
     masks = half.decode(again, **CLICKS).masks
     assert (masks != predictor.decode(embedding, **CLICKS).masks).mean() < 0.05
     assert tiny_sam2.sam_mask_decoder.iou_token.weight.dtype == torch.float32
+
+
+def test_accelerators_compute_the_same_in_another_way(tiny_sam2):
+    torch.manual_seed(0)
+    image, tokens = torch.randn(1, 3, 256, 256), torch.randn(256, 128)
+    memories = torch.randn(2, 2 * 256 + 4, 64)
+    results = []
+    for is_one_piece in (False, True):
+        before = EXPORTING.set(is_one_piece)
+        attention = tiny_sam2.memory_attention
+        conditioned = attention(attention.prepare(tokens), *memories, 4)
+        results.append((*tiny_sam2.encode(image), conditioned))
+        EXPORTING.reset(before)
+    for in_pieces, in_one in zip(*results, strict=True):
+        torch.testing.assert_close(in_pieces, in_one, atol=1e-4, rtol=1e-4)
 
 
 def test_fingerprints_tell_weights_apart(tiny_sam2, predictor):
