@@ -58,7 +58,10 @@ class FrameObjects:
     @property
     def diameter(self) -> float:
         """That of a disc or ball of their median size."""
-        size = float(np.median(self.sizes)) if len(self.sizes) else 0.0
+        return self.diameter_of(float(np.median(self.sizes)) if len(self.sizes) else 0.0)
+
+    def diameter_of(self, size: float) -> float:
+        """Return the diameter of a disc or ball."""
         if self.centers.shape[1] == 2:
             return float(2 * (size / np.pi) ** 0.5)
         return float(2 * (0.75 * size / np.pi) ** (1 / 3))
@@ -175,6 +178,10 @@ def _segments(
         gap_closing_max_frame_count=max_gap + 1,
         splitting_cutoff=cutoff,
         merging_cutoff=False,
+        # By default the other splits decide which one is too far: one of two is left out.
+        segment_start_cost=cutoff,
+        segment_end_cost=cutoff,
+        no_splitting_cost=cutoff,
     )
     linked, splits, _ = tracker.predict_dataframe(table, columns, frame_col="frame")
     segments: dict[int, list[int]] = defaultdict(list)
@@ -234,7 +241,8 @@ def _is_division(objects: FrameObjects, mother: int, first: int, second: int) ->
     middle = objects.centers[[first, second]].mean(axis=0)
     apart = np.linalg.norm(objects.centers[first] - objects.centers[second])
     shift = np.linalg.norm(middle - objects.centers[mother])
-    return bool(is_sized and apart <= 2 * objects.diameter and shift <= objects.diameter)
+    diameter = max(objects.diameter, objects.diameter_of(float(objects.sizes[mother])))
+    return bool(is_sized and apart <= 2 * diameter and shift <= diameter)
 
 
 def plan_links(tracks: TrackLabels, links: FrameLinks) -> LabelsEdit:

@@ -109,6 +109,24 @@ def test_a_division_is_proposed_and_confirmed() -> None:
     assert film.spans()[1] == (0, 3, 0)
 
 
+def test_divisions_of_cells_of_different_sizes_are_all_proposed() -> None:
+    pytest.importorskip("laptrack")
+    array, (y, x) = np.zeros((8, 128, 64), np.uint16), np.mgrid[:128, :64]
+    cells = ((24, 6, 4, 1), (88, 16, 6, 3))
+    for row, radius, division, label_id in cells:
+        for frame in range(8):
+            apart = radius * 0.75 + 1.5 * (frame - division)
+            halves = ((label_id, -apart, 0.5), (label_id + 1, apart, 0.5))
+            for n, shift, share in halves if frame >= division else ((label_id, 0, 1),):
+                inside = (y - row) ** 2 + (x - 32 - shift) ** 2 <= share * radius**2
+                array[frame][inside] = n
+    film = Film(array)
+    linked(film)
+    assert [division.frame for division in film.tracks.state.divisions] == [4, 6]
+    film.tracks.confirm_all()
+    assert sorted(film.tracks.lineages.graph.values()) == [[1], [1], [3], [3]]
+
+
 def test_a_new_object_beside_another_is_no_division() -> None:
     pytest.importorskip("laptrack")
     array = bars(n_tracks=2)
