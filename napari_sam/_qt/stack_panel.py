@@ -29,6 +29,7 @@ _DIRECTIONS: Final = (
     (FORWARD, "propagate_forward", "Carry the object on toward the last slice"),
 )
 _NO_OBJECT: Final = "Segment an object, or select one in the table"
+_OF_TRACKS: Final = "Which objects are the same"
 _IDLE, _BUSY, _ASKING = range(3)
 _SLICE_BOX_PX: Final = 34
 _ICON_PX: Final = 37
@@ -126,7 +127,7 @@ class StackPanel(QWidget):
             "Slices are frames", "The slices are frames of a film: its objects are tracks"
         )
         self.frames.toggled.connect(self.frames_toggled)
-        tooltips = "The slices of an object, frame by frame", "Which objects are the same"
+        tooltips = "The slices of an object, frame by frame", _OF_TRACKS
         self.views = [
             FlatButton(text, tooltip, checkable=True)
             for text, tooltip in zip(("Slices", "Tracks"), tooltips, strict=True)
@@ -206,7 +207,10 @@ class StackPanel(QWidget):
 
     def show_proposals(self, n_divisions: int) -> None:
         """Show that divisions are proposed."""
-        self.views[1].setText(f"Tracks ({n_divisions} proposed)" if n_divisions else "Tracks")
+        count = "1 division is" if n_divisions == 1 else f"{n_divisions} divisions are"
+        proposed = f"; {count} proposed" if n_divisions else ""
+        self.views[1].setText(f"Tracks ({n_divisions})" if n_divisions else "Tracks")
+        self.views[1].setToolTip(f"{_OF_TRACKS}{proposed}")
 
     @property
     def limits(self) -> tuple[int | None, int | None]:

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import write_coco
 from napari_sam.formats.ctc import write_ctc
@@ -84,7 +86,11 @@ def _label_image(write: Callable[[Path, LabelPlanes, ImageInfo, str], None]) -> 
 def _write_png_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write one PNG for each plane."""
     files = []
-    dtype = LabelPlanes(annotations).dtype  # the same for all slices of a sequence
+    labels = LabelPlanes(annotations)
+    dtype = labels.dtype  # the same for all slices of a sequence
+    if annotations.image.stack_shape:
+        for slice_index in np.ndindex(annotations.image.stack_shape):
+            _ = labels[slice_index]  # overlaps are refused before the first file is written
     for file, plane in _planes(path, annotations):
         write_label_png(file, labels_from_objects(plane), details_to_text(plane), dtype)
         files.append(file)

@@ -67,7 +67,7 @@ def test_a_film_is_linked_reviewed_shown_and_undone(opened):
     (shown,) = tracks_layers(viewer)
     assert set(shown.data[:, 0]) == {1, 2, 3}
     click(widget, panel.link)
-    assert stack_panel.views[1].text() == "Tracks (1 proposed)"
+    assert stack_panel.views[1].text() == "Tracks (1)"
     click(widget, panel.go)
     assert viewer.dims.current_step[0] == 4
     assert set(table.selected) == {1, 2}
@@ -166,7 +166,7 @@ def test_slices_are_frames_once_the_user_says_so(make_widget):
     # What was carried through the film has fallen in two.
     plane, course = widget.binding.target.labels_plane, SimpleNamespace(label_id=1)
     tracks._on_propagated(SimpleNamespace(target=plane, courses=[course]))
-    assert stack.panel.views[1].text() == "Tracks (1 proposed)"
+    assert stack.panel.views[1].text() == "Tracks (1)"
     stack.panel.views[1].click()
     assert not tracks.on_demand.get().isHidden()
     click(widget, tracks.on_demand.get().confirm)

@@ -63,6 +63,14 @@ def test_png_files_of_slices_are_one_stack(tmp_path, written, nth):
     assert read.n_files == len(files) == np.prod(written.image.stack_shape)
 
 
+def test_no_slice_is_written_where_objects_of_another_one_overlap(tmp_path, written):
+    last = written.objects[-1]
+    overlapping = replace(written, objects=[*written.objects, replace(last, label_id=11)])
+    with pytest.raises(FileError, match="overlap"):
+        find_format("png").write(tmp_path / "a.png", overlapping)
+    assert not list(tmp_path.iterdir())
+
+
 def test_png_files_without_details_are_one_stack(tmp_path, written):
     image = written.image
     bare = Annotations(image, objects_from_labels(labels_from_objects(written)))
