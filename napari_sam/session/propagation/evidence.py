@@ -25,6 +25,9 @@ _LEAST_EDGE: Final = 0.6
 _IS_TOLD_BY_GRAY: Final = 0.3
 """How well gray values must tell the inside from the ring for contrast to count."""
 _LEAST_CONTRAST: Final = 0.3
+_LEAST_SPREAD: Final = 0.4
+"""Of the difference of gray at the start: where the image is clean, the pixels that a mask has too
+much or too little would decide alone how much its gray values spread."""
 _LEAST_IOU: Final = 0.5
 _LEAST_LIKENESS: Final = 0.4
 
@@ -37,50 +40,68 @@ class Evidence:
     ----------
     edge : float
         Mean length of the gray gradient on its border.
-    contrast : float
-        Difference between the inside and the ring around it, in their standard deviations.
+    difference : float
+        Of the mean gray value inside from that of the ring around it.
+    spread : float
+        The standard deviations of the gray values of both, summed.
     separation : float
         0 to 0.5: how well gray values tell inside from ring (area under the curve, less a half).
-    feature : ndarray
+    feature : ndarray, optional
         (C,) float32 of length 1: the mean of the image embedding inside, less that of the tile.
+        None without an embedding.
     """
 
     edge: float
-    contrast: float
+    difference: float
+    spread: float
     separation: float
-    feature: NDArray[np.float32]
+    feature: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, crop: MaskCrop, plane: ImagePlane, embedded: EmbeddedTile) -> Evidence:
-        """Measure a mask that is not empty."""
+    def of(
+        cls, crop: MaskCrop, plane: ImagePlane, embedded: EmbeddedTile | None = None
+    ) -> Evidence:
+        """Measure a mask that is not empty.
+
+        Without the embedding that a model drew it by, as between annotated slices, it may miss the
+        edges of the image by a pixel.
+        """
         margin = 2 * _RING_PX[1] * Window.around(crop, 0, plane.shape).step
         patch = Patch.read(plane, Window.around(crop, margin, plane.shape))
         mask = patch.mask(crop)
-        feature = _feature(crop, embedded)
+        feature = None if embedded is None else _feature(crop, embedded)
         if not mask.any():
-            return cls(0, 0, 0, feature)
+            return cls(0, 0, 0, 0, feature)
         gradient = ndimage.gaussian_gradient_magnitude(patch.gray, _BLUR_PX, mode="nearest")
+        if embedded is None:
+            gradient = ndimage.maximum_filter(gradient, 3)
         border = mask & ~ndimage.binary_erosion(mask)
         width = np.clip(_RING * np.sqrt(np.count_nonzero(mask)), *_RING_PX)
         ring = ~mask & (ndimage.distance_transform_edt(~mask) <= width)
         inside, around = patch.gray[mask], patch.gray[ring]
+        edge = float(gradient[border].mean())
         if not around.size:
-            return cls(float(gradient[border].mean()), 0, 0, feature)
-        spread = float(inside.std() + around.std())
-        contrast = float(inside.mean() - around.mean()) / max(spread, 1e-3)
-        return cls(float(gradient[border].mean()), contrast, _separation(inside, around), feature)
+            return cls(edge, 0, 0, 0, feature)
+        difference, spread = inside.mean() - around.mean(), inside.std() + around.std()
+        return cls(edge, float(difference), float(spread), _separation(inside, around), feature)
 
-    def confidence(self, start: Evidence, iou: float) -> float:
+    def _contrast(self, least_spread: float) -> float:
+        """Return the difference in standard deviations, which count as no less than that."""
+        return self.difference / max(self.spread, least_spread, 1e-3)
+
+    def confidence(self, start: Evidence, iou: float = 1.0) -> float:
         """Return how surely it is the object of the start, from 0 to 1; it ends below 0.5.
 
         `iou` is the overlap with where the object was expected.
         """
         ratios = [_ratio(self.edge, start.edge) / _LEAST_EDGE]
         if start.separation > _IS_TOLD_BY_GRAY:
-            ratios.append(_ratio(self.contrast, start.contrast) / _LEAST_CONTRAST)
+            least = _LEAST_SPREAD * abs(start.difference)
+            ratios.append(_ratio(self._contrast(least), start._contrast(least)) / _LEAST_CONTRAST)
         else:
             ratios.append(iou / _LEAST_IOU)
-            ratios.append(float(self.feature @ start.feature) / _LEAST_LIKENESS)
+            if self.feature is not None and start.feature is not None:
+                ratios.append(float(self.feature @ start.feature) / _LEAST_LIKENESS)
         return float(np.clip(min(ratios) / 2, 0, 1))
 
 
