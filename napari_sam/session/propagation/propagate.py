@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.slices import Origin
+from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.interpolation import interpolated
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 
@@ -85,16 +86,31 @@ def propagate(
     first, stop = within_depth(first, stop, known, max_depth)
     for index, other in pairwise(sorted(annotated)):
         if annotated[index].mask.size and annotated[other].mask.size:
-            for between in range(max(first, index + 1), min(stop + 1, other)):
-                share = (between - index) / (other - index)
-                shape = planes[between].shape
-                crop = interpolated(annotated[index], annotated[other], share, shape)
-                yield SliceMask(between, crop, Origin.INTERPOLATED, _certainty(share))
+            between = range(max(first, index + 1), min(stop + 1, other))
+            ends = SliceMask(index, annotated[index]), SliceMask(other, annotated[other])
+            yield from _between(planes, *ends, between)
     for index in known:
         start = SliceMask(index, annotated[index])
         for direction in (1, -1):
             if slices := _open_slices(annotated, index, direction, first, stop):
                 yield from propagator.outward(planes, start, slices, is_forced=is_forced)
+
+
+def _between(
+    planes: Sequence[ImagePlane], start: SliceMask, end: SliceMask, slices: Sequence[int]
+) -> Iterator[SliceMask]:
+    """Yield the masks between two annotated ones, as sure as the image has such borders there."""
+    measures: list[Evidence] = []
+    for index in slices:
+        measures = measures or [Evidence.of(n.crop, planes[n.slice_index]) for n in (start, end)]
+        share = (index - start.slice_index) / (end.slice_index - start.slice_index)
+        crop = interpolated(start.crop, end.crop, share, planes[index].shape)
+        confidence = 0.0
+        if crop.mask.size:
+            evidence = Evidence.of(crop, planes[index])
+            of_start, of_end = (evidence.confidence(measure) for measure in measures)
+            confidence = (1 - share) * of_start + share * of_end
+        yield SliceMask(index, crop, Origin.INTERPOLATED, confidence)
 
 
 def _open_slices(
@@ -112,11 +128,6 @@ def _open_slices(
             return range(0)
         end = min(end, nearest) if direction > 0 else max(end, nearest)
     return range(index + direction, end, direction)
-
-
-def _certainty(share: float) -> float:
-    """Return less the farther an interpolated slice is from both annotated ones."""
-    return float(1 - np.minimum(share, 1 - share))
 
 
 def within_depth(

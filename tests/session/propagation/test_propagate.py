@@ -65,6 +65,20 @@ def test_between_annotated_slices_it_is_interpolated():
     assert {index for index, origin in found.items() if origin is Origin.INTERPOLATED} == {4, 5}
 
 
+def test_interpolated_slices_are_as_sure_as_the_image_has_their_borders():
+    rng = np.random.default_rng(0)
+    true = np.array([disc(60, 80, 20 - index) for index in range(8)])
+    stack = np.where(true, 150, 60)
+    stack[2] = 60  # the object is not there
+    stack[3] = np.where(disc(60, 95, 17), 150, 60)  # and there it lies elsewhere
+    stack = np.clip(stack + rng.normal(0, 8, stack.shape), 0, 255).astype(np.uint8)
+    annotated = {index: tight_crop(true[index]) for index in (0, 7)}
+    planes = [ImagePlane(pixels) for pixels in stack]
+    results = propagate(planes, annotated, Copies())
+    weak = [mask.slice_index for mask in results if mask.confidence < 0.65]
+    assert weak == [2, 3]
+
+
 def test_it_goes_no_deeper_than_it_may():
     copies = Copies()
     found = origins({3: EMPTY, 5: DISC, 7: DISC}, copies, max_depth=3, last=9)
