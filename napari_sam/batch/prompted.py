@@ -22,7 +22,7 @@ from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
-from napari_sam.session.image.tiles import Box, Tile
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.journal.session_file import SessionFileError, read_session
 from napari_sam.session.learning.kept import learnt_from_json
 from napari_sam.session.objects.records import score_of
@@ -96,17 +96,7 @@ def segment_prompts(
     """
     pyramid = plane.pyramid(embedder.load().encoder.spec)
 
-    @cache
-    def embed(tile: Tile) -> EmbeddedTile:
-        embedded = embedder.embed(plane, tile)
-        if embedded.content.uniform_reason and tile == pyramid.whole:
-            raise ImageError(embedded.content.uniform_reason)
-        if embedded.content.uniform_reason:
-            embed(pyramid.whole)
-        if embedded.content.contrast_warning:
-            warn(embedded.content.contrast_warning)
-        return embedded
-
+    embed = _embedding_of(embedder, plane, pyramid, warn)
     masks = []
     for label_id, prompt in enumerate(prompts, start=1):
         candidates = segment(
@@ -130,6 +120,25 @@ def segment_prompts(
             for rank, index in enumerate(order if multimask == "all" else order[:1], start=1)
         ]
     return masks
+
+
+def _embedding_of(
+    embedder: Embedder, plane: ImagePlane, pyramid: TilePyramid, warn: Callable[[str], None]
+) -> Callable[[Tile], EmbeddedTile]:
+    """Return a function that embeds each tile of a plane once."""
+
+    @cache
+    def embed(tile: Tile) -> EmbeddedTile:
+        embedded = embedder.embed(plane, tile)
+        if embedded.content.uniform_reason and tile == pyramid.whole:
+            raise ImageError(embedded.content.uniform_reason)
+        if embedded.content.uniform_reason:
+            embed(pyramid.whole)
+        if embedded.content.contrast_warning:
+            warn(embedded.content.contrast_warning)
+        return embedded
+
+    return embed
 
 
 def read_learned(path: Path, model: str) -> Learnt:

@@ -68,9 +68,9 @@ class Decoding:
         self._notifier = background.notifier
         embedding.model_loaded.connect(self._warm_up)
         self._executor = background.executor("decode", is_foreground=True)
-        about = lambda: self.context, self.find_learnt
-        self.preview = HoverPreview(self._executor, self.changed.emit, *about)
         self._pyramid = TilePyramid((1, 1), embedding.embedder.spec)  # none yet
+        about = lambda: self.context, lambda *click: _learnt_tile(self._pyramid, embedding, *click)
+        self.preview = HoverPreview(self._executor, self.changed.emit, *about)
         self.in_sight: Tile = self._pyramid.whole
         """The tile of the visible region."""
         self._view: Box | None = None  # the visible region, unless it is the whole plane
@@ -143,28 +143,15 @@ class Decoding:
     @property
     def context(self) -> DecodeContext:
         """What candidates are ranked by now."""
+        recipe = self.state.recipe
         return DecodeContext(
             self._accepted_examples(),
             self._view,
             self.options.clean_strength,
             self.state.excluded_from,
-            self._learnt_now,
+            # An object that was made with a recipe is made with it again.
+            self._learnt() if recipe is None else Learnt(recipe, 0, is_fixed=True),
         )
-
-    @property
-    def _learnt_now(self) -> Learnt | None:
-        """What is known of first clicks; of an object that was made with a recipe, that."""
-        recipe = self.state.recipe
-        return self._learnt() if recipe is None else Learnt(recipe, 0, is_fixed=True)
-
-    def find_learnt(self, prompts: Prompts, context: DecodeContext) -> EmbeddedTile | None:
-        """Return the tile in memory for what was learned of a click, if there is one."""
-        plane, learnt = self._embedding.plane, context.learnt
-        if plane is None or learnt is None or learnt.is_fixed or not is_ambiguous(prompts):
-            return None
-        level = learnt.recipe.policy.level
-        tile = tile_for(self._pyramid, prompts.points_xy[0], level)
-        return None if tile is None else self._embedding.embedder.find(plane, tile)
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return the prompts that can be decoded, and remarks on the others."""
@@ -258,7 +245,7 @@ class Decoding:
             mask_prompt = self.state.mask_prompt(embedded.weights, embedded.tile, spec)
         context = self.context
         how = context, mask_prompt, choice, self.state.level, self.state.wanted_box
-        learnt_on = self.find_learnt(usable, context)
+        learnt_on = _learnt_tile(self._pyramid, self._embedding, usable, context)
         request = DecodeRequest(embedded, prompts, usable, *how, shown, learnt_on=learnt_on)
         self._decode(request)
 
@@ -335,6 +322,17 @@ class Decoding:
 def _as_wanted(candidates: Candidates, state: ObjectState, options: DecodeOptions) -> Candidates:
     """Return candidates cut as the user wants them by now."""
     return candidates.cut(options.clean_strength, candidates.chosen(state.choice), state.level)
+
+
+def _learnt_tile(
+    pyramid: TilePyramid, embedding: CurrentEmbedding, prompts: Prompts, context: DecodeContext
+) -> EmbeddedTile | None:
+    """Return the tile in memory for what was learned of a click, if there is one."""
+    plane, learnt = embedding.plane, context.learnt
+    if plane is None or learnt is None or learnt.is_fixed or not is_ambiguous(prompts):
+        return None
+    tile = tile_for(pyramid, prompts.points_xy[0], learnt.recipe.policy.level)
+    return None if tile is None else embedding.embedder.find(plane, tile)
 
 
 def _is_slip(box: Box | None, least_px: float) -> bool:
