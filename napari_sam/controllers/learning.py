@@ -28,6 +28,8 @@ class LearningController:
         self._connections = Connections(
             (self._learning.changed, self._on_learned),
             (context.binding.image_changed, self._follow_image),
+            # The session forgets what another model taught, and does so first.
+            (context.session.embedding.model_left, self._load),
         )
         self._follow_image()
 
@@ -76,8 +78,11 @@ class LearningController:
             self._timer.stop()
             self._save()
         self._folder = folder
-        if folder is not None:
-            self._learning.keep(load_learned(folder))
+        self._load()
+
+    def _load(self) -> None:
+        if self._folder is not None:
+            self._learning.keep(load_learned(self._folder))
 
     def _save(self) -> None:
         content = self._learning.to_json()

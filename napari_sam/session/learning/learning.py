@@ -15,7 +15,6 @@ from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.pool import is_ambiguous
 from napari_sam.session.decoding.ranking import DecodeContext
-from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -232,20 +231,14 @@ class Learning:
     ) -> None:
         self.follow_target()
         plane, image, record = self._embedding.plane, self._image, labels.changes[-1].after
-        (candidates, chosen), first, self._first = shown, self._first, None
+        candidates, first, self._first = shown[0], self._first, None
         if not self.is_on or plane is None or image is None or record is None:
             return
         if is_ambiguous(candidates.prompts):
             first = candidates.unlearnt
         elif first is not None and not state.prompts.extends(first.prompts):
             first = None
-        accepted = AcceptedObject(
-            whole_crop(candidates, chosen),
-            state.prompts,
-            candidates.masks[chosen].tile,
-            self._context_before(),
-            first,
-        )
+        accepted = AcceptedObject(shown, state.prompts, self._context_before(), first)
         made = _Made(record.uid, record.label_id, record.masks)
         image.tasks.append(_Task(made, accepted, plane, self._embedding.embedder))
         self._continue()
@@ -288,7 +281,7 @@ class Learning:
         # The first few have but each other to tell the size of a disc.
         waiting = image.tasks[1 : LEAST_OBJECTS - len(known)] if len(known) < LEAST_OBJECTS else []
         areas_px = [lesson.area_px for lesson in known]
-        areas_px += [float(other.accepted.area_px) for other in waiting]
+        areas_px += [other.accepted.area_px for other in waiting]
         pyramid = task.plane.pyramid(task.embedder.spec)
         find = partial(task.embedder.find, task.plane)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from napari_sam.session.decoding.recipe import (
     tile_for,
 )
 from napari_sam.session.decoding.request import DecodeRequest
+from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.learning.lessons import Lesson
@@ -32,6 +34,8 @@ _CUTS: Final = (1.5, 3.0)
 """Logits at which masks are cut, beside 0..."""
 _WORTH_CUTTING: Final = 0.3
 """...if their IoU with the object is as large as this."""
+_FAR_LARGER: Final = 8.0
+"""Ratio of areas from which on a mask is certainly not the object."""
 
 FindTile = Callable[[Tile], EmbeddedTile | None]
 """Returns a tile that is in memory."""
@@ -41,17 +45,28 @@ FindTile = Callable[[Tile], EmbeddedTile | None]
 class AcceptedObject:
     """An object as it was accepted, and what is known of its first click."""
 
-    crop: MaskCrop  # its mask in the plane
+    shown: tuple[Candidates, int]  # its masks, and the index of the accepted one
     prompts: Prompts  # those that it was made with
-    tile: Tile  # where its mask was decoded
     context: DecodeContext  # what its candidates were ranked by
     # the masks of its first click, if they were shown; none of them was learned
     first: Candidates | None = None
 
+    @cached_property
+    def crop(self) -> MaskCrop:
+        """Its mask in the plane; computed at the first access."""
+        return whole_crop(*self.shown)
+
     @property
-    def area_px(self) -> int:
-        """Number of its pixels."""
-        return int(np.count_nonzero(self.crop.mask))
+    def tile(self) -> Tile:
+        """Where its mask was decoded."""
+        candidates, chosen = self.shown
+        return candidates.masks[chosen].tile
+
+    @property
+    def area_px(self) -> float:
+        """About the number of its pixels."""
+        candidates, chosen = self.shown
+        return rough_area_px(candidates.masks[chosen])
 
     @property
     def click_xy(self) -> tuple[float, float]:
@@ -97,10 +112,11 @@ def measure(
             for cut in _CUTS if policy.has_disc else ():
                 iou = ious[policy]
                 if iou >= _WORTH_CUTTING:
+                    rest()
                     smaller = as_candidate(embedded, mask.published, mask.index, cut)
                     iou = iou_of(_as_wanted(smaller, accepted, click_xy), crop)
                 ious[policy._replace(cut=cut)] = iou
-    return Lesson(float(accepted.area_px), today, ious, places)
+    return Lesson(float(np.count_nonzero(crop.mask)), today, ious, places)
 
 
 def _today(
@@ -149,13 +165,21 @@ def _as_wanted(
     return mask.with_cut([click_xy], Cut(accepted.context.clean_strength))
 
 
+def rough_area_px(mask: Candidate) -> float:
+    """Return about the area of a candidate in pixels of the plane, from its low-res logits."""
+    cell_px = mask.tile.side / mask.logits.shape[-1]
+    return float(np.count_nonzero(mask.logits > 0) * cell_px**2)
+
+
 def iou_of(mask: Candidate, crop: MaskCrop) -> float:
     """Return the intersection over union of a candidate with a mask in pixels of the plane."""
-    area = int(np.count_nonzero(crop.mask))
+    area, rough_px = int(np.count_nonzero(crop.mask)), rough_area_px(mask)
     rough = mask.rough_bounds_xyxy
     height, width = crop.mask.shape
     if rough is None or not area:
         return 0.0
+    if rough_px > _FAR_LARGER * area:  # no matter how much: to enlarge it takes long
+        return area / rough_px
     is_apart = rough[0] > crop.left + width or rough[2] < crop.left
     is_apart |= rough[1] > crop.top + height or rough[3] < crop.top
     if is_apart:
