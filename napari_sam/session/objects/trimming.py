@@ -20,12 +20,10 @@ from napari_sam.session.decoding.cleaning import largest_speck
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.packed import Mask
 
-_FRINGE_PX: Final = 2
-"""Anything that is not so many pixels wide is a fringe..."""
 _NEAR_PX: Final = 2
-"""...so near the pixels of other objects..."""
+"""How near the pixels of other objects a line is a fringe..."""
 _LINE_PX: Final = 3
-"""...if it has so many pixels: a round mask has single ones at its ends."""
+"""...and of how many pixels at least: a round mask has single ones at its ends."""
 _AROUND: Final = np.ones((3, 3), np.bool_)
 
 
@@ -93,12 +91,35 @@ class Trim:
 
 def _without_fringe(free: Mask, taken: Mask) -> Mask:
     """Return the free pixels of a mask without lines of single pixels along taken ones."""
-    is_wide = ndimage.binary_opening(free, np.ones((_FRINGE_PX, _FRINGE_PX)))
-    near = ndimage.binary_dilation(taken, _AROUND, iterations=_NEAR_PX)
-    lines, _ = ndimage.label(free & ~is_wide & near, _AROUND)
+    thin = free & ~_wide(free) & _grown(taken, _NEAR_PX)
+    if not thin.any():
+        return free
+    lines, _ = ndimage.label(thin, _AROUND)
     is_line = np.bincount(lines.ravel()) >= _LINE_PX
     is_line[0] = False
     return np.asarray(free & ~is_line[lines])
+
+
+def _wide(mask: Mask) -> Mask:
+    """Return the pixels of a mask that are in squares of two by two; quicker than scipy."""
+    squares = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+    wide = np.zeros_like(mask)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            wide[rows, columns] |= squares
+    return wide
+
+
+def _grown(mask: Mask, px: int) -> Mask:
+    """Return a mask with all around it, up to so many pixels away; quicker than scipy."""
+    for axes in ((0, 1), (1, 0)):
+        for _ in range(px):
+            lines = mask.transpose(axes)
+            grown = lines.copy()
+            grown[1:] |= lines[:-1]
+            grown[:-1] |= lines[1:]
+            mask = grown.transpose(axes)
+    return mask
 
 
 NOT_TRIMMED: Final = Trim()
