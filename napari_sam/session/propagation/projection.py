@@ -3,11 +3,16 @@
 On the next slice the object is expected where that looks most alike. The model decodes the box of
 the expected mask, its innermost point and its logits at a quarter of their strength: at full
 strength it copies the mask even where the object has ended.
+
+What it gives on the annotated slice itself tells how the user wants masks cut: models make some
+objects systematically too large or too small, and the mask there may be smaller or larger than
+published, or painted. The masks of the other slices are cut out of their logits alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, masks_of
 from napari_sam.session.decoding.cut import pieces_with
@@ -38,6 +44,10 @@ _STRENGTH: Final = 0.25
 """Strength of the expected mask as mask prompt."""
 _ENDED: Final = 0.5
 """Confidence below which the object has ended."""
+_CUTS: Final = np.linspace(-0.6, 0.9, 16)
+"""Where masks may be cut, in mean logits of their published insides; 0 is as published."""
+_CUT_COST: Final = 1e-3
+"""The overlap that it must gain to be cut elsewhere than published, for each mean logit."""
 _MOST_PLANES: Final = 4
 """Of so many, the pixels stay in memory: two at either end that objects are carried to."""
 
@@ -74,6 +84,7 @@ class Projection:
         before, plane = start, planes[start.slice_index]
         embedded = self._embedded(plane, start.crop)
         reference = Evidence.of(start.crop, self._in_memory(plane), embedded)
+        cut = self._cut_of(start.crop, embedded)
         for index in slices:
             next_plane = planes[index]
             pixels, next_pixels = self._in_memory(plane), self._in_memory(next_plane)
@@ -81,7 +92,7 @@ class Projection:
             if not expected.mask.size:
                 return
             embedded = self._embedded(next_plane, expected)
-            crop, iou = self._decoded(expected, embedded)
+            crop, iou = self._decoded(expected, embedded, cut)
             if not crop.mask.size:
                 return
             confidence = Evidence.of(crop, next_pixels, embedded).confidence(reference, iou)
@@ -97,10 +108,32 @@ class Projection:
         embedded = self._embedder.find(plane, tile)
         return self._embedder.embed(plane, tile, self._report) if embedded is None else embedded
 
-    def _decoded(self, expected: MaskCrop, embedded: EmbeddedTile) -> tuple[MaskCrop, float]:
-        """Return the mask most like the expected one, and their overlap."""
-        tile, spec = embedded.tile, embedded.decoder.spec
-        logits = logits_of_region(expected, tile, spec.low_res_side)
+    def _decoded(
+        self, expected: MaskCrop, embedded: EmbeddedTile, cut: float
+    ) -> tuple[MaskCrop, float]:
+        """Return the mask most like the expected one, cut like this, and their overlap."""
+        prediction, best, iou = self._predicted(expected, embedded)
+        logits = prediction.low_res_logits
+        shifted = logits - np.float32(cut * _height(logits[best]))
+        masks = masks_of(embedded, replace(prediction, low_res_logits=shifted))
+        candidates = Candidates(Prompts(), embedded.tile, masks)
+        return _touching(whole_crop(candidates, best), expected), iou
+
+    def _cut_of(self, crop: MaskCrop, embedded: EmbeddedTile) -> float:
+        """Return where the model's mask of a known one is most like it when it is cut there."""
+        prediction, best, _ = self._predicted(crop, embedded)
+        logits = prediction.low_res_logits[best]
+        mask = logits_of_region(crop, embedded.tile, logits.shape[-1]) > 0
+        levels = _CUTS * _height(logits)
+        worth = [_iou(logits > level, mask) for level in levels] - _CUT_COST * abs(_CUTS)
+        return float(_CUTS[int(np.argmax(worth))])
+
+    def _predicted(
+        self, expected: MaskCrop, embedded: EmbeddedTile
+    ) -> tuple[MaskPrediction, int, float]:
+        """Return the model's masks, the index of that most like the expected, and their overlap."""
+        spec = embedded.decoder.spec
+        logits = logits_of_region(expected, embedded.tile, spec.low_res_side)
         is_asked = Capability.MASK_PROMPT in spec.capabilities
         prompts = Prompts((_innermost(expected),), (FOREGROUND,), _grown(expected.edges_xyxy))
         prediction = embedded.decoder.decode(
@@ -112,13 +145,18 @@ class Projection:
         )
         ious = np.array([_iou(mask > 0, logits > 0) for mask in prediction.low_res_logits])
         best = int(np.argmax(ious * np.clip(prediction.iou_predictions, 0.01, 1)))
-        candidates = Candidates(prompts, tile, masks_of(embedded, prediction))
-        return _touching(whole_crop(candidates, best), expected), float(ious[best])
+        return prediction, best, float(ious[best])
 
 
 def _grown(box: Box) -> Box:
     dx, dy = _GROWN * (box[2] - box[0]), _GROWN * (box[3] - box[1])
     return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
+
+
+def _height(logits: NDArray[np.float32]) -> float:
+    """Return the mean logit inside a mask."""
+    inside = logits[logits > 0]
+    return float(inside.mean()) if inside.size else 0.0
 
 
 def _innermost(crop: MaskCrop) -> tuple[float, float]:

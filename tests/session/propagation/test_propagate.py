@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session import ImagePlane, ModelChoice, Origin
@@ -139,3 +140,17 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
     (forced,) = propagate(planes, {4: found[4].crop}, projection, first=5, is_forced=True)
     assert forced.slice_index == 5
     assert 0 < forced.confidence < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("radius", [19, 25])
+def test_masks_are_cut_as_on_the_annotated_slice(remembering_predictor, radius):
+    """The user wants the disc with a rim, or without one."""
+    rng = np.random.default_rng(0)
+    pixels = np.where(disc(60, 80, 22), 170.0, 60.0)
+    pixels = ndimage.gaussian_filter(pixels, 2) + rng.normal(0, 6, (2, *SHAPE))
+    planes = [ImagePlane(plane) for plane in pixels.clip(0, 255).astype(np.uint8)]
+    projection = Projection(Embedder(ModelChoice(), lambda *_: remembering_predictor))
+    (result,) = propagate(planes, {0: tight_crop(disc(60, 80, radius))}, projection)
+    carried = np.sqrt(np.count_nonzero(result.crop.mask) / np.pi)
+    assert carried == pytest.approx(radius, abs=1.5)
