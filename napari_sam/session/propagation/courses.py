@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slices_of
 from napari_sam.session.objects.slices import ObjectSlices, Origin
+from napari_sam.session.propagation.former_masks import FormerMasks
 from napari_sam.session.propagation.propagate import depth_limit, within_depth
+from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.session.stack import Stack
 
 
@@ -32,6 +34,10 @@ class Course:
         The slices that it is on by an earlier run: where it no longer comes, it is erased.
     is_forced : bool
         Whether it does not end before.
+    former : mapping of int to SliceMask
+        What it was by an earlier run, of which stays what fits the corrected slices.
+    corrected : collection of int
+        Those.
     """
 
     label_id: int
@@ -41,6 +47,8 @@ class Course:
     last: int
     computed: frozenset[int] = frozenset()
     is_forced: bool = False
+    former: Mapping[int, SliceMask] = field(default_factory=dict)
+    corrected: Collection[int] = ()
 
     @property
     def n_slices(self) -> int:
@@ -100,7 +108,8 @@ def course_after(
 ) -> Course | None:
     """Return the course that brings computed slices up to date after others were corrected.
 
-    It reaches to the nearest annotated or cleared slices. None if nothing beside was computed.
+    It reaches to the nearest annotated or cleared slices, and changes what does not fit the
+    corrected ones. None if nothing beside was computed.
     `added` are those of the corrected slices that the object was not on: where one lies beyond all
     others, an object that was propagated had been ended too soon, and is carried on from there.
     """
@@ -125,7 +134,11 @@ def course_after(
     annotated = _annotated(record, target, known)
     reach = [*ends, *corrected]
     course = course_through(record, target, stack, min(reach), max(reach)) if annotated else None
-    return course and _course(record, known, annotated, course.first, course.last)
+    if course is None:
+        return None
+    course = _course(record, known, annotated, course.first, course.last)
+    former = FormerMasks(record, target, known, course.computed)
+    return replace(course, former=former, corrected=frozenset(corrected))
 
 
 def course_beyond(

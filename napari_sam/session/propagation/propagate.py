@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.objects.slices import Origin
-from napari_sam.session.propagation.evidence import Evidence
-from napari_sam.session.propagation.interpolation import interpolated
+from napari_sam.session.propagation.meeting import corrected_between, interpolated_between
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
+
+NO_MASKS: Final[Mapping[int, SliceMask]] = MappingProxyType({})
 
 
 def propagate(
@@ -24,12 +26,14 @@ def propagate(
     last: int | None = None,
     max_depth: int | None = None,
     is_forced: bool = False,
+    former: Mapping[int, SliceMask] = NO_MASKS,
+    corrected: Collection[int] = (),
 ) -> Iterator[SliceMask]:
     """Yield an object on each slice that is not annotated, as it becomes known.
 
     Between two annotated slices it is interpolated; beyond the outermost ones it is carried on
     until it ends. An empty mask says that the object is not on a slice: it ends there at the
-    latest.
+    latest. Beside a corrected slice, what was there stays as far as it fits the correction.
 
     Parameters
     ----------
@@ -45,11 +49,16 @@ def propagate(
         The most slices beyond the outermost masks; `depth_limit` tells what is likely.
     is_forced : bool
         Whether the object ends only where the model finds no mask at all.
+    former : mapping of int to SliceMask
+        What the object was on slices between annotated ones before some of these were corrected.
+    corrected : collection of int
+        Those of the annotated slices.
 
     Yields
     ------
     SliceMask
-        Those between annotated slices first; then those that lead away from each of them.
+        Those between annotated slices first; then those that lead away from each of them. The
+        last one of a slice counts.
 
     Raises
     ------
@@ -86,31 +95,19 @@ def propagate(
     first, stop = within_depth(first, stop, known, max_depth)
     for index, other in pairwise(sorted(annotated)):
         if annotated[index].mask.size and annotated[other].mask.size:
-            between = range(max(first, index + 1), min(stop + 1, other))
             ends = SliceMask(index, annotated[index]), SliceMask(other, annotated[other])
-            yield from _between(planes, *ends, between)
+            between = range(max(first, index + 1), min(stop + 1, other))
+            if any(n in former for n in between) and (index in corrected) != (other in corrected):
+                if other in corrected:
+                    ends, between = ends[::-1], between[::-1]
+                yield from corrected_between(planes, *ends, between, former, propagator)
+            else:
+                yield from interpolated_between(planes, *ends, between)
     for index in known:
         start = SliceMask(index, annotated[index])
         for direction in (1, -1):
             if slices := _open_slices(annotated, index, direction, first, stop):
                 yield from propagator.outward(planes, start, slices, is_forced=is_forced)
-
-
-def _between(
-    planes: Sequence[ImagePlane], start: SliceMask, end: SliceMask, slices: Sequence[int]
-) -> Iterator[SliceMask]:
-    """Yield the masks between two annotated ones, as sure as the image has such borders there."""
-    measures: list[Evidence] = []
-    for index in slices:
-        measures = measures or [Evidence.of(n.crop, planes[n.slice_index]) for n in (start, end)]
-        share = (index - start.slice_index) / (end.slice_index - start.slice_index)
-        crop = interpolated(start.crop, end.crop, share, planes[index].shape)
-        confidence = 0.0
-        if crop.mask.size:
-            evidence = Evidence.of(crop, planes[index])
-            of_start, of_end = (evidence.confidence(measure) for measure in measures)
-            confidence = (1 - share) * of_start + share * of_end
-        yield SliceMask(index, crop, Origin.INTERPOLATED, confidence)
 
 
 def _open_slices(

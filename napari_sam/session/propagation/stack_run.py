@@ -78,6 +78,8 @@ def carried(
             first=course.first,
             last=course.last,
             is_forced=course.is_forced,
+            former=course.former,
+            corrected=course.corrected,
         )
         for course in courses
     }
@@ -196,8 +198,9 @@ class StackPropagation:
     def _add(self, run: Run, course: Course, mask: SliceMask) -> None:
         if run is not self._run or course.label_id in self._left:
             return
-        run.done += 1
-        run.reached.setdefault(course, set()).add(mask.slice_index)
+        reached = run.reached.setdefault(course, set())
+        run.done += mask.slice_index not in reached
+        reached.add(mask.slice_index)
         run.waiting.setdefault(course, []).append(mask)
         self._write_waiting()
         self.changed.emit()
@@ -240,6 +243,7 @@ class StackPropagation:
         if record is None or record.uid != course.uid:  # it was deleted meanwhile
             self._left.add(course.label_id)
             return
+        masks = tuple({mask.slice_index: mask for mask in masks}.values())  # the last of each
         slices = record.slices or ()
         anchors = {entry.slice_index for entry in slices if entry.is_anchor}
         overlap, trim = self._editing.overlap, Trim(self._decoding.options.clean_strength)

@@ -1,0 +1,100 @@
+"""What a corrected slice changes of those beside it; a few discs instead of a model."""
+
+import numpy as np
+import pytest
+
+from napari_sam.engine.masks import tight_crop
+from napari_sam.session import ImagePlane, Origin
+from napari_sam.session.propagation.meeting import overlap
+from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.slice_mask import SliceMask
+
+SHAPE, N_SLICES = (80, 160), 12
+PLANES = [ImagePlane(np.zeros(SHAPE, np.uint8))] * N_SLICES
+
+
+def disc(column, radius=15):
+    y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    return tight_crop((y - 40) ** 2 + (x - column) ** 2 <= radius**2)
+
+
+class Carried:
+    """Carries discs on, at known columns, as far as it knows one."""
+
+    def __init__(self, columns):
+        self.columns, self.reached = columns, []
+
+    def outward(self, planes, start, slices, *, is_forced=False):
+        for index in slices:
+            if index not in self.columns:
+                return
+            self.reached.append(index)
+            yield SliceMask(index, disc(self.columns[index]), Origin.PROPAGATED, 0.8)
+
+
+def redone(carried, former_columns, annotated=0, corrected=9):
+    """Return columns and origins of what is between two slices, one of them corrected."""
+    former = {
+        index: SliceMask(index, disc(column), Origin.PROPAGATED, 0.7)
+        for index, column in former_columns.items()
+    }
+    ends = sorted((annotated, corrected))
+    masks = propagate(
+        PLANES,
+        {annotated: disc(30), corrected: disc(100)},
+        carried,
+        first=ends[0] + 1,
+        last=ends[1] - 1,
+        former=former,
+        corrected=[corrected],
+    )
+    last = {mask.slice_index: mask for mask in masks}
+    assert sorted(last) == list(range(ends[0] + 1, ends[1]))
+    return {n: (mask.crop.left + 15, mask.origin, mask.confidence) for n, mask in last.items()}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_fits_the_correction_stays(is_first):
+    """The object stayed at one place until it was lost, and is carried back until it is there."""
+    annotated, corrected = (9, 0) if is_first else (0, 9)
+    order = range(1, 9) if is_first else range(8, 0, -1)
+    back = dict(zip(order, (90, 70, 50, 30, 30, 30, 30, 30), strict=True))
+    carried = Carried(back)
+    former = dict(zip(order, (140, 130, 60, 30, 30, 30, 30, 30), strict=True))
+    result = redone(carried, former, annotated, corrected)
+    assert {n: column for n, (column, *_) in result.items()} == back
+    assert carried.reached == list(order)[:4]  # no farther than to where they meet
+    kept = list(order)[3:]
+    assert [result[n][2] for n in kept] == [0.7] * 5
+
+
+def test_without_a_meeting_each_mask_counts_near_where_it_comes_from():
+    carried = Carried(dict.fromkeys(range(1, 9), 120))  # far from all others
+    result = redone(carried, dict.fromkeys(range(1, 9), 16))
+    assert result[8][0] == 120
+    assert result[1][0] == 16
+
+
+def test_where_the_others_agree_they_are_taken():
+    """Carried back, the object jumps to another one; it was right where it is interpolated."""
+    columns = {index: round(30 + 70 * index / 9) for index in range(1, 9)}
+    result = redone(Carried({}), {3: columns[3], 6: 150, 7: 150, 8: 150})
+    assert {n: column for n, (column, *_) in result.items()} == pytest.approx(columns, abs=1)
+    assert result[8][1] is Origin.INTERPOLATED
+
+
+def test_other_slices_are_interpolated():
+    former = {4: SliceMask(4, disc(10), Origin.PROPAGATED)}
+    masks = propagate(
+        PLANES, {3: disc(30), 5: disc(50)}, Carried({}), first=4, last=4, former=former
+    )
+    assert [(mask.crop.left + 15, mask.origin) for mask in masks] == [(40, Origin.INTERPOLATED)]
+
+
+def test_the_overlap_of_crops_is_that_of_their_masks():
+    assert overlap(disc(50), disc(50)) == 1
+    assert overlap(disc(50), disc(90)) == 0
+    first, second = disc(50), disc(60)
+    planes = [crop.within(0, 0, SHAPE) for crop in (first, second)]
+    expected = np.count_nonzero(planes[0] & planes[1]) / np.count_nonzero(planes[0] | planes[1])
+    assert overlap(first, second) == pytest.approx(expected)
