@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from psygnal import Signal
@@ -31,6 +32,9 @@ from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.courses import course_after, course_beyond
 from napari_sam.session.propagation.stack_run import Run, StackPropagation
+
+_DEEP: Final = 0.9
+"""Depth from which on a place may be the middle of a mask, of the greatest."""
 
 
 class Corrections:
@@ -259,13 +263,16 @@ def _is_in_box(crop: MaskCrop, click: Prompts) -> bool:
 
 
 def _is_in_middle(crop: MaskCrop, click: Prompts) -> bool:
-    """Whether a click is at least half as deep in a mask as its middle, or there is none."""
+    """Whether a click is nearer to the middle of a mask than to its border, or there is none.
+
+    Not wherever it is as deep: of a mask of two things, it may exclude one.
+    """
     if not crop.mask.size:
         return True
-    if not _is_in_box(crop, click):
-        return False
     ((x, y),) = click.points_xy
     depths = ndimage.distance_transform_edt(np.pad(crop.mask, 1))[1:-1, 1:-1]
-    rows, columns = depths.shape
-    row, column = min(round(y) - crop.top, rows - 1), min(round(x) - crop.left, columns - 1)
-    return bool(depths[max(row, 0), max(column, 0)] > depths.max() / 2)
+    deep = np.argwhere(depths >= _DEEP * depths.max())
+    centroid = np.argwhere(crop.mask).mean(axis=0)
+    middle = deep[np.argmin(((deep - centroid) ** 2).sum(axis=1))]
+    offset = np.array([y - crop.top, x - crop.left]) - middle
+    return bool(np.hypot(*offset) <= depths.max() / 2)
