@@ -256,9 +256,12 @@ def summary(done: list[Annotated], good_iou: float = GOOD_IOU) -> dict[str, floa
 
 def gap_closed(rows: list[dict[str, Any]], kind: str) -> float | None:
     """Return which share of the gap the preselection gains; None if there is no gap, or no row."""
+    compared = ("highest score", "preselected", "best of three")
+    if not set(compared) <= {row["policy"] for row in rows}:
+        return None
     of = {
-        policy: np.nanmean([row[kind] for row in rows if row["policy"] == policy] or [np.nan])
-        for policy in ("highest score", "preselected", "best of three")
+        policy: np.nanmean([row[kind] for row in rows if row["policy"] == policy])
+        for policy in compared
     }
     gap = of["best of three"] - of["highest score"]
     return float((of["preselected"] - of["highest score"]) / gap) if gap > 0 else None

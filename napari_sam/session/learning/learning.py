@@ -38,6 +38,8 @@ from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 _MAX_LESSONS: Final = 64
 """Of an image, and of those before: the newest."""
+_MAX_TASKS: Final = 32
+"""Each holds the masks of an object, a megabyte."""
 
 
 class _Made(NamedTuple):
@@ -76,7 +78,8 @@ class _Image:
     """What was learned on one image: from the objects of one target."""
 
     lessons: dict[_Made, Lesson] = field(default_factory=dict)  # in the order of acceptance
-    tasks: list[_Task] = field(default_factory=list)  # objects to learn from, the oldest first
+    # objects to learn from, the oldest first; undone ones may be repeated
+    tasks: list[_Task] = field(default_factory=list)
     deleted: list[ObjectRecord] = field(default_factory=list)  # objects that were once deleted
     rejected_px: list[float] = field(default_factory=list)  # areas of rejected masks
 
@@ -240,7 +243,8 @@ class Learning:
             first = None
         accepted = AcceptedObject(shown, state.prompts, self._context_before(), first)
         made = _Made(record.uid, record.label_id, record.masks)
-        image.tasks.append(_Task(made, accepted, plane, self._embedding.embedder))
+        task = _Task(made, accepted, plane, self._embedding.embedder)
+        image.tasks = [*image.tasks, task][-_MAX_TASKS:]
         self._continue()
 
     def _context_before(self) -> DecodeContext:
@@ -273,13 +277,12 @@ class Learning:
         image, registry = self._image, self._registry
         if image is None or registry is None or not self.is_on or self._executor.expects_result:
             return
-        image.tasks = image.valid_tasks(registry)
-        known = self._all_lessons()
-        if not image.tasks or len(known) + len(image.tasks) < LEAST_OBJECTS:
+        tasks, known = image.valid_tasks(registry), self._all_lessons()
+        if not tasks or len(known) + len(tasks) < LEAST_OBJECTS:
             return
-        task = image.tasks[0]
+        task = tasks[0]
         # The first few have but each other to tell the size of a disc.
-        waiting = image.tasks[1 : LEAST_OBJECTS - len(known)] if len(known) < LEAST_OBJECTS else []
+        waiting = tasks[1 : LEAST_OBJECTS - len(known)] if len(known) < LEAST_OBJECTS else []
         areas_px = [lesson.area_px for lesson in known]
         areas_px += [other.accepted.area_px for other in waiting]
         pyramid = task.plane.pyramid(task.embedder.spec)
@@ -290,7 +293,8 @@ class Learning:
             lesson = measure(task.accepted, pyramid, find, radius_of(areas_px), rest)
             return None if lesson is None else scored(lesson, known)
 
-        self._executor.submit(work, partial(self._on_measured, task), self._on_failed)
+        on_measured, on_failed = partial(self._on_measured, task), partial(self._on_failed, task)
+        self._executor.submit(work, on_measured, on_failed)
 
     def _on_measured(self, task: _Task, lesson: Lesson | None) -> None:
         image = self._image
@@ -303,12 +307,9 @@ class Learning:
             self._update()
         self._continue()
 
-    def _on_failed(self, error: BaseException) -> None:
+    def _on_failed(self, task: _Task, error: BaseException) -> None:
         log_failure(error, "Nothing could be learned from an object")
-        image = self._image
-        if image is not None and image.tasks:
-            image.tasks.pop(0)
-        self._continue()
+        self._on_measured(task, None)
 
     def _update(self) -> None:
         image, registry = self._image, self._registry

@@ -48,6 +48,11 @@ def test_it_learns_from_the_objects_that_are_in_the_target(session):
     learning = session.learning
     accept(session, COINS_XY[:4])
     assert learning.knowledge == Knowledge()
+    # Nothing was learned from it yet, and it is taken back and repeated.
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    session.redo()
+    session.wait_until_idle(TIMEOUT_S)
     accept(session, COINS_XY[4:])
     assert learning.knowledge.n_objects == 6
     before = learning.knowledge
