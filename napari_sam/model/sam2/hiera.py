@@ -7,12 +7,15 @@ N. Ravi et al., "SAM 2: Segment Anything in Images and Videos" (ICLR 2025, arXiv
 appendix D.1.
 
 The first block of every stage but the first halves the resolution: its queries are pooled, so that
-four tokens of a window are answered together. Activations are kept channels-last, (1, H, W, C).
+four tokens of a window are answered together.
 
-Windows do not see each other, so a block that looks inside windows runs over some rows of windows
-at a time on a processor: what it computes in between then stays in the cache.
+Activations are windows, (n, s, s, C), row by row; an image is a single window. Where blocks follow
+each other that look inside the same windows, nothing has to be rearranged between them, and halved
+windows are those of the next stage. Windows do not see each other, so on a processor a block runs
+over some of them at a time: what it computes in between then stays in the cache.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -24,8 +27,8 @@ from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.sam.common import ceil_div, gelu_, goes_by_pieces, pad_bottom_right
 from napari_sam.model.sam.linear import Linear, linear
 
-STRIP_ELEMENTS = 2**20
-"""Size of the widest activation of one strip; four megabytes in float32."""
+STRIP_ELEMENTS = 2**22
+"""Size of the widest activation of one strip; 16 megabytes in float32."""
 PATCH_PX, STEM_PX, STEM_PAD_PX = 4, 7, 3
 """Step from patch to patch, side of a patch, and how far it reaches beyond the image."""
 MLP_RATIO = 4
@@ -128,8 +131,25 @@ class Mlp(nn.Module):
         return result
 
 
+def windows_of(image: Tensor, side: int) -> Tensor:
+    """Cut an image (1, H, W, C) into windows, (n, side, side, C); `side` divides H and W."""
+    _, height, width, channels = image.shape
+    split = image.view(height // side, side, width // side, side, channels)
+    return split.transpose(1, 2).reshape(-1, side, side, channels)
+
+
+def image_of(windows: Tensor) -> Tensor:
+    """Put the windows (n, s, s, C) of a square image together: (1, H, W, C)."""
+    count, side, _, channels = windows.shape
+    if count == 1:
+        return windows
+    rows = math.isqrt(count)
+    split = windows.view(rows, rows, side, side, channels)
+    return split.transpose(1, 2).reshape(1, rows * side, rows * side, channels)
+
+
 class Block(nn.Module):
-    """Attention and an MLP, each on top of what there is: (1, H, W, C) to (1, H', W', C').
+    """Attention and an MLP, each on top of what there is: (n, s, s, C) to (n, s', s', C').
 
     Parameters
     ----------
@@ -150,41 +170,58 @@ class Block(nn.Module):
             self.proj = Linear(dim, out_dim)
         self._widest = max(3 * out_dim, MLP_RATIO * out_dim // (4 if self.halves else 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the block."""
-        if not (self.window and goes_by_pieces(x)):
-            return self._on_rows(x)
-        rows = max(1, STRIP_ELEMENTS // (self._widest * x.shape[2] * self.window)) * self.window
-        return torch.cat([self._on_rows(strip) for strip in torch.split(x, rows, dim=1)], dim=1)
+    def arranged(self, x: Tensor) -> Tensor:
+        """Bring windows into those that the block looks into, if they fill the image."""
+        if not self.window or x.shape[1] == self.window:
+            return x
+        image = image_of(x)
+        return image if image.shape[1] % self.window else windows_of(image, self.window)
 
-    def _on_rows(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to windows from `arranged`."""
+        if not (self.window and goes_by_pieces(x)):
+            return self._on_windows(x)
+        tokens = max(1, STRIP_ELEMENTS // self._widest)
+        if x.shape[1] == self.window:
+            parts = torch.split(x, max(1, tokens // self.window**2))
+            return torch.cat([self._on_windows(part) for part in parts])
+        rows = max(1, tokens // (x.shape[2] * self.window)) * self.window
+        parts = torch.split(x, rows, dim=1)
+        return torch.cat([self._on_windows(part) for part in parts], dim=1)
+
+    def _on_windows(self, x: Tensor) -> Tensor:
         normalized = self.norm1(x)
         kept = pool(self.proj(normalized)) if self.halves else x
         x = kept + self.attn.proj(self._attend(self.attn.qkv(normalized)))
-        result: Tensor = x + self._apply_mlp(self.norm2(x))
+        result: Tensor = x + self._widened(self.norm2(x))
         return result
 
-    def _apply_mlp(self, x: Tensor) -> Tensor:
+    def _widened(self, x: Tensor) -> Tensor:
         if self.window or not goes_by_pieces(x):
             result: Tensor = self.mlp(x)
             return result
-        tokens = x.flatten(0, 2)
-        parts = torch.split(tokens, max(1, STRIP_ELEMENTS // self._widest))
+        parts = torch.split(x.flatten(0, 2), max(1, STRIP_ELEMENTS // self._widest))
         return torch.cat([self.mlp(part) for part in parts]).view(x.shape)
 
     def _attend(self, qkv: Tensor) -> Tensor:
-        """Attend in windows, all of them in one batch: (1, H, W, 3 C) to (1, H', W', C)."""
-        _, height, width, channels = qkv.shape
-        side = self.window
-        if not side:
+        """Attend in windows, (n, s, s, 3 C) to (n, s', s', C)."""
+        if not self.window:
+            whole: Tensor = self.attn(qkv.view(1, 1, -1, qkv.shape[-1]))
+            return whole.view(*qkv.shape[:3], -1)
+        if qkv.shape[1:3] == (self.window, self.window):
             attended: Tensor = self.attn(qkv)
             return attended
+        return self._attend_padded(qkv)
+
+    def _attend_padded(self, qkv: Tensor) -> Tensor:
+        """Attend in windows that do not fill the image: (1, H, W, 3 C) to (1, H', W', C)."""
+        _, height, width, channels = qkv.shape
+        side = self.window
         rows, columns = ceil_div(height, side), ceil_div(width, side)
-        if (height, width) != (rows * side, columns * side):
-            # The published model pads normalized tokens with zeros and lets them take part in the
-            # attention; projected, a zero is the bias.
-            qkv = pad_bottom_right(qkv, rows * side, columns * side, self.attn.qkv.bias)
-        windows = qkv.reshape(rows, side, columns, side, channels).transpose(1, 2)
+        # The published model pads normalized tokens with zeros and lets them take part in the
+        # attention; projected, a zero is the bias.
+        padded = pad_bottom_right(qkv, rows * side, columns * side, self.attn.qkv.bias)
+        windows = padded.view(rows, side, columns, side, channels).transpose(1, 2)
         out: Tensor = self.attn(windows.reshape(rows * columns, side, side, channels))
         if self.halves:
             side, height, width = side // 2, height // 2, width // 2
@@ -229,7 +266,7 @@ class Hiera(nn.Module):
         return (stretched + repeated).permute(0, 2, 3, 1).contiguous()
 
     def forward(self, image: Tensor, on_block: ProgressCallback | None = None) -> list[Tensor]:
-        """Encode one image (1, 3, S, S); return what each stage gives, (1, H, W, C)."""
+        """Encode one image (1, 3, S, S); return what each stage gives, in windows."""
         total = len(self.blocks) + 1
         x = self.patch_embed(image)
         x = x + self.positions_of(x.shape[1], x.shape[2])
@@ -237,7 +274,8 @@ class Hiera(nn.Module):
         for number, block in enumerate(self.blocks):
             if on_block is not None:
                 on_block(number + 1, total)
-            x = block(x)
+            assert isinstance(block, Block)
+            x = block(block.arranged(x))
             if number in self.stage_ends:
                 stages.append(x)
         if on_block is not None:
@@ -265,7 +303,7 @@ class FpnNeck(nn.Module):
             level.add_module("conv", nn.Conv2d(dim, out_channels, kernel_size=1))
 
     def level(self, stage: int, x: Tensor, then: nn.Conv2d | None = None) -> Tensor:
-        """Project what a stage gives, (1, H, W, C), to (1, H, W, out_channels).
+        """Project what a stage gives, in windows, to an image (1, H, W, out_channels).
 
         A 1 x 1 convolution `then` of the result is made one with the projection, which is a
         fraction of the work.
@@ -278,7 +316,7 @@ class FpnNeck(nn.Module):
             assert then.bias is not None
             last = then.weight.flatten(1)
             weight, bias = last @ weight, last @ bias + then.bias
-        return linear(x, weight, bias)
+        return image_of(linear(x, weight, bias))
 
     def forward(self, stages: list[Tensor]) -> Tensor:
         """Return the image embedding, (1, H, W, out_channels), from the two coarsest stages."""
