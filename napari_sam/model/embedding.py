@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_sam.engine.embeddings import EmbeddingArrays, check_arrays
+from napari_sam.engine.embeddings import EmbeddingArrays, ImageEmbedding, check_arrays
 from napari_sam.engine.spec import ArraySpec, ModelSpec, Size
 from napari_sam.model.sam.base import IMAGE_EMBEDDING, SegmentAnything
 from napari_sam.model.sam.transformer import ImageTokens
@@ -85,3 +85,17 @@ def _tensor(array: npt.NDArray[Any], dtype: torch.dtype) -> Tensor:
             "Encode the image again."
         )
     return torch.from_numpy(array.view(np.int16)).view(dtype)
+
+
+def checked(embedding: ImageEmbedding, dtype: torch.dtype, device: str) -> SamEmbedding:
+    """Return an embedding if it is of a precision and device, else raise ValueError."""
+    if not isinstance(embedding, SamEmbedding):
+        name = type(embedding).__name__
+        raise ValueError(f"The image embedding is a {name}; pass its arrays to from_arrays.")
+    given = embedding.image_embedding
+    if given.dtype != dtype or given.device.type != torch.device(device).type:
+        raise ValueError(
+            f"The image embedding is {given.dtype} on {given.device}, this predictor is "
+            f"{dtype} on {device}; encode the image again with this predictor."
+        )
+    return embedding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from napari_sam.engine.embeddings import EmbeddingArrays, ImageEmbedding
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.engine.spec import Capability, ModelSpec, Size
-from napari_sam.model.embedding import SamEmbedding, embedding_spec, maps_of
+from napari_sam.model.embedding import SamEmbedding, checked, embedding_spec, maps_of
 from napari_sam.model.prediction import OneStepPrediction, TorchPrediction
 from napari_sam.model.prompts import PromptBatch
 from napari_sam.model.runtime.devices import PRECISIONS, available_devices
@@ -156,7 +156,9 @@ class Predictor:
             raise ValueError("This model remembers no slices; choose one of SAM 2.1.")
         with torch.inference_mode():
             tracker = Tracker(self._model, self._image_pe)
-        return SequencePredictor(tracker, self.spec, self.streams, self._checked)
+        # Not a method of this object, which would then refer to itself and stay in memory.
+        check = partial(checked, dtype=self._dtype, device=self.device)
+        return SequencePredictor(tracker, self.spec, self.streams, check)
 
     # Encoding --------------------------------------------------------------------------------
 
@@ -316,16 +318,7 @@ class Predictor:
         return results
 
     def _checked(self, embedding: ImageEmbedding) -> SamEmbedding:
-        if not isinstance(embedding, SamEmbedding):
-            name = type(embedding).__name__
-            raise ValueError(f"The image embedding is a {name}; pass its arrays to from_arrays.")
-        given = embedding.image_embedding
-        if given.dtype != self._dtype or given.device.type != torch.device(self.device).type:
-            raise ValueError(
-                f"The image embedding is {given.dtype} on {given.device}, this predictor is "
-                f"{self._dtype} on {self.device}; encode the image again with this predictor."
-            )
-        return embedding
+        return checked(embedding, self._dtype, self.device)
 
     def _tokens_with_mask(self, embedding: SamEmbedding, mask_input: Tensor) -> ImageTokens:
         """Prepare the image tokens of an image with a mask prompt (1, 1, 4 e, 4 e)."""

@@ -85,9 +85,15 @@ class SegmentAnything(nn.Module, ABC):
     def encode(self, image: Tensor, on_block: ProgressCallback | None = None) -> tuple[Tensor, ...]:
         """Encode a normalized, padded image (1, 3, S, S): its maps, (C, H, W) each."""
 
+    @property
+    def dense_offset(self) -> Tensor | None:
+        """What is added to every image token of an image on its own, (1, C) float32."""
+        return None
+
     def dense(self, mask_input: Tensor | None) -> Tensor:
         """Encode a mask prompt or none: what `MaskDecoder.prepare` adds to the image tokens."""
-        return self.prompts.dense(mask_input)
+        dense, offset = self.prompts.dense(mask_input), self.dense_offset
+        return dense if offset is None else dense + offset
 
     def prepare(self, maps: tuple[Tensor, ...], image_pe: Tensor) -> ImageTokens:
         """Do the work that all prompts without a mask share.

@@ -36,17 +36,26 @@ class _ThreeMasks(nn.Module):
 
 
 class _MaskPrompt(nn.Module):
-    """The parts of `ImageTokens` for an image with a mask prompt."""
+    """The parts of `ImageTokens` for an image with a mask prompt.
+
+    torch lets go of what is traced late, so this is not the whole model.
+    """
+
+    offset: Tensor | None
 
     def __init__(self, model: SegmentAnything) -> None:
         super().__init__()
-        self.model = model
+        self.encoder, self.decoder = model.prompts, model.decoder
+        self.register_buffer("offset", model.dense_offset)
 
     def forward(
         self, image_embedding: Tensor, mask_input: Tensor, image_pe: Tensor
     ) -> tuple[Tensor, ...]:
-        dense = self.model.dense(mask_input)
-        return tuple(vars(self.model.prepare_tokens(image_embedding, dense, image_pe)).values())
+        flat = image_embedding.permute(1, 2, 0).flatten(0, 1)
+        dense = self.encoder.dense(mask_input)
+        if self.offset is not None:
+            dense = dense + self.offset
+        return tuple(vars(self.decoder.prepare(flat, dense.to(flat.dtype), image_pe)).values())
 
 
 @dataclass(frozen=True)

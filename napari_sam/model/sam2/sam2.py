@@ -104,9 +104,10 @@ class Sam2(SegmentAnything):
         )
         return tuple(part[0].permute(2, 0, 1) for part in maps)
 
-    def dense(self, mask_input: Tensor | None) -> Tensor:
-        """Encode a mask prompt or none, and that nothing is remembered."""
-        return self.prompts.dense(mask_input) + self.no_mem_embed[0].float()
+    @property
+    def dense_offset(self) -> Tensor:
+        """That nothing is remembered, (1, C) float32."""
+        return self.no_mem_embed[0].float()
 
     def prepare(self, maps: tuple[Tensor, ...], image_pe: Tensor) -> ImageTokens:
         """Do the work that all prompts without a mask share; see `SegmentAnything.prepare`."""

@@ -1,5 +1,7 @@
 """Sequences: everything against transformers' Sam2VideoModel with the same random weights."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -180,7 +182,7 @@ def test_memory_has_a_bound(memory, embeddings):
     state = memory.start(embeddings[0])
     memory.add_prompt(state, 0, 1, embeddings[0], CLICK, [1])
     sizes = []
-    for index, _ in memory.propagate(state, ((n, embeddings[n % COUNT]) for n in range(32)), 1):
+    for index, _ in memory.propagate(state, ((n, embeddings[n % COUNT]) for n in range(36)), 1):
         sizes.append(state.nbytes)
         assert index == len(sizes) - 1
     assert max(sizes) <= 1.1 * sizes[20]
@@ -252,6 +254,14 @@ def test_refused_slices(predictor, memory, embeddings, frames):
         list(memory.propagate(state, [(1, other)], 1))
     with pytest.raises(ValueError, match="pass 1 or -1"):
         list(memory.propagate(state, [], 2))
+
+
+def test_a_predictor_that_remembers_is_freed(tiny_sam2):
+    predictor = Predictor(tiny_sam2, device="cpu")
+    assert memory_of(predictor) is predictor.memory
+    reference = weakref.ref(predictor)
+    del predictor
+    assert reference() is None
 
 
 def test_sam_remembers_nothing(tiny_model):
