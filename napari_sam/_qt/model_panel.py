@@ -41,8 +41,8 @@ class ModelPanel(QWidget):
         self.cancel = button("Cancel", "Cancel the download and delete the partial file")
         self._open = button(
             "Open checkpoint…",
-            "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or Hugging Face's "
-            "SamModel",
+            "Use your own checkpoint file: SAM, SAM 2.1, MobileSAM, MedSAM, MedSAM2, micro-sam, or "
+            "any of these by Hugging Face",
             lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
         tooltip = "The device that the model runs on; auto takes the fastest one"

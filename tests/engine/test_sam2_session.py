@@ -21,6 +21,8 @@ from napari_sam.session.batch_prompts.decode import BatchPrompt, prompt_of_regio
 from napari_sam.session.image.tiles import TilePyramid
 from tests.model.sam2_models import tiny_sam2  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 60
 SHAPE = (600, 700)
 CLICK = Prompts(points_xy=((350, 300),), point_labels=(1,))

@@ -52,7 +52,8 @@ def find_weights(path: Path) -> Path:
         if path.is_dir():
             raise CheckpointError(
                 f"There is no checkpoint file in the folder {path}, that is, none of "
-                f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
+                f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel "
+                "or Sam2Model."
             )
         if path.exists():
             require_regular_file(path)

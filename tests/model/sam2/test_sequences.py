@@ -10,6 +10,8 @@ from napari_sam.engine.sequences import memory_of
 from napari_sam.engine.spec import Capability
 from napari_sam.model import Predictor
 
+pytestmark = pytest.mark.slow
+
 COUNT, SIDE = 10, 256
 POINTS, LABELS = [[120, 90], [40, 200]], [1, 0]
 CLICK = [[130, 140]]
