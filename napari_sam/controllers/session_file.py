@@ -87,7 +87,7 @@ class SessionFileController:
                 return
             self._recorder.mark_saved(target, unfinished)
             self.row.show_busy(False)
-            self._messages.info(f"Saved {counted(len(records))} to {path}.")
+            self._messages.info(f"Saved {counted(len(records))} to {path.name}.")
 
         self._begin(work, on_done, "Could not save the session")
 

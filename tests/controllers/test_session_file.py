@@ -75,7 +75,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     pixels = widget.binding.target.layer.data.copy()
     widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said == [f"Saved 2 objects to {path}."]
+    assert said == [f"Saved 2 objects to {path.name}."]
     widget.close()
     monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
 
@@ -328,7 +328,7 @@ def test_a_target_chosen_while_a_session_is_saved_does_not_get_into_its_file(
     saved = session_files.read_session(path)
     assert saved.info.labels_name == target.layer.name != "other"
     assert "meanwhile" in path.read_text()
-    assert said == [f"Saved 1 object to {path}."]
+    assert said == [f"Saved 1 object to {path.name}."]
 
 
 def test_an_object_begun_from_another_labels_layer_is_restored(make_widget, said, path):
