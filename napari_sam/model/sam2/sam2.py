@@ -131,9 +131,12 @@ class Sam2(SegmentAnything):
         self.sam_mask_decoder.to(dtype)
         self.sam_mask_decoder.iou_prediction_head.float()
         if self.config.memory is not None:
-            parts = self.memory_attention, self.memory_encoder, self.obj_ptr_proj
-            for part in (*parts, self.obj_ptr_tpos_proj):
+            attention = self.memory_attention
+            angles = attention.cosines, attention.sines
+            parts = attention, self.memory_encoder, self.obj_ptr_proj, self.obj_ptr_tpos_proj
+            for part in parts:
                 part.to(dtype)
+            attention.cosines, attention.sines = angles
 
     def fold(self) -> None:
         """Compute once what depends on the weights alone."""
