@@ -24,11 +24,10 @@ TINY_2 = Sam2Config(
 """All the machinery of hiera_tiny, with windows that do not divide the image."""
 
 
-@pytest.fixture(scope="session")
-def tiny_sam2():
+def random_model(config):
     """A model with random weights."""
     torch.manual_seed(0)
-    model = build_model(TINY_2)
+    model = build_model(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             is_matrix = parameter.ndim > 1 and "embed" not in name and "token" not in name
@@ -39,6 +38,11 @@ def tiny_sam2():
             if "norm" in name and name.endswith("weight"):
                 parameter += 1
     return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_sam2():
+    return random_model(TINY_2)
 
 
 @pytest.fixture

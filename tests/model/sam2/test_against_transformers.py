@@ -1,7 +1,11 @@
 """Images: the whole model against transformers' Sam2Model with the same random weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+
+from tests.model.sam2_models import TINY_2, hugging_face_model, random_model
 
 POINTS = torch.tensor([[[30.0, 40.0], [200.0, 10.0]], [[0.0, 0.0], [100.0, 149.0]]])
 LABELS = torch.tensor([[1, 0], [1, 1]])
@@ -31,6 +35,15 @@ def test_maps_of_the_image(tiny_sam2, hugging_face_image, image):
     maps = tiny_sam2.encode(image)
     assert tuple(part.shape for part in maps) == tiny_sam2.map_shapes
     for ours, theirs in zip(with_no_memory(tiny_sam2, maps), expected, strict=True):
+        assert_close(ours, theirs)
+
+
+def test_windows_that_fill_the_image(image):
+    """As in hiera_large, where nothing is padded, and with the positions of hiera_base_plus."""
+    encoder = replace(TINY_2.image_encoder, heads=2, windows=(8, 4, 8, 4), background=14)
+    model = random_model(replace(TINY_2, image_encoder=encoder, memory=None))
+    expected = hugging_face_model(model, video=False).get_image_embeddings(image)
+    for ours, theirs in zip(with_no_memory(model, model.encode(image)), expected, strict=True):
         assert_close(ours, theirs)
 
 

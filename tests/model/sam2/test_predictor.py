@@ -118,6 +118,14 @@ def test_half_precision(tiny_sam2, square, predictor, embedding):
     masks = half.decode(again, **CLICKS).masks
     assert (masks != predictor.decode(embedding, **CLICKS).masks).mean() < 0.05
     assert tiny_sam2.sam_mask_decoder.iou_token.weight.dtype == torch.float32
+    assert half._model.memory_attention.cosines.equal(tiny_sam2.memory_attention.cosines)
+    masks = []
+    for one, image in ((half, again), (predictor, embedding)):
+        state = one.memory.start(image)
+        one.memory.add_prompt(state, 0, 1, image, **CLICKS)
+        ((_, tracked),) = one.memory.propagate(state, [(1, image)], 1)
+        masks.append(tracked[1].prediction.masks)
+    assert (masks[0] != masks[1]).mean() < 0.05
 
 
 def test_accelerators_compute_the_same_in_another_way(tiny_sam2):
