@@ -92,13 +92,16 @@ class Projection:
             if not expected.mask.size:
                 return
             embedded = self._embedded(next_plane, expected)
-            crop, iou = self._decoded(expected, embedded, cut)
-            if not crop.mask.size:
+            masks = []
+            for crop, iou in self._decoded(expected, embedded, cut):
+                confidence = Evidence.of(crop, next_pixels, embedded).confidence(reference, iou)
+                masks.append(SliceMask(index, crop, Origin.PROPAGATED, confidence))
+                if confidence >= _ENDED:
+                    break
+            surest = max(masks, key=lambda mask: mask.confidence, default=None)
+            if surest is None or (surest.confidence < _ENDED and not is_forced):
                 return
-            confidence = Evidence.of(crop, next_pixels, embedded).confidence(reference, iou)
-            if confidence < _ENDED and not is_forced:
-                return
-            before, plane = SliceMask(index, crop, Origin.PROPAGATED, confidence), next_plane
+            before, plane = surest, next_plane
             yield before
 
     def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
@@ -110,18 +113,26 @@ class Projection:
 
     def _decoded(
         self, expected: MaskCrop, embedded: EmbeddedTile, cut: float
-    ) -> tuple[MaskCrop, float]:
-        """Return the mask most like the expected one, cut like this, and their overlap."""
-        prediction, best, iou = self._predicted(expected, embedded)
+    ) -> Iterator[tuple[MaskCrop, float]]:
+        """Yield the model's masks, cut like this, and their overlaps with the expected one.
+
+        The most alike comes first. Where an object shrinks fast, as at its end, that is the
+        expected mask itself, and a tighter one has its borders at the edges of the image.
+        """
+        prediction, order, ious = self._predicted(expected, embedded)
         logits = prediction.low_res_logits
-        shifted = logits - np.float32(cut * _height(logits[best]))
+        levels = np.array([cut * _height(mask) for mask in logits], np.float32)
+        shifted = logits - levels[:, None, None]
         masks = masks_of(embedded, replace(prediction, low_res_logits=shifted))
         candidates = Candidates(Prompts(), embedded.tile, masks)
-        return _touching(whole_crop(candidates, best), expected), iou
+        for number in order:
+            crop = _touching(whole_crop(candidates, number), expected)
+            if crop.mask.size:
+                yield crop, float(ious[number])
 
     def _cut_of(self, crop: MaskCrop, embedded: EmbeddedTile) -> float:
         """Return where the model's mask of a known one is most like it when it is cut there."""
-        prediction, best, _ = self._predicted(crop, embedded)
+        prediction, (best, *_), _ = self._predicted(crop, embedded)
         logits = prediction.low_res_logits[best]
         mask = logits_of_region(crop, embedded.tile, logits.shape[-1]) > 0
         levels = _CUTS * _height(logits)
@@ -130,8 +141,8 @@ class Projection:
 
     def _predicted(
         self, expected: MaskCrop, embedded: EmbeddedTile
-    ) -> tuple[MaskPrediction, int, float]:
-        """Return the model's masks, the index of that most like the expected, and their overlap."""
+    ) -> tuple[MaskPrediction, list[int], NDArray[np.float64]]:
+        """Return the model's masks, their numbers, the most alike first, and their overlaps."""
         spec = embedded.decoder.spec
         logits = logits_of_region(expected, embedded.tile, spec.low_res_side)
         is_asked = Capability.MASK_PROMPT in spec.capabilities
@@ -144,8 +155,8 @@ class Projection:
             mask_input=_STRENGTH * logits if is_asked else None,
         )
         ious = np.array([_iou(mask > 0, logits > 0) for mask in prediction.low_res_logits])
-        best = int(np.argmax(ious * np.clip(prediction.iou_predictions, 0.01, 1)))
-        return prediction, best, float(ious[best])
+        worth = ious * np.clip(prediction.iou_predictions, 0.01, 1)
+        return prediction, np.argsort(-worth, kind="stable").tolist(), ious
 
 
 def _grown(box: Box) -> Box:

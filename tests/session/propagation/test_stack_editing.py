@@ -47,10 +47,7 @@ def test_an_object_in_progress_is_accepted_and_carried_on_in_one_step(session, v
     click(session, 30, 34)
     carry(session)
     assert 1 in volume.labels.array[4]
-    found = volume.slices_with(1)
-    assert found == list(range(found[0], found[-1] + 1))
-    assert found[0] <= 2
-    assert 6 <= found[-1] <= 8
+    assert volume.slices_with(1) == list(range(1, 8))  # to its small ends
     known = origins(session)
     assert [n for n, origin in known.items() if origin is Origin.ANNOTATED] == [4]
     assert len(volume.labels.registry) == 1
