@@ -1,12 +1,14 @@
 """Measure how well objects are carried through volumes, from one and from three true slices.
 
-    python benchmarks/volumes.py [IMAGE LABELS] [--objects N] [--seed S] [--json]
+    python benchmarks/volumes.py [IMAGE LABELS] [--objects N] [--seed S] [--clicks] [--json]
 
 Without IMAGE and LABELS (stacks as TIFF): the volumes of benchmarks/volumes_made.py, of which the
 truth is known. An object starts from its true mask on the middle slice; and then from those at 15,
-50 and 85 % of its extent. Prints, per volume, the mean 3-D intersection over union of both, the
-share of objects of 0.7 or more, by how many slices objects went too far and ended too soon, and the
-processor time a slice, without the time to embed it.
+50 and 85 % of its extent. With --clicks also from one click where it is deepest on the middle
+slice: from the mask that is preselected, and from the best of the three. Prints, per volume, the
+share of objects of 0.7 or more, by how many slices objects went too far and ended too soon, the
+mean 3-D intersection over union of each start, and the processor time a slice, without the time to
+embed it.
 """
 
 import argparse
@@ -18,12 +20,21 @@ from typing import Any, Final
 
 import numpy as np
 import tifffile
+from annotator import deepest
 from numpy.typing import NDArray
 from volumes_made import KINDS
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.model import Predictor, load_model
-from napari_sam.session import ImagePlane, ModelChoice, Projection, propagate
+from napari_sam.session import (
+    FOREGROUND,
+    ImagePlane,
+    ModelChoice,
+    Projection,
+    Prompts,
+    propagate,
+)
+from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.tiles import Tile
 
@@ -52,15 +63,29 @@ class TimedEmbedder(Embedder):
         return self._kept[key]
 
 
-def carried(planes: list[ImagePlane], true: Mask, places: list[int], embedder: Embedder) -> Mask:
-    """Return an object carried through a stack from its true masks on some slices."""
-    result = np.zeros_like(true)
-    annotated = {index: tight_crop(true[index]) for index in places}
+def carried(planes: list[ImagePlane], annotated: dict[int, MaskCrop], embedder: Embedder) -> Mask:
+    """Return an object carried through a stack from its masks on some slices."""
+    result = np.zeros((len(planes), *planes[0].shape), bool)
     for index, crop in annotated.items():
         paint(result[index], crop)
     for found in propagate(planes, annotated, Projection(embedder)):
         paint(result[found.slice_index], found.crop)
     return result
+
+
+def clicked(plane: ImagePlane, true: Mask, embedder: Embedder) -> list[MaskCrop]:
+    """Return the masks of a click where an object is deepest: the preselected, the best."""
+    pyramid = plane.pyramid(embedder.load().encoder.spec)
+    click = Prompts((deepest(true),), (FOREGROUND,))
+    candidates = segment(lambda tile: embedder.embed(plane, tile), pyramid, click)
+    crops = [whole_crop(candidates, index) for index in range(len(candidates))]
+    ious = [iou(crop.within(0, 0, true.shape), true) for crop in crops]
+    return [crops[candidates.best], crops[int(np.argmax(ious))]]
+
+
+def iou(mask: Mask, true: Mask) -> float:
+    """Return the intersection over union."""
+    return np.count_nonzero(mask & true) / max(1, np.count_nonzero(mask | true))
 
 
 def paint(plane: Mask, crop: MaskCrop) -> None:
@@ -75,7 +100,9 @@ def extent(mask: Mask) -> tuple[int, int]:
     return int(slices[0]), int(slices[-1])
 
 
-def measure(image: NDArray[Any], labels: NDArray[Any], count: int) -> dict[str, float]:
+def measure(
+    image: NDArray[Any], labels: NDArray[Any], count: int, *, with_clicks: bool = False
+) -> dict[str, float]:
     """Carry objects of a volume through it."""
     planes, embedder = [ImagePlane(pixels) for pixels in image], TimedEmbedder()
     rows, slices, start_s = [], 0, time.process_time()
@@ -84,20 +111,25 @@ def measure(image: NDArray[Any], labels: NDArray[Any], count: int) -> dict[str, 
         first, last = extent(true)
         if last - first + 1 < LEAST_SLICES or len(rows) == count:
             continue
-        ious = []
-        for shares in PLACES:
-            present = np.flatnonzero(true.any(axis=(1, 2)))
-            places = [int(present[round(share * (len(present) - 1))]) for share in shares]
-            result = carried(planes, true, places, embedder)
-            ious.append(np.count_nonzero(result & true) / np.count_nonzero(result | true))
-            if len(shares) == 1:
-                begin, end = extent(result)
-            slices += np.count_nonzero(result.any(axis=(1, 2)))
+        present = np.flatnonzero(true.any(axis=(1, 2)))
+        starts = [
+            {n: tight_crop(true[n]) for n in (present[round(s * (len(present) - 1))] for s in of)}
+            for of in PLACES
+        ]
+        if with_clicks:
+            (middle,) = starts[0]
+            masks = clicked(planes[middle], true[middle], embedder)
+            starts += [{middle: mask} for mask in masks]
+        results = [carried(planes, start, embedder) for start in starts]
+        ious = [iou(result, true) for result in results]
+        begin, end = extent(results[0])
+        slices += sum(np.count_nonzero(result.any(axis=(1, 2))) for result in results)
         over = max(0, first - begin) + max(0, end - last)
         under = max(0, begin - first) + max(0, last - end)
-        rows.append((*ious, ious[0] >= GOOD_IOU, over, under))
+        rows.append((ious[0] >= GOOD_IOU, over, under, *ious))
     spent_s = time.process_time() - start_s - embedder.spent_s
-    names = "IoU", "IoU of three", "share >= 0.7", "too far", "too short"
+    names = ["share >= 0.7", "too far", "too short", "IoU", "IoU of three"]
+    names += ["IoU of a click", "IoU of its best mask"] if with_clicks else []
     means = dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
     return {"objects": len(rows), **means, "s a slice": spent_s / max(1, slices)}
 
@@ -118,12 +150,13 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="IMAGE LABELS")
     parser.add_argument("--objects", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clicks", action="store_true", help="start from clicks, too")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if len(arguments.files) not in (0, 2):
         parser.error("give both IMAGE and LABELS, or neither")
     for name, image, labels in volumes(arguments):
-        row = measure(image, labels, arguments.objects)
+        row = measure(image, labels, arguments.objects, with_clicks=arguments.clicks)
         if arguments.json:
             print(json.dumps({"volume": name, **row}), flush=True)
         else:
