@@ -26,8 +26,8 @@ _DEFAULT_OPACITY: Final = 50
 _FILLED, _OUTLINED = "filled", "outlines"
 _LOW_GAP_PX: Final = 3
 _LEARN: Final = (
-    "From the fifth object on, offer a mask that follows from those you accepted, marked\n"
-    "with a star, and preselect it once it has been better on the last ten."
+    "From the fifth object on, offer one more mask, marked with a star, where what you accepted\n"
+    "leads to a better one. It is preselected once it has been better on the last ten objects."
 )
 _BACK: Final = "Double-click, or click on the number, to go back to the default."
 

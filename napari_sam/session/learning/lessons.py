@@ -25,8 +25,6 @@ SCORED: Final = 10
 """The last objects, whose scores count and whose sizes set the disc."""
 _LEAD: Final = 0.02
 """How much better than what is preselected without learning a policy has to be."""
-_NEARLY: Final = 0.03
-"""How much worse it may be to be offered."""
 _DOUBT: Final = 2.0
 """Objects without any advantage that are imagined for each policy."""
 
@@ -94,8 +92,9 @@ class Knowledge:
         if not self.standings:
             return f"{text}; to be tried on those you accept next."
         best = self.standings[0]
-        text += f": {best.gain:+.2f} IoU on the last {best.n_scored}"
-        return text if best.leads else f"{text}, not used yet"
+        if best.leads:
+            return f"{text}: {best.gain:+.2f} IoU on the last {best.n_scored}"
+        return f"{text}: {'offered' if best.gain > 0 else 'no gain here, so not used'}"
 
     @property
     def leader(self) -> Standing | None:
@@ -147,7 +146,7 @@ def knowledge_of(
     standings.sort(key=lambda standing: -standing.gain)
     known = [*before, *lessons]
     learnt = None
-    offered = next((s for s in standings if s.leads or s.gain >= -_NEARLY), None)
+    offered = next((s for s in standings if s.leads or s.gain > 0), None)
     policy = None if offered is None else best_policy(known, offered.kind)
     if offered is not None and policy is not None:
         radius_px = radius_of(lesson.area_px for lesson in known) if policy.has_disc else 0.0

@@ -45,10 +45,14 @@ def test_a_policy_is_preselected_once_it_was_better_on_objects_that_it_did_not_k
     assert known.leader.gain == pytest.approx(0.2)
 
 
-def test_a_policy_that_is_no_better_is_offered_and_one_that_is_worse_is_not():
-    assert not knowledge_of(discs(0.805, 0.8, 20)).learnt.is_preselected
-    worse = lessons([{DISC: 0.7}] * 20, [0.8] * 20)
-    assert knowledge_of(worse).learnt is None
+@pytest.mark.parametrize("iou", [0.8, 0.79, 0.1])
+def test_only_what_was_better_in_the_mean_is_offered(iou):
+    better = knowledge_of(discs(0.805, 0.8, 20))
+    assert not better.learnt.is_preselected
+    assert better.summary == "Learned from 20 objects: offered"
+    useless = knowledge_of(lessons([{DISC: iou}] * 20, [0.8] * 20))
+    assert useless.learnt is None
+    assert useless.summary == "Learned from 20 objects: no gain here, so not used"
 
 
 def test_one_lucky_object_does_not_make_a_policy_better():
