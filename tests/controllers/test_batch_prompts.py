@@ -87,7 +87,7 @@ def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
     file.write_text("a,b\n1,2\n")
     for use, why in (
         (lambda: many.use_layer(elsewhere), "does not lie on the image"),
-        (lambda: many.use_file(file), "must name its columns"),
+        (lambda: many.use_file(file), "No columns named"),
     ):
         use()
         widget.wait_until_idle(TIMEOUT_S)
