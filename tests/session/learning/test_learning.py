@@ -37,9 +37,11 @@ def click(session, place_xy):
     return session.state.candidates
 
 
-def accept(session, places_xy):
+def accept(session, places_xy, choice=None):
     for place_xy in places_xy:
         click(session, place_xy)
+        if choice is not None:
+            session.object_in_progress.choose(choice)
         session.accept()
         session.wait_until_idle(TIMEOUT_S)
 
@@ -200,7 +202,8 @@ def test_what_was_learned_is_kept_and_of_no_use_to_another_model(session, real_p
 
 
 def test_rejected_masks_and_deleted_objects_are_of_a_size_that_is_not_meant(session):
-    accept(session, COINS_XY)
+    accept(session, COINS_XY, choice=0)
+    assert session.learning.knowledge.standings[0].gain > 0
     area_px = session.learning.knowledge.learnt.areas_px[0]
     session.learning.refuse([area_px] * 20)
     assert not session.learning.knowledge.learnt.knows_size(area_px)
