@@ -128,9 +128,25 @@ class ClassesController:
         reedited = self._session.objects.reedited_label_id
         label_ids = self._objects.selected or ([] if reedited is None else [reedited])
         if label_ids:
-            self._attempt(lambda: self._session.objects.update(label_ids, class_name=name))
+            self._reclassify(label_ids, name)
         else:
             self._classes.table.choose(name)
+
+    def _reclassify(self, label_ids: list[int], name: str | None) -> None:
+        """Set the class of objects, and say so: they may be out of sight."""
+        without = [label_id for label_id in label_ids if self._class_of(label_id) != name]
+        self._attempt(lambda: self._session.objects.update(label_ids, class_name=name))
+        if without and self._class_of(without[0]) == name:
+            now = f"{len(without):,} objects now have"
+            if len(without) == 1:
+                now = f"Object {without[0]} now has"
+            what = "no class" if name is None else f"class '{name}'"
+            key = self._binding.shortcuts.texts["undo"] or "Undo"
+            self._messages.info(f"{now} {what}: {key} takes it back.")
+
+    def _class_of(self, label_id: int) -> str | None:
+        record = None if self._target is None else self._target.registry.get(label_id)
+        return None if record is None else record.class_name
 
     def set_coloring(self, is_on: bool) -> None:
         """Color the target's objects by class, or restore the layer's colors."""

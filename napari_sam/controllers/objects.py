@@ -27,6 +27,7 @@ class ObjectTableController:
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
+        self._messages = context.messages
         self.table = ObjectTable()
         self.files = ExportController(context, self._rows_in)
         tooltip = "All objects of the target: sort, filter, go to, edit, export"
@@ -94,12 +95,12 @@ class ObjectTableController:
     def step(self, count: int) -> None:
         """Select the next or previous row, and go to its object."""
         self.tab.select()
-        self._go_to(self.table.neighbor(count))
+        self._go_to(self.table.neighbor(count), is_forward=count > 0)
 
     def review(self) -> None:
         """Mark the selected objects as reviewed and go to the next; unmark them if all are.
 
-        Without a selected object, go to the first one.
+        Without a selected object, go to the first one. After the last one, none is selected.
         """
         self.tab.select()
         selected = self.table.selected
@@ -113,12 +114,20 @@ class ObjectTableController:
         if is_new:
             self._go_to(following)
 
-    def _go_to(self, label_id: int | None) -> None:
+    def _go_to(self, label_id: int | None, *, is_forward: bool = True) -> None:
         if label_id is not None:
             self.table.select(label_id)
-        else:
+            return
+        records = () if self._target is None else tuple(self._target.registry)
+        if not records or not all(record.reviewed for record in records):
             progress = self.table.model.progress
             self._session.notifier.warn(f"No more objects in this direction: {progress}.")
+            return
+        if is_forward:  # the review is over: class keys are about the next object
+            self.table.view.clearSelection()
+        count = len(records)
+        is_one = "The object is" if count == 1 else f"All {count:,} objects are"
+        self._messages.info(f"{is_one} reviewed.")
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Deselect all rows when another object is started, so that number keys apply to it."""

@@ -189,11 +189,40 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     press_in_table(qtbot, table, Qt.Key.Key_Y)
     press_in_table(qtbot, table, Qt.Key.Key_Y)
     assert reviewed(widget) == {1, 2, 3}
-    table.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    assert not said
+
+    # After the review, class keys are about new objects.
+    widget.session.classes.add("coin")
+    for is_reviewed in (True, False):
+        widget.session.objects.update([1], reviewed=is_reviewed)
+        table.select(order[-1])
+        press_in_table(qtbot, table, Qt.Key.Key_M)
+        assert table.selected == ([] if is_reviewed else [order[-1]])
+        press(viewer, "1")
+        assert list(classes_of(widget).values()).count("coin") == (0 if is_reviewed else 1)
+    assert widget.session.classes.table.current == "coin"
+    assert "2 of 3 reviewed" in said[-1]
+
+
+def test_the_line_says_which_objects_a_key_or_the_end_of_a_review_is_about(opened, monkeypatch):
+    viewer, widget, _ = opened
+    table, said = widget.controllers.objects.table, []
+    monkeypatch.setattr(widget.controllers.classes._messages, "info", said.append)
+    widget.session.classes.add("coin")
+    widget.controllers.objects.tab.select()
+    for label_ids, key in (([2], "1"), ([2], "1"), ([1, 3], "1"), ([2], "0")):
+        table.select_only(label_ids)
+        press(viewer, key)
+    assert said == [
+        "Object 2 now has class 'coin': Ctrl+Z takes it back.",
+        "2 objects now have class 'coin': Ctrl+Z takes it back.",
+        "Object 2 now has no class: Ctrl+Z takes it back.",
+    ]
+    widget.session.objects.update([1, 2], reviewed=True)
     table.select(3)
-    press_in_table(qtbot, table, Qt.Key.Key_M)
-    assert table.selected == [3]
-    assert "3 of 3 reviewed" in said[-1]
+    press(viewer, "Y")
+    assert said[3:] == ["All 3 objects are reviewed."]
+    assert table.selected == []
 
 
 def test_the_class_is_kept_for_the_next_image_and_the_line_says_so(make_widget):
