@@ -141,21 +141,26 @@ def rank(
     if excluded_from is not None:
         grew = excluded_from.grew(features.area_px)
         at_first -= _GREW_COST * grew
-    worth = (
-        at_first + _SIMILARITY_WEIGHT * _similarity(features, examples) if examples else at_first
-    )
+    worth, likeness = at_first, None
+    if examples:
+        likeness = _likeness(features, examples)
+        worth = at_first + _SIMILARITY_WEIGHT * likeness.difference
     order = tuple(int(index) for index in np.argsort(-worth, kind="stable"))
-    first, highest = order[0], int(np.argmax(features.iou_predictions))
+    first, without_examples = order[0], int(np.argmax(at_first))
+    # Of equally good masks, another one: that a score was highest decided nothing.
+    highest = max(order, key=lambda index: (scores[index], index != first))
     if first == highest:
         reason = "highest score"
-    elif first != int(np.argmax(at_first)):
-        reason = _reason_of_examples(features, examples, first, highest)
+    elif likeness is not None and first != without_examples:
+        reason = _reason_of_examples(features, examples, likeness, first, without_examples)
     elif grew[highest]:
         reason = f"mask {highest + 1} became larger"
     elif fills[highest]:
         reason = f"mask {highest + 1} fills the whole field"
     elif sides_beyond_view is not None and sides_beyond_view[highest]:
         reason = f"mask {highest + 1} leaves the view"
+    elif features.stability_score[first] <= features.stability_score[highest]:
+        reason = "highest score"
     else:
         reason = f"as good as mask {highest + 1}, and more stable"
     return Ranking(order, reason, features)
@@ -178,8 +183,20 @@ def _feature_vectors(features: MaskFeatures) -> NDArray[np.float64]:
     return np.asarray(np.stack(columns, axis=1) / _SCALE)
 
 
-def _similarity(features: MaskFeatures, examples: AcceptedExamples) -> NDArray[np.float64]:
-    """Return the logarithm of how much more each candidate resembles the accepted masks.
+class _Likeness(NamedTuple):
+    """The logarithms of how much each candidate resembles former masks; (K,)."""
+
+    accepted: NDArray[np.float64]
+    passed_over: NDArray[np.float64]
+
+    @property
+    def difference(self) -> NDArray[np.float64]:
+        """How much more each candidate resembles the accepted ones."""
+        return self.accepted - self.passed_over
+
+
+def _likeness(features: MaskFeatures, examples: AcceptedExamples) -> _Likeness:
+    """Compare each candidate with the accepted masks and with the others there were.
 
     The position of a mask among the model's candidates would be a hint too, but with several
     clicks on an object it is misleading.
@@ -195,7 +212,7 @@ def _similarity(features: MaskFeatures, examples: AcceptedExamples) -> NDArray[n
     accepted = _kernels(vectors, taken).sum(axis=1)
     # For each accepted mask, all other candidates are passed over.
     refused = _kernels(vectors, passed_over) @ unlike * len(taken) / max(1, len(passed_over))
-    return np.asarray(np.log(accepted + _UNKNOWN) - np.log(refused + _UNKNOWN))
+    return _Likeness(np.log(accepted + _UNKNOWN), np.log(refused + _UNKNOWN))
 
 
 def _kernels(vectors: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -211,18 +228,25 @@ def _squared_differences(
 
 
 def _reason_of_examples(
-    features: MaskFeatures, examples: AcceptedExamples, first: int, highest: int
+    features: MaskFeatures,
+    examples: AcceptedExamples,
+    likeness: _Likeness,
+    first: int,
+    other: int,
 ) -> str:
-    """Return the features by which a mask resembles the accepted ones more than the best-scored."""
+    """Return why accepted objects make one mask the first, and not another one."""
+    gain_of_accepted = likeness.accepted[first] - likeness.accepted[other]
+    if gain_of_accepted < likeness.passed_over[other] - likeness.passed_over[first]:
+        return f"mask {other + 1} is like masks that you did not accept"
     vectors = _feature_vectors(features)
     accepted = np.array(
         [_feature_vectors(example.features)[example.accepted] for example in examples]
     )
     alike = np.exp(-_squared_differences(vectors, accepted) / 2).mean(axis=1)
     gains: dict[str, float] = {}
-    for name, gain in zip(_NAMES, alike[first] - alike[highest], strict=True):
+    for name, gain in zip(_NAMES, alike[first] - alike[other], strict=True):
         gains[name] = max(gains.get(name, 0), float(gain))
     names = [name for name in sorted(gains, key=lambda n: -gains[n]) if gains[name] > _LEAST_GAIN]
     if not names:
-        return f"mask {highest + 1} is similar to masks you skipped"
+        return "more like the objects you accepted"
     return f"like the objects you accepted: {' and '.join(names[:2])}"

@@ -169,6 +169,25 @@ def test_stability_decides_between_equal_scores():
     assert ranking.reason == "as good as mask 1, and more stable"
 
 
+def test_scores_that_are_shown_as_equal_are_no_reason():
+    scores = {"iou_predictions": (1.001, 1.004, 0.5), "border_share": (0, 0, 0)}
+    assert rank(traits(**scores), ()).reason == "highest score"
+    stable = traits(**scores, stability_score=(0.95, 0.9, 0.9))
+    assert rank(stable, ()).reason == "as good as mask 2, and more stable"
+    alike = rank(traits(**scores), (Example(traits(), 1),) * 3)
+    assert alike.order[0] == 1
+    assert alike.reason.startswith("like the objects you accepted: ")
+
+
+def test_masks_that_were_not_accepted_are_the_reason_only_where_they_decided():
+    scores = {"iou_predictions": (0.9, 0.92, 0.5), "border_share": (0, 0, 0)}
+    shown = traits(**scores, area_px=(1e5, 1000, 9e6), tile_share=(0, 0, 0))
+    unlike = traits(area_px=(1, 1000, 1100), brightness=(20, 150, 150), contrast=(0, 90, 90))
+    ranking = rank(shown, (Example(unlike, 0),) * 4)
+    assert ranking.order[0] == 0
+    assert ranking.reason == "mask 2 is like masks that you did not accept"
+
+
 @pytest.mark.parametrize("accepted", [0, 1, 2])
 def test_what_was_accepted_is_preselected(accepted):
     examples = tuple(Example(traits(), accepted) for _ in range(3))
