@@ -1,7 +1,7 @@
 """What other objects leave of a mask, without the loose pixels and fringes along them.
 
 A mask that reaches into its neighbor is cut there. Beyond the neighbor, pixels of it are left that
-nobody meant, and around it a line of single pixels, as two masks never end at quite the same place.
+nobody meant, and around it a thin line, as two masks never end at quite the same place.
 """
 
 from __future__ import annotations
@@ -20,10 +20,16 @@ from napari_sam.session.decoding.cleaning import largest_speck
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.packed import Mask
 
-_NEAR_PX: Final = 2
-"""How near the pixels of other objects a line is a fringe..."""
 _LINE_PX: Final = 3
-"""...and of how many pixels at least: a round mask has single ones at its ends."""
+"""The pixels of a line of single pixels, at least: a round mask has single ones at its ends."""
+_SIDES_PER_PX: Final = 14
+"""A fringe may be a pixel wider with each time that an object is so many pixels long..."""
+_MAX_WIDE_PX: Final = 6
+"""...and is narrower than this."""
+_MAX_SHARE: Final = 0.04
+"""The share of an object that a wider fringe may be; more of it was meant."""
+_SINGLE_PX: Final = 2
+"""The width from which on nothing is a line of single pixels."""
 _AROUND: Final = np.ones((3, 3), np.bool_)
 
 
@@ -56,7 +62,13 @@ class Trim:
         free = mask & ~taken
         if not free.any() or not (mask & taken).any():
             return crop
-        kept = self._without_loose(_without_fringe(free, taken), top, left)
+        area_px = np.count_nonzero(free)
+        kept = self._without_loose(_without_fringe(free, taken, _SINGLE_PX), top, left)
+        wide_px = min(_SINGLE_PX + int(area_px**0.5 / _SIDES_PER_PX), _MAX_WIDE_PX)
+        if wide_px > _SINGLE_PX:
+            trimmed = self._without_loose(_without_fringe(kept, taken, wide_px), top, left)
+            if np.count_nonzero(kept) - np.count_nonzero(trimmed) <= _MAX_SHARE * area_px:
+                kept = trimmed
         return MaskCrop(kept | (mask & taken), top, left) if kept.any() else crop
 
     def all_trimmed(
@@ -89,24 +101,33 @@ class Trim:
         return np.asarray(is_kept[pieces])
 
 
-def _without_fringe(free: Mask, taken: Mask) -> Mask:
-    """Return the free pixels of a mask without lines of single pixels along taken ones."""
-    thin = free & ~_wide(free) & _grown(taken, _NEAR_PX)
+def _without_fringe(free: Mask, taken: Mask, wide_px: int) -> Mask:
+    """Return the free pixels of a mask without lines along taken ones that are less wide."""
+    thin = free & ~_wide(free, wide_px) & _grown(taken, wide_px)
     if not thin.any():
         return free
     lines, _ = ndimage.label(thin, _AROUND)
-    is_line = np.bincount(lines.ravel()) >= _LINE_PX
+    is_line = np.bincount(lines.ravel()) >= _LINE_PX * (wide_px - 1)
     is_line[0] = False
     return np.asarray(free & ~is_line[lines])
 
 
-def _wide(mask: Mask) -> Mask:
-    """Return the pixels of a mask that are in squares of two by two; quicker than scipy."""
-    squares = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+def _wide(mask: Mask, wide_px: int) -> Mask:
+    """Return the pixels of a mask that are in squares of this side; quicker than scipy."""
+    if min(mask.shape) < wide_px:
+        return np.zeros_like(mask)
+    squares, n = mask, wide_px - 1
+    for _ in range(n):
+        squares = squares[:-1] & squares[1:]
+    for _ in range(n):
+        squares = squares[:, :-1] & squares[:, 1:]
     wide = np.zeros_like(mask)
-    for rows in (slice(None, -1), slice(1, None)):
-        for columns in (slice(None, -1), slice(1, None)):
-            wide[rows, columns] |= squares
+    height, width = squares.shape
+    wide[:height, :width] = squares
+    for _ in range(n):
+        wide[1:] |= wide[:-1].copy()
+    for _ in range(n):
+        wide[:, 1:] |= wide[:, :-1].copy()
     return wide
 
 

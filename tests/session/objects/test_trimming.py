@@ -61,6 +61,23 @@ def test_the_rest_of_a_mask_has_no_fringe_and_no_loose_pixels(plane, mask):
     np.testing.assert_array_equal(accepted.mask, expected | (mask & taken))
 
 
+@pytest.mark.parametrize(
+    ("body_top", "horn_stop", "is_kept"),
+    [(0, 21, False), (10, 21, True), (0, 30, True)],
+    ids=["a large object", "a small one", "a process of a large one"],
+)
+def test_how_wide_a_fringe_may_be_follows_the_size_of_the_object(body_top, horn_stop, is_kept):
+    taken = np.zeros((34, 40), np.uint16)
+    taken[16:34, 10:30] = 1
+    body = np.zeros(taken.shape, bool)
+    body[body_top:16, 8 : 14 if body_top else 26] = True
+    mask = body.copy()
+    mask[16:18, 8:14] = mask[16:horn_stop, 8:10] = True  # two pixels wide beside the other object
+    crop = Trim(0.5).trimmed(MaskCrop(mask, 0, 0), ArrayPlane(taken), 2)
+    expected = mask & (taken == 0) if is_kept else body
+    np.testing.assert_array_equal(crop.mask & (taken == 0), expected)
+
+
 def test_without_cleaning_or_a_cut_a_mask_stays_as_it_is(plane, mask):
     taken = plane.labels.array > 0
     pixels, _ = written(plane, new_object(mask, NOT_TRIMMED))
