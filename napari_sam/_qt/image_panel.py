@@ -7,6 +7,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from napari_sam._qt.building import fill, keep_size, row
+from napari_sam._qt.colors import Severity
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.painted_labels import PaintedLabel
@@ -48,6 +49,8 @@ class ImagePanel(QWidget):
         self._convertible = ""
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
+        self.is_refining = False
+        """Whether the status says that better masks are on their way."""
         self._timer = QTimer(self, interval=_TICK_MS, timeout=self._show_progress)
         image = row(self.image_combo, self.appearance, self.model, stretch=self.image_combo)
         status = row(self._status, self._build_slot(), stretch=self._status)
@@ -75,6 +78,13 @@ class ImagePanel(QWidget):
         self._convertible = name
         self._show_buttons()
         self._show_progress()
+
+    def show_refining(self, is_on: bool) -> None:
+        """Say that better masks than the shown ones are on their way, or not."""
+        if is_on != self.is_refining:
+            self.is_refining = is_on
+            self._status.set_color(Severity.WARNING.color if is_on else None)
+            self._show_progress()
 
     def show_state(self, state: SessionState) -> None:
         """Show the progress of the image."""
@@ -120,7 +130,8 @@ class ImagePanel(QWidget):
         if state.phase is Phase.READY:
             if is_prefetching(state.prefetch) and state.prefetch is not None:
                 return f"Ready{_SEPARATOR}{state.prefetch.summary}"
-            return _SEPARATOR.join(["Ready", self._tile_text(), self._model_name])
+            progress = "Refining" if self.is_refining else "Ready"
+            return _SEPARATOR.join([progress, self._tile_text(), self._model_name])
         if state.phase is Phase.CANCELLED:
             return "Embedding canceled"
         if state.phase is Phase.FAILED:

@@ -3,7 +3,7 @@
 from typing import ClassVar, Final
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QMouseEvent, QPainter, QPaintEvent, QTextLayout, QTextOption
+from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QTextLayout, QTextOption
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_sam._qt.colors import ON_COLOR, Severity, text_color
@@ -29,6 +29,7 @@ class PaintedLabel(QWidget):
     def __init__(self, lines: int = 1, opacity: float = 1.0) -> None:
         super().__init__()
         self._text, self._tooltip, self._lines, self._opacity = "", "", lines, opacity
+        self._color: QColor | None = None
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
@@ -41,6 +42,12 @@ class PaintedLabel(QWidget):
             self._text, self._tooltip = text, tooltip
             self.setToolTip(tooltip or text)
             self.setAccessibleName(text)
+            self.update()
+
+    def set_color(self, color: QColor | None) -> None:
+        """Show the text in a color; None: in that of the theme's texts."""
+        if color != self._color:
+            self._color = color
             self.update()
 
     def show_link(self, is_link: bool) -> None:
@@ -66,7 +73,8 @@ class PaintedLabel(QWidget):
     def paintEvent(self, _: QPaintEvent) -> None:
         """Paint the text."""
         painter = QPainter(self)
-        painter.setPen(text_color(self, self._opacity * (1 if self.isEnabled() else _FAINT)))
+        opacity = self._opacity * (1 if self.isEnabled() else _FAINT)
+        painter.setPen(self._color or text_color(self, opacity))
         self.paint_text(painter, QRectF(self.rect()))
 
     def paint_text(self, painter: QPainter, box: QRectF) -> None:

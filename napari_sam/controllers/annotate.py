@@ -28,6 +28,9 @@ _CAMERA_MS: Final = 300
 _APPEARANCE_MS: Final = 600
 """How long contrast limits and gamma have to rest before the image is embedded again."""
 
+_REFINING_MS: Final = 150
+"""How long better masks have to be on their way for that to be said."""
+
 
 class AnnotateController:
     """Runs the panels for image, prompts, masks and accepting."""
@@ -48,6 +51,7 @@ class AnnotateController:
         plane = binding.plane
         self._camera_timer = rest_timer(widget, _CAMERA_MS, plane.update_view)
         self._appearance_timer = rest_timer(widget, _APPEARANCE_MS, plane.update_appearance)
+        self._refining_timer = rest_timer(widget, _REFINING_MS, self._on_refining)
         self._opened_image: Image | None = None
         self._opened_timer = rest_timer(widget, 0, self._tell_which_image)
         self._connect_image()
@@ -65,6 +69,7 @@ class AnnotateController:
         self._connections.close()
         self._messages.close()
         self._opened_timer.stop()
+        self._refining_timer.stop()
         self._status_bar.calm(False)
 
     @property
@@ -138,6 +143,16 @@ class AnnotateController:
         if state.hint != self._last_hint:
             self._messages.withdraw(self._last_hint)  # as after a key that was refused in 3D
             self._last_hint = state.hint
+        if not state.refining_hint:
+            self._refining_timer.stop()
+            self.image_panel.show_refining(False)
+        elif not (self.image_panel.is_refining or self._refining_timer.isActive()):
+            self._refining_timer.start()
+        self._show_hint()
+
+    def _on_refining(self) -> None:
+        """Say that better masks are on their way, as that takes longer than a moment."""
+        self.image_panel.show_refining(True)
         self._show_hint()
 
     def _on_review_changed(self) -> None:
@@ -173,7 +188,8 @@ class AnnotateController:
         of_brush = self._brush_hint
         if of_brush:
             severity = Severity.HINT
-        self._messages.hint(of_brush or of_review or tool_hint or state.hint, severity)
+        hint = state.refining_hint if self.image_panel.is_refining else state.hint
+        self._messages.hint(of_brush or of_review or tool_hint or hint, severity)
 
     @property
     def _brush_hint(self) -> str:

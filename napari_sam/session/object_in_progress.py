@@ -8,7 +8,7 @@ from psygnal import Signal
 
 from napari_sam.session.background import Notifier
 from napari_sam.session.decoding.candidates import Candidates
-from napari_sam.session.decoding.decoding import Decoding, remark_on_added
+from napari_sam.session.decoding.decoding import Decoding, Refinement, remark_on_added
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import user_message
@@ -299,8 +299,8 @@ class ObjectInProgress:
         """Write the chosen candidate into the target as a new object, and start the next one.
 
         A re-edited object is replaced, with what a brush has done to it since. If there are no
-        masks for the newest prompts yet, this happens when they come; if better ones than the shown
-        are on their way, the shown mask is accepted without them.
+        masks for the newest prompts yet, or better ones are being decoded, this happens when they
+        come; if a tile is embedded for better ones, the shown mask is accepted without them.
 
         Returns
         -------
@@ -316,7 +316,8 @@ class ObjectInProgress:
         """
         decoding = self._decoding
         shown, state = decoding.shown, decoding.state
-        self.is_accept_pending = decoding.is_pending and not decoding.is_better_coming
+        is_embedding = decoding.refinement is Refinement.EMBEDDING  # which may take long
+        self.is_accept_pending = decoding.is_pending and not is_embedding
         if self.is_accept_pending:
             self.changed.emit()
             return None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.decoding.candidates import Candidates
-from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.decoding.decoding import Decoding, Refinement
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
@@ -51,6 +51,9 @@ class SessionState:
         Whether there is a step to undo or redo.
     hint : str
         One sentence on the current state or the next step.
+    refining_hint : str
+        The same while better masks than the shown ones are on their way, which may take only a
+        moment; else empty.
     has_image : bool
         Whether there is an image plane.
     active_model : ModelChoice
@@ -88,6 +91,7 @@ class SessionState:
     can_undo: bool = False
     can_redo: bool = False
     hint: str = ""
+    refining_hint: str = ""
     has_image: bool = False
     active_model: ModelChoice = field(default_factory=ModelChoice)
     spec: ModelSpec = ModelChoice.spec
@@ -166,8 +170,11 @@ def _waiting_hint(decoding: Decoding, *, is_accept_pending: bool) -> str:
     """Return what the object in progress waits for; empty if for nothing."""
     if is_accept_pending:
         return "The object is accepted as soon as its mask is there."
-    if decoding.is_better_coming:
-        return "Accept the shown mask, or wait: one in more detail is on its way."
+    match decoding.refinement:
+        case Refinement.EMBEDDING:
+            return "Accept the shown mask, or wait: one in more detail is on its way."
+        case Refinement.DECODING:
+            return "A mask in more detail is on its way; Accept waits for it."
     return ""
 
 
@@ -182,6 +189,7 @@ def snapshot_of(
 ) -> SessionState:
     """Return the state of a session with these parts."""
     prompts, label_id = decoding.state.prompts, objects.reedited_label_id
+    waiting_hint = _waiting_hint(decoding, is_accept_pending=is_accept_pending)
     return SessionState(
         phase=embedding.phase,
         progress=embedding.progress,
@@ -199,7 +207,7 @@ def snapshot_of(
         hint=embedding.note
         or uniform_reason(embedding)
         or _contrast_warning(embedding)
-        or _waiting_hint(decoding, is_accept_pending=is_accept_pending)
+        or (waiting_hint if is_accept_pending else "")
         or hint_for(
             embedding.phase,
             *decoding.usable(prompts),
@@ -207,6 +215,7 @@ def snapshot_of(
             has_embedding=embedding.embedded is not None,
             has_masks=decoding.candidates is not None,
         ),
+        refining_hint="" if decoding.refinement is None else waiting_hint,
         has_image=embedding.plane is not None,
         active_model=embedding.model.choice,
         spec=embedding.embedder.spec,

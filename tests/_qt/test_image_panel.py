@@ -1,4 +1,5 @@
 import pytest
+from qtpy.QtCore import QEvent
 
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam.session.embedding.phase import Phase
@@ -35,6 +36,20 @@ def test_the_way_of_an_image(panel, heard):
     assert "Embedded in " in panel._status.toolTip()
     assert not panel._button.isVisible()
     assert requests == [("cancel_requested",), ("embed_requested",)]
+
+
+def test_that_better_masks_are_on_their_way_is_said_without_a_change_of_layout(panel, qtbot):
+    panel.show_state(SessionState(Phase.READY, has_image=True, tile_px=128))
+    size, laid_out = panel.sizeHint(), []
+    panel.layout().activate()
+    panel.event = lambda event: laid_out.append(event.type()) or False
+    panel.show_refining(True)
+    assert panel._status.text() == "Refining · tile 128 px · MobileSAM"
+    panel.show_refining(False)
+    assert panel._status.text() == "Ready · tile 128 px · MobileSAM"
+    assert panel.sizeHint() == size
+    del panel.event
+    assert QEvent.Type.LayoutRequest not in laid_out
 
 
 def test_a_failure_is_named_and_can_be_tried_again(panel):

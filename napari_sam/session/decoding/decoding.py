@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Final
 
 from psygnal import Signal
@@ -27,6 +28,13 @@ from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 _LEAST_DRAG: Final = 1 / 200
 """Share of what is in sight that a box must span while it is dragged, at least."""
 _LEAST_DRAG_PX: Final = 3
+
+
+class Refinement(Enum):
+    """What is done for better masks than the shown ones."""
+
+    EMBEDDING = auto()
+    DECODING = auto()
 
 
 @dataclass(frozen=True)
@@ -92,11 +100,13 @@ class Decoding:
         return self._executor.expects_result
 
     @property
-    def is_better_coming(self) -> bool:
-        """Whether masks of all prompts are shown, and a tile is embedded for better ones."""
-        shown, is_computing = self.candidates, self._executor.expects_result
-        is_whole = shown is not None and shown.prompts == self.state.prompts and not is_computing
-        return is_whole and self._embedding.embedded is None and self.is_pending
+    def refinement(self) -> Refinement | None:
+        """What is done while masks of all prompts are shown, but better ones are on their way."""
+        shown = self.candidates
+        if shown is None or shown.prompts != self.state.prompts or not self.is_pending:
+            return None
+        is_decoding = self._executor.expects_result
+        return Refinement.DECODING if is_decoding else Refinement.EMBEDDING
 
     @property
     def shown(self) -> tuple[Candidates, int] | None:

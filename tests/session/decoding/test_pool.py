@@ -1,5 +1,6 @@
 """Which masks of a click are shown: pure rules, then clicks on nuclei with real weights."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.pool import continued, found_again, is_ambiguous, is_settled
 from napari_sam.session.decoding.probing import piece_at
 from napari_sam.session.decoding.ranking import DecodeContext, Example, rank
+from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.image.tiles import Tile
 
 TIMEOUT_S = 120
@@ -161,6 +163,37 @@ def test_one_click_is_enough_for_a_nucleus_in_tissue(nuclei):
     click(session, labels == 3)
     assert len(session.state.candidates) == 3
     assert overlap(session, labels == 3) > 0.5
+
+
+def test_while_better_masks_are_decoded_that_is_said_and_what_is_accepted_waits(
+    nuclei, monkeypatch
+):
+    session, labels = nuclei
+    gate, completed, accepted = threading.Event(), DecodeRequest.completed, []
+    session.accepted.connect(accepted.append)
+    row, column = np.argwhere(labels == 3).mean(axis=0)
+    session.look_at((column - 112, row - 112, column + 112, row + 112))
+    session.wait_until_idle(TIMEOUT_S)
+
+    def wait_and_complete(request, candidates):
+        assert gate.wait(TIMEOUT_S)
+        return completed(request, candidates)
+
+    monkeypatch.setattr(DecodeRequest, "completed", wait_and_complete)
+    session.set_prompts(Prompts(((column, row),), (1,)))
+    while session.state.candidates is None:
+        session.background.dispatcher.run_pending(0.05)
+    assert "is on its way" in session.state.refining_hint
+    assert session.accept() is None
+    assert session.state.refining_hint == session.state.hint
+    assert not accepted
+    gate.set()
+    session.wait_until_idle(TIMEOUT_S)
+    (edit,) = accepted
+    true, everything = labels == 3, (slice(0, 512), slice(0, 512))
+    mask = session.editing.target.read(*everything) == edit.label_id
+    assert np.count_nonzero(mask & true) / np.count_nonzero(mask | true) > 0.5
+    assert not session.state.refining_hint
 
 
 @pytest.mark.parametrize("label_id", [1, 2, 3, 4, 5])
