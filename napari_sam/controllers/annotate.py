@@ -17,6 +17,7 @@ from napari_sam._qt.workarounds import CalmStatusBar
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLOR
 from napari_sam.layers.conversion import as_image, is_opened_as_labels
+from napari_sam.layers.image_cover import ImageCover
 from napari_sam.layers.plane_view import is_gray_with_alpha
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.session.connections import Connections
@@ -53,6 +54,7 @@ class AnnotateController:
         self._appearance_timer = rest_timer(widget, _APPEARANCE_MS, plane.update_appearance)
         self._refining_timer = rest_timer(widget, _REFINING_MS, self._on_refining)
         self._opened_image: Image | None = None
+        self._cover = ImageCover(context.viewer, self._show_hint)
         self._opened_timer = rest_timer(widget, 0, self._tell_which_image)
         self._connect_image()
         self._connect_prompts()
@@ -67,6 +69,7 @@ class AnnotateController:
     def close(self) -> None:
         """Disconnect from session, layers and viewer."""
         self._connections.close()
+        self._cover.close()
         self._messages.close()
         self._opened_timer.stop()
         self._refining_timer.stop()
@@ -119,7 +122,7 @@ class AnnotateController:
             (binding.candidates.hover_changed, self._status_bar.calm),
             (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
             (binding.plane.camera_moved, lambda: self._camera_timer.start()),
-            (binding.image_changed, self.show_layers),
+            (binding.image_changed, self._on_image_changed),
             (binding.target.changed, self.show_layers),
             (binding.prompts.layers_changed, self.show_layers),
             (layers.inserted, self._on_layer_inserted),
@@ -182,6 +185,8 @@ class AnnotateController:
         elif state.hint != START_HINT:
             tool_hint = self._conversion_hint if state.phase is Phase.NO_IMAGE else ""
         is_failure = state.phase is Phase.FAILED
+        if not is_failure and not prompts.image_prompts.has_open_shape:
+            tool_hint = self._cover_hint or tool_hint
         if not is_failure and self._binding.is_selected_with_others:
             of_review, tool_hint = "", SEVERAL_HINT
         severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
@@ -190,6 +195,20 @@ class AnnotateController:
             severity = Severity.HINT
         hint = state.refining_hint if self.image_panel.is_refining else state.hint
         self._messages.hint(of_brush or of_review or tool_hint or hint, severity)
+
+    @property
+    def _cover_hint(self) -> str:
+        """Which image hides the annotated one, and what to do about it; empty if none does."""
+        image = self._binding.plane.image
+        cover = None if image is None else self._cover.over(image)
+        if image is None or cover is None:
+            return ""
+        if (opened := self._opened_image) is not None and opened is cover:
+            return f"Still annotating '{image.name}': choose '{opened.name}' at the top to switch."
+        return (
+            f"'{image.name}' is hidden by '{cover.name}': hide that layer, "
+            f"or move '{image.name}' above it."
+        )
 
     @property
     def _brush_hint(self) -> str:
@@ -220,11 +239,19 @@ class AnnotateController:
                 self._opened_image = layer
                 self._opened_timer.start()
 
+    def _on_image_changed(self) -> None:
+        self._opened_image = None
+        self.show_layers()
+
     def _tell_which_image(self) -> None:
-        """Say that an image was only opened, unless whoever opened it has chosen it as well."""
-        layer, self._opened_image = self._opened_image, None
-        image = self._binding.plane.image
-        if layer is None or image is None or image is layer or was_made_for(layer, image):
+        """Say that an image was only opened, unless whoever opened it has chosen it as well.
+
+        Where it hides the annotated one, the hint says so, for as long as that is true.
+        """
+        layer, image = self._opened_image, self._binding.plane.image
+        if layer is None or image is None or was_made_for(layer, image):
+            return
+        if self._cover.over(image) is layer:
             return
         if self.image_panel.isVisible() and layer in self._viewer.layers:
             self._messages.note(
@@ -238,6 +265,9 @@ class AnnotateController:
         users = [layer for layer in layers if not binding.is_ours(layer)]
         images = [layer for layer in users if isinstance(layer, Image)]
         self.image_panel.image_combo.set_layers(images, binding.plane.image)
+        self._cover.follow(images)
+        if self._opened_image not in images:
+            self._opened_image = None
         self._offer_conversion()
         self.user_layers_changed.emit(users)
 
