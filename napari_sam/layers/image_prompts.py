@@ -134,6 +134,7 @@ class ImagePrompts:
         for slot in self._slots:
             layer = None if image is None else slot.own.get(image)
             if layer is not None and layer not in self._layers:
+                layer.mode = "pan_zoom"  # as napari's new controls of it show until it changes
                 self._layers.add(layer)
             slot.use(image)
 

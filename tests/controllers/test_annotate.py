@@ -1,9 +1,13 @@
 """The image combo, and what is offered where there is no image."""
 
+import threading
+
 import numpy as np
 from napari.layers import Image, Labels
 from napari.layers._source import layer_source
 from skimage import data
+
+from napari_sam.session.decoding.request import DecodeRequest
 
 
 def test_integers_opened_as_labels_are_converted(make_widget, tmp_path):
@@ -82,6 +86,23 @@ def test_another_image_is_opened_without_being_annotated_and_the_line_says_so(
     viewer.add_image(pixels, name="second")
     qtbot.waitUntil(lambda: line.text().startswith("Still annotating 'first'"))
     assert "'second'" in line.text()
+    second, combo = viewer.layers["second"], widget.controllers.annotate.image_panel.image_combo
+    viewer.scene.camera.zoom *= 2
+    combo.showPopup()
+    combo.hidePopup()
+    qtbot.wait(1100)  # what is only said for a while would be gone after the next step
+    widget.controllers.annotate._messages.done()
+    assert line.text().startswith("Still annotating 'first': choose 'second' at the top")
+    second.visible = False
+    assert "'second'" not in line.text()
+    second.visible = True
+    combo.chosen.emit(second)
+    assert "first" not in line.text()
+    combo.chosen.emit(viewer.layers["first"])
+    assert line.text().startswith("'first' is hidden by 'second': hide that layer")
+    viewer.layers.move(viewer.layers.index(second), 0)
+    assert "hidden" not in line.text()
+    viewer.layers.move(0, len(viewer.layers))
     with layer_source(path=str(tmp_path / "counts.tif")):
         viewer.add_layer(Labels(pixels, name="counts"))
     viewer.layers.selection.active = viewer.layers["counts"]
@@ -90,6 +111,30 @@ def test_another_image_is_opened_without_being_annotated_and_the_line_says_so(
     widget.wait_until_idle(120)
     assert widget.binding.plane.image.name == "counts"
     assert "annotat" not in line.text()
+
+
+def test_that_better_masks_are_on_their_way_is_said_until_they_are_there(
+    make_widget, monkeypatch, qtbot
+):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    gate, completed = threading.Event(), DecodeRequest.completed
+
+    def wait_and_complete(request, candidates):
+        assert gate.wait(120)
+        return completed(request, candidates)
+
+    monkeypatch.setattr(DecodeRequest, "is_complete", lambda *_: False)
+    monkeypatch.setattr(DecodeRequest, "completed", wait_and_complete)
+    widget.binding.prompts.start_points()
+    viewer.layers["SAM points"].add([(68, 104)])
+    annotate = widget.controllers.annotate
+    status = annotate.image_panel._status
+    qtbot.waitUntil(lambda: status.text().startswith("Refining"), timeout=60_000)
+    assert annotate.hint.text().startswith("A mask in more detail is on its way")
+    gate.set()
+    widget.wait_until_idle(120)
+    assert status.text().startswith("Ready")
+    assert annotate.hint.text() == widget.session.state.hint
 
 
 def test_several_selected_layers_are_told_to_choose_a_tool(make_widget):
@@ -111,8 +156,9 @@ def test_an_image_chosen_in_the_dock_is_clicked_on_at_once_and_its_keys_start_to
     pixels = np.zeros((40, 50), np.uint8)
     viewer, widget = make_widget(Image(pixels, name="first"), Image(pixels, name="second"))
     first, second = viewer.layers["first"], viewer.layers["second"]
-    combo = widget.controllers.annotate.image_panel.image_combo
-    for image, former in ((first, second), (second, first)):
+    combo, modes = widget.controllers.annotate.image_panel.image_combo, []
+    viewer.layers.events.inserted.connect(lambda event: modes.append(str(event.value.mode)))
+    for image, former in ((first, second), (second, first), (first, second)):
         viewer.layers.selection.active = image
         combo.chosen.emit(image)
         assert widget.binding.prompts.tool == "points"
@@ -121,3 +167,5 @@ def test_an_image_chosen_in_the_dock_is_clicked_on_at_once_and_its_keys_start_to
         image.keymap[rectangle](image)
         assert widget.binding.prompts.tool == "rectangle"
         assert not former.keymap
+    # New controls of a layer show this mode, and follow only changes of it.
+    assert set(modes) == {"pan_zoom"}
