@@ -116,7 +116,14 @@ def _founder(record: ObjectRecord, axes: PlaneAxes) -> int | None:
 
 COLUMNS: Final = (
     Column("id", "Label value of the object", lambda r, _: r.label_id),
-    Column("class", "Class of the object", lambda r, _: r.class_name or "", False, "class_name"),
+    Column(
+        "class",
+        "Class of the object",
+        lambda r, _: r.class_name or "",
+        False,
+        "class_name",
+        cell_tooltip=lambda r: r.class_name or "",
+    ),
     Column("✓", "Whether you have reviewed the object", lambda r, _: r.reviewed, False),
     Column(
         "area",
@@ -143,7 +150,14 @@ COLUMNS: Final = (
         lambda r, axes: axes.volume_of(r),
         exponent=3,
     ),
-    Column("note", "Your note on the object", lambda r, _: r.note, False, "note"),
+    Column(
+        "note",
+        "Your note on the object",
+        lambda r, _: r.note,
+        False,
+        "note",
+        cell_tooltip=lambda r: r.note,
+    ),
 )
 CLASS, REVIEWED, AREA, SLICE, FIRST, LAST, PARENT, LINEAGE, STABILITY, VOLUME, NOTE = (
     [column.title for column in COLUMNS].index(title)

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
 from napari_sam._qt.column_menu import ColumnMenu
 from napari_sam._qt.newest_row import NewestRow
-from napari_sam._qt.object_columns import NOTE, PARENT, PlaneAxes
+from napari_sam._qt.object_columns import CLASS, NOTE, PARENT, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
 from napari_sam.session.objects.records import ObjectRecord
@@ -63,7 +63,7 @@ class ObjectTable(QWidget):
         self._on_selection_changed()
 
     def _build_view(self) -> RowView:
-        view = RowView()
+        view = RowView(elided_columns=(CLASS, NOTE))
         view.setModel(self.model)
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)

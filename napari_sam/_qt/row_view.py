@@ -7,6 +7,8 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QTableView
 
 _Flag = QItemSelectionModel.SelectionFlag
+_LEAST_PX: Final = 60
+"""How wide a column stays whose texts are elided, at least."""
 _PRESS_AND_RELEASE: Final = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease)
 
 
@@ -16,10 +18,14 @@ class RowView(QTableView):
     A press on one of several selected rows keeps all of them selected. A double click then edits
     the cell for all of them; after a single click, or once a key is pressed, that row alone is
     selected.
+
+    Columns are as wide as their contents, but for those that are elided, the last ones first,
+    where the others leave too little room.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, elided_columns: tuple[int, ...] = ()) -> None:
         super().__init__()
+        self._elided_columns = elided_columns
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self._keeps_selection = False
@@ -41,6 +47,25 @@ class RowView(QTableView):
         if kind == QEvent.Type.MouseButtonRelease and not is_tick:
             self._click_timer.start(QApplication.doubleClickInterval())
         return _Flag.NoUpdate
+
+    def sizeHintForColumn(self, column: int) -> int:
+        """Return how wide a column is."""
+        if column not in self._elided_columns:
+            return int(super().sizeHintForColumn(column))
+        header = self.horizontalHeader()
+        shown = [c for c in range(header.count()) if not self.isColumnHidden(c)]
+        full = {
+            c: max(super(RowView, self).sizeHintForColumn(c), header.sectionSizeHint(c))
+            for c in shown
+        }
+        missing = sum(full.values()) - self.viewport().width()
+        for c in reversed(self._elided_columns):
+            if c in full:
+                width = max(full[c] - max(missing, 0), header.sectionSizeHint(c), _LEAST_PX)
+                width = min(width, full[c])
+                missing -= full[c] - width
+                full[c] = width
+        return full.get(column, 0)
 
     def finish_click(self) -> None:
         """Select the clicked row alone now, rather than wait for a double click."""

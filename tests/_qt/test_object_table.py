@@ -1,9 +1,11 @@
+import dataclasses
+
 import pytest
 from app_model.types import KeyBinding
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_sam._qt.object_columns import COLUMNS, NOTE, SLICE, VOLUME, PlaneAxes
+from napari_sam._qt.object_columns import CLASS, COLUMNS, NOTE, SLICE, VOLUME, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.session.objects.records import ObjectRecord
@@ -313,6 +315,26 @@ def test_columns_come_and_go_by_the_menu_of_the_titles(table):
     volume.trigger()
     assert table.view.horizontalScrollBar().value() == 0
     assert titles() == ["id", "class", "✓", "area", "slice", "score", "stability", "note"]
+
+
+def test_long_classes_and_notes_are_elided_where_there_is_no_room(table):
+    table.set_records(RECORDS, PlaneAxes())
+    bar, view = table.view.horizontalScrollBar(), table.view
+    for details in ({"class_name": "stroma of a long name"}, {"note": "to be drawn again " * 9}):
+        table.resize(330, 300)
+        long = dataclasses.replace(record(2), **details)
+        table.update_records({2: long})
+        QApplication.processEvents()
+        assert bar.maximum() == 0
+        assert view.columnViewportPosition(NOTE) + view.columnWidth(NOTE) <= view.viewport().width()
+        (text,) = details.values()
+        column = NOTE if "note" in details else CLASS
+        index = table.model.index(table.model.rows[2], column)
+        assert table.model.data(index, Qt.ItemDataRole.ToolTipRole) == text
+        table.resize(1000, 300)
+        QApplication.processEvents()
+        if column == CLASS:
+            assert view.columnWidth(CLASS) > view.fontMetrics().horizontalAdvance(text)
 
 
 @pytest.mark.parametrize("count", [0, 40])
