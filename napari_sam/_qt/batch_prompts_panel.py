@@ -1,6 +1,7 @@
 """The panel for batch prompts: their layer or file, and the progress."""
 
 from pathlib import Path
+from typing import Final
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
@@ -11,6 +12,12 @@ from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.session.batch_prompts.run import BatchPromptsState
+
+_NO_LAYER: Final = (
+    "Add a Points or Shapes layer with the buttons above napari's layer list and mark each object "
+    "in it, or choose a file."
+)
+_NOT_CHOSEN: Final = "Choose a layer or a file with a point, box or other shape per object."
 
 
 class BatchPromptsPanel(QWidget):
@@ -36,7 +43,7 @@ class BatchPromptsPanel(QWidget):
             "The {} slice to go through: the prompts on all of them are used, and each object is\n"
             "carried through them until it ends; masks that overlap on neighboring slices are one"
         )
-        self._about = PaintedLabel()
+        self._about = PaintedLabel(lines=2)
         self.start = button(
             "Segment all",
             "Segment one object per prompt in the background; one Undo removes them all",
@@ -51,8 +58,12 @@ class BatchPromptsPanel(QWidget):
         self.show_progress(None)
 
     def show_source(self, about: str, *, count: int) -> None:
-        """Describe the prompts of the layer or file; without any, nothing can be started."""
-        self._about.set_text(about)
+        """Describe the prompts of the layer or file; without any, nothing can be started.
+
+        Without a layer or file, say where prompts come from.
+        """
+        has_layers = any(layer is not None for layer in self.combo.layers)
+        self._about.set_text(about or (_NOT_CHOSEN if has_layers else _NO_LAYER))
         self.start.setEnabled(count > 0)
         self.start.setText(f"Segment {count} objects" if count > 1 else "Segment all")
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from napari.layers import Labels, Layer, Points, Shapes
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
-from napari_sam._qt.building import fill
+from napari_sam._qt.building import fill, rest_timer
 from napari_sam._qt.prefetch_row import PrefetchRow
 from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
@@ -29,6 +30,10 @@ _ReadPrompts = tuple[Mapping[int, Sequence[BatchPrompt]], LeftOut]
 """The prompts of a layer or a file by slice, and what was left out of it."""
 
 
+_REST_MS: Final = 300
+"""How long the prompts of the layer have to stay as they are to be counted again."""
+
+
 class BatchPromptsController:
     """Fulfils the requests of a `BatchPromptsPanel`."""
 
@@ -48,6 +53,8 @@ class BatchPromptsController:
         tooltip = "Segment one object per point, shape or label of a layer, or prompt of a file"
         self.tab = Tab(page, "Batch", tooltip)
         self._messages = context.messages
+        self._layer_connection = Connections()
+        self._count_timer = rest_timer(context.widget, _REST_MS, self._recount)
         self._selection = context.viewer.layers.selection
         self.panel.combo.chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
@@ -64,18 +71,36 @@ class BatchPromptsController:
         self._on_plane_changed()
 
     def close(self) -> None:
-        """Disconnect from the session."""
+        """Disconnect from the session and the layer."""
+        self._count_timer.stop()
         self._connections.close()
+        self._layer_connection.close()
 
     def offer(self, layers: Sequence[Layer]) -> None:
-        """Offer the layers that can hold prompts, other than the target."""
+        """Offer the layers that can hold prompts, other than the target.
+
+        One that the user makes while they are looked for is taken.
+        """
         target, kinds = self._binding.target.layer, Points | Shapes | Labels
         fitting = [layer for layer in layers if isinstance(layer, kinds) and layer is not target]
         if self._layer is not None and not any(layer is self._layer for layer in fitting):
-            self._layer = None
-            self.panel.show_source("", count=0)
+            self.use_layer(None)
+        new = [
+            layer
+            for layer in fitting
+            if isinstance(layer, Points | Shapes)
+            and not any(layer is known for known in self._offered)
+        ]
         self._offered = fitting
-        self.panel.combo.set_layers(fitting, self._layer)
+        has_source = self._layer is not None or self._path is not None
+        is_wanted = self.tab.is_current and self._binding.plane.shown is not None
+        if new and is_wanted and not has_source:
+            self.panel.combo.set_layers(fitting, new[0])
+            self.use_layer(new[0])
+        else:
+            self.panel.combo.set_layers(fitting, self._layer)
+            if not has_source:
+                self.panel.show_source("", count=0)
 
     def _on_toggled(self, is_shown: bool) -> None:
         """Count again; without a source, take the layer of shapes that the user has selected."""
@@ -91,11 +116,16 @@ class BatchPromptsController:
     def use_layer(self, layer: Layer | None) -> None:
         """Take the prompts from a layer of the user."""
         self._layer, self._path = layer, None
+        self._layer_connection.close()
+        if isinstance(layer, Points | Shapes):
+            changed = layer.events.data, lambda _: self._count_timer.start()
+            self._layer_connection = Connections(changed)
         self._count()
 
     def use_file(self, path: Path) -> None:
         """Take the prompts from a file."""
-        self._layer, self._path = None, path
+        self.use_layer(None)
+        self._path = path
         self.panel.combo.set_layers(self._offered, None)
         self._count()
 
@@ -116,6 +146,11 @@ class BatchPromptsController:
             self.panel.show_source("", count=0)
         else:
             self._read(self._counting, self._show)
+
+    def _recount(self) -> None:
+        """Count again what was drawn, unless that is done when the page is shown."""
+        if self.tab.is_current:
+            self._count()
 
     def _read(
         self, queue: LatestWinsExecutor, on_read: Callable[[_ReadPrompts, ShownPlane], None]

@@ -186,7 +186,7 @@ def test_more_points_than_one_object_may_have_lead_to_batch_prompts(make_widget)
     assert widget.session.state.candidates is not None
 
 
-def test_a_selected_layer_of_shapes_is_the_source_unless_there_is_one(make_widget):
+def test_a_selected_layer_of_shapes_is_the_source_unless_there_is_one(make_widget, qtbot):
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer())
     objects, many = widget.controllers.objects, widget.controllers.batch_prompts
     viewer.layers.selection.active = viewer.layers["coins"]
@@ -203,3 +203,12 @@ def test_a_selected_layer_of_shapes_is_the_source_unless_there_is_one(make_widge
     viewer.layers.selection.active = other
     many.tab.select()
     assert many.panel.combo.layer is viewer.layers["detector"]
+
+    # One that is made while the page is shown is taken, and counted as it is drawn in.
+    for layer in ("detector", "other"):
+        viewer.layers.remove(layer)
+    assert many.panel._about.text().startswith("Add a Points or Shapes layer")
+    drawn = viewer.add_shapes(name="drawn")
+    assert many.panel.combo.layer is drawn
+    drawn.add_rectangles([[(30, 50), (90, 120)], [(100, 50), (150, 120)]])
+    qtbot.waitUntil(lambda: many.panel.start.text() == "Segment 2 objects", timeout=30_000)
