@@ -54,18 +54,18 @@ class RowView(QTableView):
             return int(super().sizeHintForColumn(column))
         header = self.horizontalHeader()
         shown = [c for c in range(header.count()) if not self.isColumnHidden(c)]
-        full = {
+        widths = {
             c: max(super(RowView, self).sizeHintForColumn(c), header.sectionSizeHint(c))
             for c in shown
         }
-        missing = sum(full.values()) - self.viewport().width()
+        missing = sum(widths.values()) - self.viewport().width()
         for c in reversed(self._elided_columns):
-            if c in full:
-                width = max(full[c] - max(missing, 0), header.sectionSizeHint(c), _LEAST_PX)
-                width = min(width, full[c])
-                missing -= full[c] - width
-                full[c] = width
-        return full.get(column, 0)
+            if c in widths:
+                width = max(widths[c] - max(missing, 0), header.sectionSizeHint(c), _LEAST_PX)
+                width = min(width, widths[c])
+                missing -= widths[c] - width
+                widths[c] = width
+        return int(widths.get(column, 0))
 
     def finish_click(self) -> None:
         """Select the clicked row alone now, rather than wait for a double click."""
