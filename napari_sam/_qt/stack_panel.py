@@ -55,6 +55,8 @@ class StackPanel(QWidget):
     dismiss_requested = Signal()
     frames_toggled = Signal(bool)
     """Whether the slices are frames."""
+    slices_left = Signal()
+    """The tracks are shown now rather than the slices."""
 
     def __init__(self, texts: ShortcutTexts) -> None:
         super().__init__()
@@ -145,7 +147,10 @@ class StackPanel(QWidget):
         for index, widget in enumerate(self.views):
             widget.setChecked(index == number)
             widget.setVisible(self._has_frames)
-        self._body.setVisible(not self._has_frames or number == 0)
+        was_shown, is_shown = not self._body.isHidden(), not self._has_frames or number == 0
+        self._body.setVisible(is_shown)
+        if was_shown and not is_shown:
+            self.slices_left.emit()
         if self._tracks is not None:
             self._tracks.setVisible(self._has_frames and number == 1)
 
@@ -293,7 +298,9 @@ class StackPanel(QWidget):
         """Enable the buttons that have something to do; the tooltips of others say why not."""
         state, n_slices = self._state, self._state.n_slices
         subject = "" if self._is_new or self._n_selected > 1 or state.label_id else _NO_OBJECT
-        single = "Select a single object" if self._n_selected > 1 else subject
+        subject = state.refusal or subject
+        is_single = self._n_selected < 2 or state.refusal
+        single = subject if is_single else "Select a single object"
         for widget, (_, command, tooltip) in zip(self._directions, _DIRECTIONS, strict=True):
             self._explain(widget, subject, tooltip, command)
         for widget, index, end, command in (
@@ -303,7 +310,7 @@ class StackPanel(QWidget):
             reason = single if 0 <= index < n_slices else f"This is the {end} slice"
             tooltip = f"Continue the object in slice {index}, and show that slice"
             self._explain(widget, reason, tooltip, command)
-        if self._is_new:
+        if self._is_new and not state.refusal:
             single = "Accept the new object first"
         tooltip = (
             "Clicks correct this object, or add it to slices; the slices next to it follow. "

@@ -112,6 +112,7 @@ class AnnotateController:
         return Connections(
             (self._session.changed, self._on_session_changed),
             (self._session.automatic_review.changed, self._on_review_changed),
+            (self._session.stack.corrections.changed, self._show_hint),
             (self._session.notifier.warned, self._messages.warn),
             (self._session.accepted, self._messages.done),
             (self._session.editing.restored, self._messages.done),
@@ -189,6 +190,8 @@ class AnnotateController:
             tool_hint = self._cover_hint or tool_hint
         if not is_failure and self._binding.is_selected_with_others:
             of_review, tool_hint = "", SEVERAL_HINT
+        elif not is_failure and not prompts.image_prompts.has_open_shape:
+            tool_hint = self._correction_hint or tool_hint
         severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
         of_brush = self._brush_hint
         if of_brush:
@@ -209,6 +212,13 @@ class AnnotateController:
             f"'{image.name}' is hidden by '{cover.name}': hide that layer, "
             f"or move '{image.name}' above it."
         )
+
+    @property
+    def _correction_hint(self) -> str:
+        """What clicks correct, and how to leave that; empty while they begin other objects."""
+        hint = self._session.stack.corrections.hint
+        key = self._binding.shortcuts.texts["stop_propagating"]
+        return f"{hint}; {key} to leave." if hint and key else hint and f"{hint}."
 
     @property
     def _brush_hint(self) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.on_demand import OnDemand
@@ -14,10 +13,9 @@ from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.slices import Origin, slices_in_words
+from napari_sam.session.propagation.chosen_object import NO_OBJECT
 from napari_sam.session.propagation.stack_editing import StackState
 from napari_sam.session.state import SessionState
-
-_NO_OBJECT: Final = "Choose an object first: click on its row in the table."
 
 
 class StackController:
@@ -66,6 +64,7 @@ class StackController:
             (panel.clear_requested, partial(attempt, stack.corrections.clear_slice)),
             (panel.weak_requested, self.go_to_weak),
             (panel.stop_requested, self.stop),
+            (panel.slices_left, self._leave_corrections),
             (panel.go_on_requested, partial(attempt, stack.go_on)),
             (panel.dismiss_requested, stack.dismiss),
             (panel.strip.slice_requested, self.review_slice),
@@ -98,6 +97,12 @@ class StackController:
     def _on_toggled(self, is_shown: bool) -> None:
         if is_shown:
             self._show()
+        else:
+            self._leave_corrections()
+
+    def _leave_corrections(self) -> None:
+        """Have clicks begin other objects: what shows that they do not is out of sight."""
+        self._stack.corrections.switch(False)
 
     def _on_image_changed(self) -> None:
         self._shown = StackState()
@@ -128,7 +133,8 @@ class StackController:
     def _show(self) -> None:
         state = self._stack.state
         if self._viewer.dims.ndisplay == 3:  # no slice is shown, but the stack is the same
-            state = replace(self._shown, run=state.run, question=state.question)
+            run, question, refusal = state.run, state.question, state.refusal
+            state = replace(self._shown, run=run, question=question, refusal=refusal)
         self._shown = state
         self.tab.offer(state.n_slices > 1 or state.run is not None)
         if self.tab.is_current:
@@ -203,7 +209,7 @@ class StackController:
         """Have clicks correct the chosen object, or begin others again."""
         state = self._stack.state
         if state.label_id is None:
-            self._session.notifier.warn(_NO_OBJECT)
+            self._session.notifier.warn(state.refusal or NO_OBJECT)
         else:
             self._stack.corrections.switch(not state.is_correcting)
             if not state.is_correcting:
@@ -224,7 +230,7 @@ class StackController:
             self._session.notifier.warn(
                 "No slice of this object is computed yet: propagate it first."
                 if state.label_id is not None
-                else _NO_OBJECT
+                else state.refusal or NO_OBJECT
             )
 
     def _set_range(self, first: int, last: int) -> None:

@@ -141,7 +141,26 @@ def test_there_is_a_tab_for_a_stack_only_and_refusals_are_said(opened):
 def test_the_tab_stays_while_the_viewer_shows_3d(opened):
     viewer, widget, stack = opened
     stack.tab.select()
+    click(viewer, widget, 4, 34, 30)
+    widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
     viewer.dims.ndisplay = 3
     widget.wait_until_idle(TIMEOUT_S)
     assert stack.tab.is_current
     assert stack.panel.strip.scale.n_slices == 9
+    assert not stack.panel._clear.isEnabled()
+    assert "2-D" in stack.panel._clear.toolTip()
+    said = []
+    widget.session.notifier.warned.connect(said.append)
+    for key in ("clear_slice", "correct_slice"):
+        widget.binding.shortcuts.run(key)
+    assert ["2-D" in text for text in said] == [True, True]
+    viewer.dims.ndisplay = 2
+    widget.wait_until_idle(TIMEOUT_S)
+    assert stack.panel._clear.isEnabled()
+    stack.correct()
+    assert stack.panel._correct.isChecked()
+    assert widget.controllers.annotate.hint.text().startswith("Correcting object 1")
+    widget.controllers.objects.tab.select()  # where nothing shows that clicks correct
+    assert not widget.session.stack.state.is_correcting
+    assert not widget.controllers.annotate.hint.text().startswith("Correcting")

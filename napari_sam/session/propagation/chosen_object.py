@@ -10,6 +10,7 @@ from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.stack import Stack
 
+NO_OBJECT: Final = "Choose an object first: click on its row in the table."
 _NO_STACK: Final = "The image has no slices to carry objects through."
 
 
@@ -50,5 +51,5 @@ class ChosenObject:
         """Return the record of the chosen object; raise TargetError without one."""
         record = self.record
         if record is None:
-            raise TargetError("Choose an object first: click on its row in the table.")
+            raise TargetError(self._editing.refusal or NO_OBJECT)
         return record

@@ -12,6 +12,7 @@ from psygnal import Signal
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.background import Background
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.object_in_progress import ObjectInProgress
@@ -33,6 +34,10 @@ from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.courses import course_after, course_beyond
 from napari_sam.session.propagation.stack_run import Run, StackPropagation
 
+_FAR_OFF: Final = (
+    "This click is far from object {}: press Esc to segment another object, or draw a box to move "
+    "object {} here."
+)
 _DEEP: Final = 0.9
 """Depth from which on a place may be the middle of a mask, of the greatest."""
 
@@ -58,15 +63,23 @@ class Corrections:
         editing: Editing,
         object_in_progress: ObjectInProgress,
         propagation: StackPropagation,
+        background: Background,
     ) -> None:
         self._chosen, self._embedding, self._editing = chosen, embedding, editing
         self._object, self._propagation = object_in_progress, propagation
+        self._notifier = background.notifier
         self._is_own_edit = False
         # What follows the last background click that cleared a slice, and the slices before.
         self._clearing: tuple[Run, int, ObjectSlices] | None = None
         propagation.finished.connect(self._on_finished)
         self.is_on = False
         """Whether clicks correct the chosen object, rather than begin another one."""
+
+    @property
+    def hint(self) -> str:
+        """What clicks do while they correct the chosen object; empty otherwise."""
+        label_id = self._chosen.label_id
+        return f"Correcting object {label_id}: click on what to add or remove" if self.is_on else ""
 
     def switch(self, is_on: bool) -> None:
         """Set whether clicks correct the chosen object, rather than begin another one."""
@@ -95,6 +108,9 @@ class Corrections:
             return False
         if len(prompts.points_xy) != 1:  # a shape, which replaces what is there
             self._object.set_prompts(prompts, made_anew(record))
+        elif prompts.has_foreground and _is_far_off(crop, prompts):  # meant for another object
+            self._object.changed.emit()  # the click is gone
+            self._notifier.warn(_FAR_OFF.format(record.label_id, record.label_id))
         elif prompts.has_foreground:
             is_elsewhere = not _is_in_box(crop, prompts)  # the object went astray
             base = made_anew(record) if is_elsewhere else reedit(target, record)
@@ -260,6 +276,15 @@ def _is_in_box(crop: MaskCrop, click: Prompts) -> bool:
     x0, y0, x1, y1 = crop.edges_xyxy
     ((x, y),) = click.points_xy
     return x0 <= x <= x1 and y0 <= y <= y1
+
+
+def _is_far_off(crop: MaskCrop, click: Prompts) -> bool:
+    """Whether a click lies beyond the box of a mask grown by half its size."""
+    if not crop.mask.size:
+        return False
+    x0, y0, x1, y1 = crop.edges_xyxy
+    ((x, y),), margin = click.points_xy, max(x1 - x0, y1 - y0) / 2
+    return not (x0 - margin <= x <= x1 + margin and y0 - margin <= y <= y1 + margin)
 
 
 def _is_in_middle(crop: MaskCrop, click: Prompts) -> bool:

@@ -55,6 +55,8 @@ class StackState:
         The objects that are carried on now.
     question : str
         Whether to go on where an object is deeper than expected; empty if there is none.
+    refusal : str
+        Why objects cannot be carried on or corrected now; empty if they can.
     """
 
     n_slices: int = 1
@@ -65,6 +67,7 @@ class StackState:
     is_correcting: bool = False
     run: StackRun | None = None
     question: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,7 @@ class StackEditing:
         self.propagation = StackPropagation(editing, decoding, background)
         """Carries objects on in the background."""
         self.corrections = Corrections(
-            *(self._chosen, embedding, editing, object_in_progress, self.propagation)
+            *(self._chosen, embedding, editing, object_in_progress, self.propagation, background)
         )
         """Corrects the chosen object, slice by slice."""
         # What to do once the object with these prompts is accepted.
@@ -128,7 +131,9 @@ class StackEditing:
                 slices = slices_of(record, target.slice_axis)
         label_id = None if record is None else record.label_id
         about = n_slices, self._chosen.slice_index, name, label_id, slices, self.corrections.is_on
-        return StackState(*about, self.propagation.state, self._question)
+        return StackState(
+            *about, self.propagation.state, self._question, refusal=self._editing.refusal
+        )
 
     def show(self, request: PlaneRequest) -> None:
         """Follow which slice of which stack is shown."""

@@ -217,6 +217,22 @@ def test_a_click_corrects_the_chosen_object_and_is_undone_with_what_follows(sess
     assert not session.state.prompts.is_empty
 
 
+def test_a_click_far_from_the_corrected_object_does_not_move_it_there(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    before = volume.labels.array.copy()
+    session.stack.corrections.switch(True)
+    said = []
+    session.notifier.warned.connect(said.append)
+    click(session, 66, 70)
+    np.testing.assert_array_equal(volume.labels.array, before)
+    assert session.state.prompts.is_empty
+    assert [text.split(":")[0] for text in said] == ["This click is far from object 1"]
+    session.set_prompts(Prompts((), (), (58, 62, 76, 80)))  # a box means that it is there
+    session.wait_until_idle(60)
+    assert volume.labels.array[4, 70, 66] == 1
+
+
 def test_an_object_that_was_ended_too_soon_is_carried_on_from_a_slice_that_is_added(
     session, volume
 ):
