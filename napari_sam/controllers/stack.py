@@ -39,6 +39,7 @@ class StackController:
             (stack.changed, self._show),
             (stack.slice_wanted, self._go_to_slice),
             (stack.corrections.cleared_by_click, self._on_cleared),
+            (stack.corrections.followed, self._on_followed),
             (context.session.changed, self._on_session_changed),
             (context.binding.image_changed, self._on_image_changed),
             (context.binding.tracks.changed, self._show),
@@ -244,6 +245,12 @@ class StackController:
             f"Background click: object {label_id} is off {slices_in_words(cleared)}{more}. Undo "
             "brings it back."
         )
+
+    def _on_followed(self, label_id: int, changed: list[int], n_weak: int) -> None:
+        count = "1 other slice" if len(changed) == 1 else f"{len(changed)} other slices"
+        count = f"{count} changed" if changed else "no other slice changed"
+        weak = "1 slice is weak" if n_weak == 1 else f"{n_weak or 'no'} slices are weak"
+        self._messages.info(f"Corrected object {label_id}: {count}, {weak}.")
 
     def _go_to_slice(self, slice_index: int) -> None:
         view = self._binding.plane.view

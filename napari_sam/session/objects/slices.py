@@ -9,7 +9,7 @@ from typing import Final
 
 from napari_sam.session.decoding.object_state import ObjectState
 
-_WEAK: Final = 0.65
+WEAK: Final = 0.65
 """Confidence below which a slice is worth a look; at 0.5 an object ends."""
 
 
@@ -57,7 +57,7 @@ class ObjectSlice:
     @property
     def is_weak(self) -> bool:
         """Whether it is computed, and so little sure that it is worth a look."""
-        return not self.is_anchor and self.confidence < _WEAK
+        return not self.is_anchor and self.confidence < WEAK
 
 
 @dataclass(frozen=True)

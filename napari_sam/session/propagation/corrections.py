@@ -56,6 +56,10 @@ class Corrections:
     At first the shown slice; once what is beside it is computed, all of them.
     """
 
+    followed = Signal(int, list, int)
+    """The object whose slices were computed anew after a correction, which of them have changed,
+    and how many of all its slices are weak."""
+
     def __init__(
         self,
         chosen: ChosenObject,
@@ -69,8 +73,8 @@ class Corrections:
         self._object, self._propagation = object_in_progress, propagation
         self._notifier = background.notifier
         self._is_own_edit = False
-        # What follows the last background click that cleared a slice, and the slices before.
-        self._clearing: tuple[Run, int, ObjectSlices] | None = None
+        # What follows the last correction, the slices before, and whether a click cleared one.
+        self._following: tuple[Run, int, ObjectSlices, bool] | None = None
         propagation.finished.connect(self._on_finished)
         self.is_on = False
         """Whether clicks correct the chosen object, rather than begin another one."""
@@ -128,17 +132,23 @@ class Corrections:
         run = self._clear()
         self._object.changed.emit()  # the click is gone
         self.cleared_by_click.emit(record.label_id, [self._chosen.slice_index], [])
-        self._clearing = None if run is None else (run, record.label_id, known)
+        self._following = None if run is None else (run, record.label_id, known, True)
 
     def _on_finished(self, run: Run) -> None:
-        """Tell which slices a click has changed in the end."""
-        if self._clearing is None or self._clearing[0] is not run:
+        """Tell which slices a correction has changed in the end."""
+        if self._following is None or self._following[0] is not run:
             return
-        (_, label_id, known), self._clearing = self._clearing, None
+        (_, label_id, known, is_by_click), self._following = self._following, None
         record = run.target.labels.registry.get(label_id)
-        if record is not None:
-            slices = slices_of(record, known.axis)
-            self.cleared_by_click.emit(label_id, *slices.changed_since(known))
+        if record is None:
+            return
+        slices = slices_of(record, known.axis)
+        left, changed = slices.changed_since(known)
+        if is_by_click:
+            self.cleared_by_click.emit(label_id, left, changed)
+        else:
+            n_weak = sum(entry.is_weak for entry in slices)
+            self.followed.emit(label_id, sorted([*left, *changed]), n_weak)
 
     def clear_slice(self) -> None:
         """Take the chosen object off the shown slice: it is not there."""
@@ -241,7 +251,9 @@ class Corrections:
                 course = course_after(record, target, stack, corrected, added)
                 if course is not None:
                     embedder = self._embedding.embedder
-                    return self._propagation.start(stack, target, [course], embedder, step)
+                    run = self._propagation.start(stack, target, [course], embedder, step)
+                    self._following = run, record.label_id, record.slices, False
+                    return run
         return None
 
 

@@ -4,7 +4,8 @@ The object is carried from the corrected slice towards the next annotated one un
 masks that were there: the rest of them was right. If it never does, each slice takes that mask of
 three which the others support most: the new one, the one that was there, and one interpolated
 between the two annotated slices. The nearer a slice is to the corrected one, the more the new mask
-counts, and the former one the less.
+counts, and the former one the less. But former masks that surely go on from the annotated slice
+are left only for surer ones: an object that divides in the corrected slice was right before it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.objects.slices import Origin
+from napari_sam.session.objects.slices import WEAK, Origin
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.interpolation import interpolated
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 
 _MET: Final = 0.85
 """Overlap with the mask that was there from which on it is the same."""
+_FOLLOWS: Final = 0.5
+"""Overlap of two slices from which on one mask goes on as the other."""
+_AT_ONE_PLACE: Final = 1 / 3
+"""Share of the smaller of two masks in the other from which on they may be one object."""
 _NEAR, _BETWEEN, _FAR = 1.2, 0.7, 0.2
 """How much a mask counts beside the slice that it was carried from, if it is interpolated, and
 beside the slice that the other one was carried from."""
@@ -65,13 +70,20 @@ def corrected_between(
             return
         carried[mask.slice_index] = mask
         yield mask
+    sure = _sure_from(annotated, slices[::-1], former, corrected)
     for between in interpolated_between(planes, corrected, annotated, slices):
         index, first, last = between.slice_index, corrected.slice_index, annotated.slice_index
         share = (index - first) / (last - first)
         counts = _NEAR - share * (_NEAR - _FAR), _BETWEEN, _FAR + share * (_NEAR - _FAR)
         known = zip((carried.get(index), between, former.get(index)), counts, strict=True)
         best = _most_supported(
-            [(mask, count) for mask, count in known if mask is not None and not mask.is_empty]
+            [
+                (mask, count)
+                for mask, count in known
+                if mask is not None
+                and not mask.is_empty
+                and mask.confidence >= (former[index].confidence if index in sure else 0)
+            ]
         )
         if best is not None and best is not carried.get(index):
             yield best
@@ -94,12 +106,40 @@ def interpolated_between(
         yield SliceMask(index, crop, Origin.INTERPOLATED, confidence)
 
 
+def _sure_from(
+    annotated: SliceMask,
+    slices: Sequence[int],
+    former: Mapping[int, SliceMask],
+    corrected: SliceMask,
+) -> set[int]:
+    """Return the slices, beginning beside the annotated one, through which the object surely went.
+
+    None if it came to lie beside the corrected mask: then it went astray, however sure it was.
+    """
+    sure: set[int] = set()
+    last = annotated
+    for index in slices:
+        mask = former.get(index)
+        if mask is None or mask.confidence < WEAK or overlap(mask.crop, last.crop) < _FOLLOWS:
+            return sure
+        sure.add(index)
+        last = mask
+    shared, areas = _areas(last.crop, corrected.crop)
+    return sure if shared >= _AT_ONE_PLACE * min(areas) else set()
+
+
 def overlap(crop: MaskCrop, other: MaskCrop) -> float:
     """Return the intersection over union of two masks of a plane."""
-    there = other.within(crop.top, crop.left, crop.mask.shape)
-    shared = np.count_nonzero(crop.mask & there)
-    union = np.count_nonzero(crop.mask) + np.count_nonzero(other.mask) - shared
+    shared, areas = _areas(crop, other)
+    union = sum(areas) - shared
     return shared / union if union else 0.0
+
+
+def _areas(crop: MaskCrop, other: MaskCrop) -> tuple[int, tuple[int, int]]:
+    """Return how many pixels two masks share, and how many they have."""
+    there = other.within(crop.top, crop.left, crop.mask.shape)
+    areas = int(np.count_nonzero(crop.mask)), int(np.count_nonzero(other.mask))
+    return int(np.count_nonzero(crop.mask & there)), areas
 
 
 def _most_supported(masks: Sequence[tuple[SliceMask, float]]) -> SliceMask | None:

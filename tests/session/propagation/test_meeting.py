@@ -83,6 +83,24 @@ def test_where_the_others_agree_they_are_taken():
     assert result[8][1] is Origin.INTERPOLATED
 
 
+def test_what_surely_led_up_to_the_correction_stays():
+    """The object divides in the corrected slice: what it is there cannot be carried back."""
+    former = {
+        n: SliceMask(n, disc(30), Origin.PROPAGATED, 0.5 if n == 6 else 0.9) for n in range(1, 9)
+    }
+
+    def kept(corrected):
+        annotated = {0: disc(30), 9: corrected}
+        span = {"first": 1, "last": 8, "former": former, "corrected": [9]}
+        masks = propagate(PLANES, annotated, Carried({}), **span)
+        return {mask.slice_index for mask in masks if mask is former[mask.slice_index]}
+
+    assert kept(disc(40, 10)) >= {1, 2, 3, 4, 5}
+    former[6] = SliceMask(6, disc(30), Origin.PROPAGATED, 0.9)
+    assert kept(disc(40, 10)) == set(range(1, 9))
+    assert not kept(disc(100)) >= {7, 8}  # it was astray there
+
+
 def test_other_slices_are_interpolated():
     former = {4: SliceMask(4, disc(10), Origin.PROPAGATED)}
     masks = propagate(

@@ -200,9 +200,15 @@ def test_a_click_corrects_the_chosen_object_and_is_undone_with_what_follows(sess
     carry(session)
     before = volume.labels.array.copy()
     session.stack.corrections.switch(True)
+    told = []
+    session.stack.corrections.followed.connect(lambda *about: told.append(about))
     session.show(volume.request(6))
+    known = session.stack.state.slices
     click(session, 30, 36)
     assert origins(session)[6] is Origin.ANNOTATED
+    left, changed = session.stack.state.slices.changed_since(known)
+    n_weak = sum(entry.is_weak for entry in session.stack.state.slices)
+    assert told == [(1, sorted({*left, *changed} - {6}), n_weak)]
     assert session.state.prompts.is_empty
     assert len(volume.labels.registry) == 1
     check_record(volume, 1)
