@@ -14,8 +14,7 @@ from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.session.batch_prompts.run import BatchPromptsState
 
 _NO_LAYER: Final = (
-    "Add a Points or Shapes layer with the buttons above napari's layer list and mark each object "
-    "in it, or choose a file."
+    "Add a Points or Shapes layer (above the layer list) and mark each object, or choose a file."
 )
 _NOT_CHOSEN: Final = "Choose a layer or a file with a point, box or other shape per object."
 

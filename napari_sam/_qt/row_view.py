@@ -7,8 +7,6 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QTableView
 
 _Flag = QItemSelectionModel.SelectionFlag
-_LEAST_PX: Final = 60
-"""How wide a column stays whose texts are elided, at least."""
 _PRESS_AND_RELEASE: Final = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease)
 
 
@@ -19,7 +17,7 @@ class RowView(QTableView):
     the cell for all of them; after a single click, or once a key is pressed, that row alone is
     selected.
 
-    Columns are as wide as their contents, but for those that are elided, the last ones first,
+    Columns are as wide as their contents, but for those that are elided, one after the other,
     where the others leave too little room.
     """
 
@@ -59,10 +57,9 @@ class RowView(QTableView):
             for c in shown
         }
         missing = sum(widths.values()) - self.viewport().width()
-        for c in reversed(self._elided_columns):
+        for c in self._elided_columns:
             if c in widths:
-                width = max(widths[c] - max(missing, 0), header.sectionSizeHint(c), _LEAST_PX)
-                width = min(width, widths[c])
+                width = max(widths[c] - max(missing, 0), header.sectionSizeHint(c))
                 missing -= widths[c] - width
                 widths[c] = width
         return int(widths.get(column, 0))
