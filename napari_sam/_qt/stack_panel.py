@@ -324,7 +324,9 @@ class StackPanel(QWidget):
         self._explain(self._clear, single, tooltip, "clear_slice")
         weakest = None if state.slices is None else state.slices.weakest
         reason = single or ("" if weakest else "No slice of this object is computed yet")
-        self._explain(self._weak, reason, "Go to the next weak slice", "next_weak")
+        self._explain(
+            self._weak, reason, "Go to the weakest slice; again: the next weak one", "next_weak"
+        )
 
     def _explain(self, widget: FlatButton, reason: str, tooltip: str, command: str) -> None:
         widget.setEnabled(not reason)

@@ -116,7 +116,13 @@ SHORTCUTS: Final = (
     ),
     Shortcut(_SHIFT | KeyCode.KeyO, "correct_slice", "Correct by clicks", _ALL, _STACK),
     Shortcut(_SHIFT | KeyCode.KeyH, "clear_slice", "Not on this slice", _ALL, _STACK),
-    Shortcut(_SHIFT | KeyCode.KeyN, "next_weak", "Go to the next weak slice", _ALL, _STACK),
+    Shortcut(
+        _SHIFT | KeyCode.KeyN,
+        "next_weak",
+        "Go to the weakest slice; again: the next weak one",
+        _ALL,
+        _STACK,
+    ),
     Shortcut(
         _SHIFT | KeyCode.KeyQ,
         "select_object",

@@ -110,14 +110,17 @@ class ObjectSlices:
         return min(computed, key=lambda entry: entry.confidence, default=None)
 
     def next_weak(self, slice_index: int, step: int = 1) -> int | None:
-        """Return the next weak slice, around the end, or the weakest; None if none is computed."""
+        """Return the weakest slice, or on a weak one the next surer one; None if none is computed.
+
+        After the surest of the weak ones follows the weakest again.
+        """
         if self.weakest is None:
             return None
-        weak = [entry.slice_index for entry in self if entry.is_weak]
-        weak = weak or [self.weakest.slice_index]
-        if step < 0:
-            return max((index for index in weak if index < slice_index), default=weak[-1])
-        return min((index for index in weak if index > slice_index), default=weak[0])
+        weak = sorted((entry for entry in self if entry.is_weak), key=lambda e: e.confidence)
+        order = [entry.slice_index for entry in weak] or [self.weakest.slice_index]
+        if slice_index not in order:
+            return order[0]
+        return order[(order.index(slice_index) + step) % len(order)]
 
     def changed_since(self, known: ObjectSlices) -> tuple[list[int], list[int]]:
         """Return the slices that the object has left, and the others that have changed."""

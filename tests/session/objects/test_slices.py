@@ -32,6 +32,17 @@ def test_the_weakest_is_a_computed_slice():
     assert ObjectSlices(0, (ObjectSlice(1, confidence=0.1),)).weakest is None
 
 
+def test_the_next_weak_slice_is_the_weakest_then_those_that_are_surer():
+    confidences = {1: 0.6, 2: 0.9, 3: 0.52, 4: 0.55}
+    slices = ObjectSlices(0).updated(
+        [ObjectSlice(n, Origin.PROPAGATED, confidence) for n, confidence in confidences.items()]
+    )
+    assert [slices.next_weak(n) for n in (0, 2, 3, 4, 1)] == [3, 3, 4, 1, 3]
+    assert slices.next_weak(4, -1) == 3
+    assert slices.without([1, 3, 4]).next_weak(2) == 2  # none is weak
+    assert ObjectSlices(0).next_weak(2) is None
+
+
 def test_a_slice_lies_between_the_nearest_anchors():
     assert SLICES.span_around(7) == (5, 9)
     assert SLICES.span_around(2) == (None, 5)
