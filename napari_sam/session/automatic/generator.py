@@ -84,9 +84,13 @@ class _Run:
             picture, background_count = painter.paint(objects), len(masks) - len(objects)
         else:
             slices = self._choice.choose(tiles, pyramid, settings, limits)
-            picture = painter.paint(self._linker.link(slices, settings.links, excluded))
-            background_count = self._choice.background_count
             n_slices = max(tiles, default=-1) // len(request.tiles) + 1
+            links = settings.links
+            if self.canceled_at:  # the last slice may be in part, and no others follow
+                least = min(links.min_slices, max(1, n_slices - 1))
+                links = replace(links, min_slices=least)
+            picture = painter.paint(self._linker.link(slices, links, excluded))
+            background_count = self._choice.background_count
             searched = request.slices.indices[:n_slices]
         return replace(picture, background_count=background_count, searched=searched)
 
@@ -164,6 +168,7 @@ class AutomaticMaskGenerator:
             if self._run is not None and self._run.request is self._submitted:
                 self.canceled_at = replace(self.state, left_s=None).summary
                 self._run.canceled_at = self.canceled_at
+                self._is_behind |= bool(self._run.tiles)  # of a slice that is not finished
             self._run_executor.cancel()
             self._end()
 

@@ -186,6 +186,7 @@ def test_a_run_goes_through_slices_and_can_be_cancelled():
     settings = AutomaticRunSettings().with_values(
         points_per_side=2, pred_iou_thresh=0.8, stability_score_thresh=0.85, max_share=0.2
     )
+    few_at_once = settings.with_values(points_per_batch=2)
     plane = volume.stack.image_plane(1)
     tiles = (Tile(0, 0, 0, *plane.shape),)
     slices = SliceRange(volume.stack, range(3))
@@ -215,4 +216,12 @@ def test_a_run_goes_through_slices_and_can_be_cancelled():
     session.wait_until_idle(TIMEOUT_S)
     assert [mask.columns["last_slice"] for mask in session.automatic.picture.masks] == [1, 1]
     assert session.automatic.picture.searched == range(2)
+    session.automatic.changed.disconnect(cancel)
+    session.automatic.changed.connect(
+        lambda state: state.is_running and state.fraction and session.automatic.cancel()
+    )
+    session.automatic.start(AutomaticRequest(plane, tiles, few_at_once, slices=slices))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.automatic.state.fraction < 1 / 3  # within the first slice
+    assert session.automatic.picture.masks
     session.close()
