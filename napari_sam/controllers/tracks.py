@@ -216,7 +216,7 @@ class TracksController:
             n_before = len(self._tracks.state.divisions)
             self._tracks.propose([n for n in label_ids if registry.get(n) is not None])
             if len(self._tracks.state.divisions) > n_before:
-                self._messages.note("An object falls in two: see Tracks in the Stack tab.")
+                self._messages.note("A division is proposed: see Tracks in the Stack tab.")
 
     # Proposed divisions ------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from napari_sam.storage.pacing import paced
 
 _LEAST_SHARE: Final = 0.25
 """Of an object's pixels in a frame, a piece that may be a daughter has more."""
+_MOST_LEFT: Final = 0.7
+"""Of its pixels, what an object keeps at the most that has divided."""
 _LEAST_FRAMES: Final = 2
 """So many frames in a row has an object two large pieces, before it may have divided."""
 
@@ -85,6 +87,43 @@ def propose_by_pieces(tracks: TrackLabels, label_id: int) -> ProposedDivision | 
             return ProposedDivision(frame + 1, mother_at) if n_in_two >= n_least else None
         n_in_two += bool(mask.any())
     return None
+
+
+def propose_by_birth(tracks: TrackLabels, label_id: int) -> ProposedDivision | None:
+    """Propose that an object divides into itself and one that begins where it was just before.
+
+    Only if it has become much smaller in that frame.
+    """
+    frame, axis = tracks.frames(label_id).start, tracks.axis
+    if not frame or tracks.record(label_id).parent_id:
+        return None
+    mask, corner = _mask_in(tracks, label_id, frame)
+    earlier = (*corner[:axis], frame - 1, *corner[axis + 1 :])
+    beneath = tracks.labels.read(region_of(earlier, mask.shape))[mask]
+    mother_id, n_beneath = _most_common(beneath[beneath > 0])
+    if not mother_id or n_beneath < _LEAST_SHARE * beneath.size or tracks.children(mother_id):
+        return None
+    if frame not in tracks.frames(mother_id):
+        return None
+    pixels = [_pixels_in(tracks, mother_id, index) for index in (frame - 1, frame)]
+    if not 0 < len(pixels[1]) <= _MOST_LEFT * len(pixels[0]):
+        return None
+    mother_at, first_at, second_at = (
+        tuple(places[len(places) // 2].tolist()) for places in (*pixels, np.argwhere(mask) + corner)
+    )
+    return ProposedDivision(frame, mother_at, (first_at, second_at))
+
+
+def _most_common(label_ids: NDArray[Any]) -> tuple[int, int]:
+    """Return the most frequent label and how often it occurs; zeros without any."""
+    values, counts = np.unique(label_ids, return_counts=True)
+    return (int(values[counts.argmax()]), int(counts.max())) if values.size else (0, 0)
+
+
+def _pixels_in(tracks: TrackLabels, label_id: int, frame: int) -> NDArray[Any]:
+    """Return where the pixels of an object in a frame are in the labels."""
+    mask, corner = _mask_in(tracks, label_id, frame)
+    return np.argwhere(mask) + corner
 
 
 def plan_pieces(tracks: TrackLabels, mother_id: int, frame: int) -> LabelsEdit:

@@ -20,6 +20,7 @@ from napari_sam.session.tracks.divisions import (
     ProposedDivision,
     plan_confirmed,
     plan_pieces,
+    propose_by_birth,
     propose_by_pieces,
 )
 from napari_sam.session.tracks.frame_links import (
@@ -235,10 +236,16 @@ class TrackEditing:
     # Proposed divisions ----------------------------------------------------------------------
 
     def propose(self, label_ids: Iterable[int]) -> None:
-        """Propose a division for each object that falls in two large pieces at its end."""
+        """Propose divisions: of objects that fall in two large pieces at their end, and others.
+
+        Those become much smaller as one of the given objects begins where they were.
+        """
         tracks = self._tracks()
-        pieces = (propose_by_pieces(tracks, label_id) for label_id in label_ids)
-        divisions = [division for division in pieces if division is not None]
+        likely = (
+            propose_by_pieces(tracks, label_id) or propose_by_birth(tracks, label_id)
+            for label_id in label_ids
+        )
+        divisions = [division for division in likely if division is not None]
         self._set_divisions(tracks.labels, (*self.state.divisions, *divisions))
 
     def confirm(self, division: ProposedDivision) -> None:

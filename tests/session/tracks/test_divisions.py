@@ -47,6 +47,28 @@ def test_daughters_that_touch_again_are_told_apart() -> None:
     assert {int(film.array[7, 12, 35])} == right - left
 
 
+def test_an_object_that_begins_as_another_one_is_halved_proposes_a_division() -> None:
+    array = dividing()
+    array[4:, :, 24:][array[4:, :, 24:] > 0] = 2  # the mother was carried on as one daughter
+    array[4:, :, 24:] = np.roll(array[4:, :, 24:], -4, axis=2)
+    film = Film(array)
+    film.tracks.propose([2])
+    (division,) = film.tracks.state.divisions
+    assert (division.frame, division.mother_id(film.labels)) == (4, 1)
+    assert division.daughter_ids(film.labels) == (1, 2)
+    film.tracks.confirm(division)
+    assert film.spans()[1] == (0, 3, 0)
+    assert sorted(parent for _, _, parent in film.spans().values()) == [0, 1, 1]
+
+
+def test_an_object_that_begins_beside_others_proposes_nothing() -> None:
+    array = bars()
+    array[:3][array[:3] == 2] = 0
+    film = Film(array)
+    film.tracks.propose([1, 2, 3])
+    assert film.tracks.state.divisions == ()
+
+
 def test_one_piece_and_small_fragments_propose_nothing() -> None:
     array = bars(n_tracks=1)
     array[3:, 0, 5] = 1
