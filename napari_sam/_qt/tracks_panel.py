@@ -107,7 +107,7 @@ class TracksPanel(QWidget):
 
     def _build_status(self) -> tuple[QStackedWidget, PaintedLabel]:
         """Make what describes the selected tracks, or follows a run, and says what to do next."""
-        self.about, self.next_step = PaintedLabel(), PaintedLabel(opacity=0.7)
+        self.about, self.next_step = PaintedLabel(), PaintedLabel(2, opacity=0.7)
         self._progress = progress_bar("You can go on looking; edits wait until it is done")
         self._status = QStackedWidget()
         self._status.addWidget(self.about)
