@@ -1,7 +1,7 @@
 """The annotation session: the single owner of the state between an image and its labels."""
 
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from napari_sam.session.objects.brush_history import BrushHistory
 from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
-from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.session.objects.history import Edit, is_with_stroke
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prefetch.prefetcher import Prefetcher
@@ -329,7 +329,14 @@ class AnnotationSession:
     # Objects -----------------------------------------------------------------------------------
 
     def accept(self) -> LabelsEdit | None:
-        """Write the chosen candidate into the target; see `ObjectInProgress.accept`."""
+        """Write the chosen candidate into the target; see `ObjectInProgress.accept`.
+
+        While clicks correct an object of the stack, each is accepted already.
+        """
+        state = self.object_in_progress.state
+        is_begun = not state.prompts.is_empty or state.reedited is not None
+        if self.stack.corrections.is_on and not is_begun:
+            return None
         return self.object_in_progress.accept()
 
     def undo(self) -> None:
@@ -341,8 +348,13 @@ class AnnotationSession:
             If objects are still being written.
         """
         self.brush_history.catch_up()
-        self.stack.leave_step(self.editing.history.last)
+        history = self.editing.history
+        edit = history.last
+        self.stack.leave_step(edit)
         self.editing.undo()
+        if is_with_stroke(edit, history.last):
+            with suppress(TargetError):  # still being undone
+                self.editing.undo()
 
     def redo(self) -> None:
         """Repeat what was undone last.
@@ -353,7 +365,12 @@ class AnnotationSession:
             If objects are still being written.
         """
         self.brush_history.catch_up()
+        history = self.editing.history
+        edit = history.redoable
         self.editing.redo()
+        if is_with_stroke(history.redoable, edit):
+            with suppress(TargetError):  # still being repeated
+                self.editing.redo()
 
     def _on_edited(self, edit: Edit) -> None:
         self._publish()

@@ -27,6 +27,7 @@ class Edit:
     example: Example | None = None  # the accepted mask, as an example for the ranking
     classes: ClassStep | None = None  # the edit of the classes
     stroke_ids: tuple[int, ...] = ()  # the strokes of the viewer's brush that it is
+    is_after_stroke: bool = False  # it follows from the stroke before it
 
     @property
     def size_bytes(self) -> int:
@@ -39,6 +40,11 @@ def _within_bounds(edits: list[Edit]) -> list[Edit]:
     total_bytes = accumulate(edit.size_bytes for edit in reversed(edits[-_MAX_EDITS:]))
     n_kept = sum(1 for _ in takewhile(lambda size_bytes: size_bytes <= _MAX_BYTES, total_bytes))
     return edits[-max(1, n_kept) :]
+
+
+def is_with_stroke(edit: Edit | None, stroke: Edit | None) -> bool:
+    """Whether an edit follows from the stroke that was made before it, for a user one step."""
+    return bool(edit and edit.is_after_stroke and stroke and stroke.stroke_ids)
 
 
 class History:
@@ -121,6 +127,11 @@ class History:
     def replace_last(self, edit: Edit | None) -> None:
         """Replace the last edit, or remove it."""
         self._done[-1:] = [] if edit is None else [edit]
+
+    def join_stroke(self) -> None:
+        """Note that the last edit follows from the stroke before it, which stays a step."""
+        if len(self._done) > 1 and self._done[-2].stroke_ids:
+            self.replace_last(replace(self._done[-1], is_after_stroke=True))
 
     def extend_last(self, edit: Edit | None, further: Edit) -> None:
         """Make an edit of objects a part of the last one, if that is the given one; else add it."""

@@ -230,7 +230,8 @@ class Corrections:
             added = corrected if is_added else ()
             # Strokes stay steps of their own, which the viewer's own undo can follow.
             step = None if edit.stroke_ids else self._last(edit)
-            self._update_around(after, corrected, step, added)
+            is_stroke = bool(edit.stroke_ids)
+            self._update_around(after, corrected, step, added, is_after_stroke=is_stroke)
 
     def _last(self, edit: Edit) -> Edit | None:
         """Return the step that an edit was made a part of, if that is the last one."""
@@ -243,6 +244,8 @@ class Corrections:
         corrected: Sequence[int],
         step: Edit | None,
         added: Sequence[int] = (),
+        *,
+        is_after_stroke: bool = False,
     ) -> Run | None:
         """Compute anew what was computed beside corrected slices."""
         stack, target = self._chosen.stack, self._editing.target
@@ -251,7 +254,8 @@ class Corrections:
                 course = course_after(record, target, stack, corrected, added)
                 if course is not None:
                     embedder = self._embedding.embedder
-                    run = self._propagation.start(stack, target, [course], embedder, step)
+                    about = stack, target, [course], embedder, step
+                    run = self._propagation.start(*about, is_after_stroke=is_after_stroke)
                     self._following = run, record.label_id, record.slices, False
                     return run
         return None

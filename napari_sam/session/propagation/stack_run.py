@@ -55,6 +55,7 @@ class Run:
     waiting: dict[Course, list[SliceMask]] = field(default_factory=dict)  # not written yet
     reached: dict[Course, set[int]] = field(default_factory=dict)  # the slices of each
     done: int = 0
+    is_after_stroke: bool = False  # it follows from what the brush has just painted
     is_over: bool = False
     is_complete: bool = False  # rather than stopped, or failed
 
@@ -138,13 +139,15 @@ class StackPropagation:
         courses: Sequence[Course],
         embedder: Embedder,
         extended: Edit | None = None,
+        *,
+        is_after_stroke: bool = False,
     ) -> Run:
         """Carry objects on; as a part of the step that is extended, if that is the last one.
 
         An object that is carried on already takes the new course.
         """
         self._left |= {course.label_id for course in courses}
-        run = Run(stack, target, tuple(courses), extended)
+        run = Run(stack, target, tuple(courses), extended, is_after_stroke=is_after_stroke)
         self._next.append((run, embedder))
         self._start_next()
         self.changed.emit()
@@ -275,4 +278,6 @@ class StackPropagation:
                 return plan_slices(labels, labels.registry, record, edits, overlap)
 
             self._editing.edit(plan, into=labels, extended=run.step)
+            if run.step is None and run.is_after_stroke:
+                self._editing.history.join_stroke()
             run.step = self._editing.history.last

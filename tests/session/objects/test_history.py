@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects import history as history_module
-from napari_sam.session.objects.history import Edit, History
+from napari_sam.session.objects.history import Edit, History, is_with_stroke
 from napari_sam.session.objects.planning import NewObject, plan_object
 
 
@@ -33,6 +35,18 @@ def test_edits_come_back_in_reverse_and_are_repeated_in_order():
     history.push(second)
     assert [history.undo(), history.undo(), history.undo()] == [second, first, None]
     assert [history.redo(), history.redo(), history.redo()] == [first, second, None]
+
+
+def test_what_follows_a_stroke_is_known_to():
+    history, stroke = History(), replace(edit(), stroke_ids=(4,))
+    history.push(edit())
+    history.join_stroke()
+    assert not history.last.is_after_stroke
+    history.push(stroke)
+    history.push(edit())
+    assert not is_with_stroke(history.last, stroke)
+    history.join_stroke()
+    assert is_with_stroke(history.undo(), history.last)
 
 
 def test_what_can_be_done():

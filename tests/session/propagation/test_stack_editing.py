@@ -1,9 +1,15 @@
 """Objects carried through a stack by real weights, corrected, cut, cleared and undone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_sam.session import Origin, Prompts, TargetError
+from napari_sam.session.objects.brush_history import Dab, strokes_of
+from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.records import RecordChange
+from napari_sam.session.objects.slices import ObjectSlice
 
 from .volume import Volume, moving_discs
 
@@ -237,6 +243,32 @@ def test_a_click_far_from_the_corrected_object_does_not_move_it_there(session, v
     session.set_prompts(Prompts((), (), (58, 62, 76, 80)))  # a box means that it is there
     session.wait_until_idle(60)
     assert volume.labels.array[4, 70, 66] == 1
+
+
+def test_a_stroke_is_undone_with_what_follows_it(session, volume):
+    click(session, 30, 34)
+    carry(session, first=3, last=4)
+    before, record = volume.labels.array.copy(), volume.labels.registry.get(1)
+    where = np.s_[5:6, 20:52, 14:46]
+    mask = IMAGE[where] > 125
+    dab = Dab((5, 20, 14), mask, before[where], mask.astype(before.dtype))
+    volume.labels.array[where][mask] = 1
+    places = np.argwhere(volume.labels.array == 1)
+    box = {"start": tuple(places.min(axis=0)), "stop": tuple(places.max(axis=0) + 1)}
+    slices = record.slices.updated([ObjectSlice(5)])
+    painted = replace(record, area_px=len(places), slices=slices, **box)
+    stroke = LabelsEdit(volume.labels, strokes_of([dab]), (RecordChange(record, painted),), 1)
+    stroke.apply_records()
+    session.brush_history.note(stroke, (5,))
+    session.wait_until_idle(60)
+    after = volume.labels.array.copy()
+    assert 1 in after[6]  # carried on
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+    session.redo()
+    np.testing.assert_array_equal(volume.labels.array, after)
+    session.stack.corrections.switch(True)
+    assert session.accept() is None  # what clicks correct is accepted already
 
 
 def test_an_object_that_was_ended_too_soon_is_carried_on_from_a_slice_that_is_added(
