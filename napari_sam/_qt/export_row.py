@@ -110,23 +110,31 @@ class ExportRow(QWidget):
             self.image_chosen.emit(entry - 1)
 
     def _on_export_clicked(self) -> None:
-        start = suggested_path(self._suggest(), self._last_folder)
+        bare = suggested_path(self._suggest(), self._last_folder)
         offered = ALL_FORMATS if self._may_be_film() else FORMATS
         formats = {name_filter(entry.title, entry.suffixes): entry for entry in offered}
+        proposed = formats.get(self._last_filter, offered[0])
+        start = self._named(bare, proposed.suffixes[0]) if bare else ""
         name, chosen = QFileDialog.getSaveFileName(
             self, "Export objects", start, ";;".join(formats), self._last_filter
         )
         if not name:
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
+        if name == start and formats[chosen] is not proposed:
+            name = bare  # another format was chosen, under the same name
         file_format = _format_of(name, formats[chosen])
-        suffix = file_format.suffixes[0]
-        if not has_suffix(name, file_format.suffixes) and self._is_image(Path(name + suffix)):
-            name += " labels"
+        if not has_suffix(name, file_format.suffixes):
+            suffix = file_format.suffixes[0]
+            name = self._named(name, suffix).removesuffix(suffix)
         path = path_with_suffix(self, name, file_format.suffixes)
         if path is not None:
             overlapping = self.overlapping.isChecked()
             self.export_requested.emit(path, file_format.title, overlapping)
+
+    def _named(self, name: str, suffix: str) -> str:
+        """Return a name with a suffix, and another one than that of the image."""
+        return f"{name} labels{suffix}" if self._is_image(Path(name + suffix)) else name + suffix
 
     def _on_import_clicked(self, names: str) -> None:
         folder = "" if self._last_folder is None else str(self._last_folder)

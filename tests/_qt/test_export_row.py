@@ -35,3 +35,24 @@ def test_an_import_begins_in_the_folder_of_the_last_one(row, heard, monkeypatch,
         row._import.click()
     assert folders == ["", str(tmp_path), str(tmp_path)]
     assert requests == [("import_requested", Path(tmp_path / "a.json"))] * 2
+
+
+@pytest.mark.parametrize(
+    ("title", "written"), [("TIFF for ImageJ", "vol labels.tif"), ("GeoJSON", "vol.geojson")]
+)
+def test_the_suggested_name_is_that_of_the_file_in_the_chosen_format(
+    qtbot, monkeypatch, tmp_path, title, written
+):
+    row = ExportRow(lambda: str(tmp_path / "vol"), lambda path: path.name == "vol.tif")
+    qtbot.addWidget(row)
+    begun, requested = [], []
+
+    def choose(_parent, _title, start, filters, *_):
+        begun.append(Path(start).name)
+        return start, next(text for text in filters.split(";;") if text.startswith(title))
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    row.export_requested.connect(lambda path, *_: requested.append(path))
+    row._export.click()
+    assert begun == ["vol labels.tif"]
+    assert requested == [tmp_path / written]

@@ -227,7 +227,7 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
 
     assert started(row._export.click) == ""
     widget.binding.target.require()
-    assert started(row._export.click) == str(folder / "coins")
+    assert started(row._export.click) == str(folder / "coins.tif")
     assert started(session._save.trigger) == str(folder / "coins 1_2")
     widget.binding.set_image(viewer.add_image(data.coins(), name="in memory"))
     widget.wait_until_idle(TIMEOUT_S)
