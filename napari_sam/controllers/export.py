@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from napari.layers import Image, Labels
 from psygnal import Signal
@@ -18,6 +18,7 @@ from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.reading import read_choices
 from napari_sam.formats.reading_tracks import GEFF_FILE, POINTS_SUFFIXES
 from napari_sam.formats.registry import ALL_FORMATS
+from napari_sam.formats.tiff_axes import calibrated
 from napari_sam.layers.image_references import (
     file_for,
     is_file_of,
@@ -36,6 +37,9 @@ from napari_sam.session.annotations import (
 from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, counted, covered_left_out
+
+_CALIBRATED: Final = ("tiff", "ome-tiff")
+"""The formats of label images with sizes of pixels."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,14 @@ class ExportController:
             self._messages.warn("No rows to export: select some, or clear the filter.")
             return
         file_format = self._formats[title]
+        path_of_image = _path_of(self._binding.plane.image)
         classes = self._session.classes.table.classes
 
         def work(_: object) -> list[Path]:
+            # Other files are about the places of objects, which napari knows in its own units.
+            about = calibrated(image, path_of_image) if file_format.key in _CALIBRATED else image
             objects = annotations_of(
-                target, records, image, overlapping=overlapping, classes=classes
+                target, records, about, overlapping=overlapping, classes=classes
             )
             return file_format.write(path, objects)
 
@@ -230,6 +237,10 @@ class ExportController:
 def _named(path: Path, n_files: int) -> str:
     """Return the name of a file, and how many files more there are."""
     return f"{path.name} (and {n_files - 1} more beside it)" if n_files > 1 else path.name
+
+
+def _path_of(image: Image | None) -> str:
+    return "" if image is None else str(image.source.path or "")
 
 
 def _image_of(layer: Labels, shape: tuple[int, ...], image: Image | None) -> ImageInfo:

@@ -65,7 +65,7 @@ class StackController:
             (panel.clear_requested, partial(attempt, stack.corrections.clear_slice)),
             (panel.weak_requested, self.go_to_weak),
             (panel.stop_requested, self.stop),
-            (panel.slices_left, self._leave_corrections),
+            (panel.slices_left, partial(stack.corrections.switch, False)),
             (panel.go_on_requested, partial(attempt, stack.go_on)),
             (panel.dismiss_requested, stack.dismiss),
             (panel.strip.slice_requested, self.review_slice),
@@ -98,12 +98,8 @@ class StackController:
     def _on_toggled(self, is_shown: bool) -> None:
         if is_shown:
             self._show()
-        else:
-            self._leave_corrections()
-
-    def _leave_corrections(self) -> None:
-        """Have clicks begin other objects: what shows that they do not is out of sight."""
-        self._stack.corrections.switch(False)
+        else:  # clicks begin other objects: what shows that they do not is out of sight
+            self._stack.corrections.switch(False)
 
     def _on_image_changed(self) -> None:
         self._shown = StackState()

@@ -223,7 +223,7 @@ def read_label_tiff(
         check_segments(tiff, series)
         pixels = np.atleast_2d(series.asarray())
         labels = as_small_labels(labels_of_colors(pixels, path) if is_colored else pixels)
-        details = _ome_details(tiff) or _imagej_details(tiff)
+        details = _ome_details(tiff) or imagej_details(tiff)
         axes = series.axes.removesuffix("S") if is_colored else series.axes
         height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
     # From the page, because the series drops and mixes up axes of length one.
@@ -348,8 +348,8 @@ def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     return details
 
 
-def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
-    """Return axes, and size and unit by axis; empty without ImageJ metadata."""
+def imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return axes, and size and unit by axis, of an open file; empty without ImageJ metadata."""
     metadata = tiff.imagej_metadata
     if not metadata:
         return {}

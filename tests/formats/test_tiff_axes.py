@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam.formats import FileError
-from napari_sam.formats.tiff_axes import read_tiff_axes
+from napari_sam.formats import FileError, ImageInfo
+from napari_sam.formats.tiff_axes import calibrated, read_tiff_axes
 
 PIXELS = np.zeros((3, 2, 8, 9), np.uint8)
 
@@ -26,3 +26,19 @@ def test_files_without_metadata_name_none_and_others_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:6])
     with pytest.raises(FileError):
         read_tiff_axes(path)
+
+
+def test_sizes_of_pixels_are_those_of_the_file_where_the_viewer_has_none(tmp_path):
+    path, pixels = tmp_path / "vol.tif", PIXELS[:, 0]
+    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(path, pixels, imagej=True, metadata=metadata, resolution=(2, 2))
+    image = calibrated(ImageInfo(pixels.shape), path)
+    assert image.pixel_size == (2.0, 0.5, 0.5)
+    assert image.units == ("micrometer",) * 3
+    known = ImageInfo(pixels.shape, pixel_size=(3, 1, 1))
+    assert calibrated(known, path) is known
+    assert calibrated(image, tmp_path / "none.tif") is image
+    tifffile.imwrite(path, pixels, metadata=None, photometric="minisblack")
+    assert calibrated(ImageInfo(pixels.shape), path) == ImageInfo(pixels.shape)
+    path.write_bytes(b"II*")
+    assert calibrated(ImageInfo(pixels.shape), path) == ImageInfo(pixels.shape)
