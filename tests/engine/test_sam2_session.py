@@ -126,3 +126,35 @@ def test_automatic_masks(start):
     session.automatic.start(AutomaticRequest(plane, tiles, settings))
     session.wait_until_idle(TIMEOUT_S)
     assert session.automatic.picture.masks
+
+
+def test_what_comes_next_is_embedded_ahead(start, pixels, predictor, monkeypatch):
+    session = start()
+    planes = [ImagePlane(np.roll(pixels, shift, axis=1)) for shift in (1, 2)]
+    session.prefetch.expect(planes[:1])
+    session.wait_until_idle(TIMEOUT_S)
+    session.prefetch.start_planes({"second": planes[1]})
+    session.wait_until_idle(TIMEOUT_S)
+    monkeypatch.setattr(predictor, "encode", None)
+    for plane in planes:
+        session.set_image(plane)
+        session.wait_until_idle(TIMEOUT_S)
+        assert session.state.phase is Phase.READY
+
+
+def test_as_many_tiles_are_kept_as_their_prepared_embeddings_fit(start):
+    session = start()
+    embedding = session.embedding.embedded.embedding
+    held = vars(embedding.image_tokens).values()
+    nbytes = embedding.image_embedding.nbytes + sum(tensor.nbytes for tensor in held)
+    assert session.embedding.embedder.capacity_tiles == 2**29 // nbytes
+
+
+def test_a_preview_is_what_the_click_will_be(start):
+    session = start()
+    session.object_in_progress.preview.want(CLICK)
+    session.wait_until_idle(TIMEOUT_S)
+    preview = session.state.preview
+    assert len(preview) == 3
+    candidates = decoded(session, CLICK)
+    np.testing.assert_array_equal(preview.logits(0), candidates.logits(0))

@@ -12,6 +12,7 @@ from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     AnnotationSession,
     ArrayPlane,
+    Embedder,
     EmbeddingStore,
     ImagePlane,
     ModelChoice,
@@ -191,7 +192,12 @@ def test_embeddings_are_kept_in_memory(session, engine):
     assert len(engine.encoder.encoded) == 2
     nbytes = 4 * (128 * 128 + 2 * 32 * 32)
     assert TOY_SPEC.embedding_nbytes == nbytes
-    assert session.embedding.embedder.capacity_tiles == 2**29 // (4 * nbytes)
+    embedder = Embedder(load_predictor=lambda *_: engine)
+    embedder.load()
+    assert embedder.capacity_tiles == 2**29 // (4 * nbytes)  # a guess before there is one
+    prepared = session.embedding.embedded.embedding.nbytes
+    assert prepared < nbytes
+    assert session.embedding.embedder.capacity_tiles == 2**29 // prepared
 
 
 def test_batch_prompts(session, labels):

@@ -14,6 +14,8 @@ class EmbeddingCache:
 
     def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
         self.capacity_bytes = capacity_bytes
+        self.newest_nbytes = 0
+        """What the newest embedding takes; 0 before there is one."""
         self._embeddings: OrderedDict[str, ImageEmbedding] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -28,6 +30,7 @@ class EmbeddingCache:
     def put(self, key: str, embedding: ImageEmbedding) -> None:
         """Add an embedding, and drop the least recently used ones beyond the capacity."""
         with self._lock:
+            self.newest_nbytes = embedding.nbytes
             self._embeddings[key] = embedding
             self._embeddings.move_to_end(key)
             while len(self._embeddings) > 1 and self._nbytes() > self.capacity_bytes:

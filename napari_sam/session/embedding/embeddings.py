@@ -35,7 +35,8 @@ _THUMBNAIL_PX: Final = (96, 288)
 _HEADER_BYTES: Final = 512
 """Upper limit of what a file adds to an embedding."""
 _IN_MEMORY: Final = 4
-"""How much larger it is in memory, at most, with what a decoder computes once per image."""
+"""How much larger it may be in memory, with what a decoder computes once per image; for a guess
+before there is one."""
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
@@ -140,7 +141,8 @@ class Embedder:
         spec = self.spec
         if self._store is not None:
             return self._store.room_bytes() // (spec.embedding_nbytes + _HEADER_BYTES)
-        return self._cache.capacity_bytes // (_IN_MEMORY * spec.embedding_nbytes)
+        nbytes = self._cache.newest_nbytes or _IN_MEMORY * spec.embedding_nbytes
+        return self._cache.capacity_bytes // nbytes
 
     @property
     def trouble(self) -> str:
