@@ -29,6 +29,10 @@ _DIRECTIONS: Final = (
     (FORWARD, "propagate_forward", "Carry the object on toward the last slice"),
 )
 _NO_OBJECT: Final = "Segment an object, or select one in the table"
+_MEMORY: Final = (
+    "On: objects are carried on by what the model remembers of them in other slices (Memory). "
+    "Off: by where they lie in the slice before and the borders of the image (Projection)"
+)
 _OF_TRACKS: Final = "Which objects are the same"
 _IDLE, _BUSY, _ASKING = range(3)
 _SLICE_BOX_PX: Final = 34
@@ -137,8 +141,11 @@ class StackPanel(QWidget):
         for number, widget in enumerate(self.views):
             widget.clicked.connect(partial(self._choose_page, number))
             keep_size(widget)
-        layout = row(self.frames, *self.views)
-        layout.setStretchFactor(self.frames, 0)
+        self.memory = check_box("Memory", _MEMORY)
+        keep_size(self.memory)
+        layout = row(self.frames, self.memory, *self.views)
+        for box in (self.frames, self.memory):
+            layout.setStretchFactor(box, 0)
         return layout
 
     def _choose_page(self, number: int | None = None) -> None:
@@ -209,6 +216,12 @@ class StackPanel(QWidget):
         if has_frames != self._has_frames:
             self._has_frames = has_frames
             self._choose_page()
+
+    def show_memory(self, *, is_offered: bool, is_on: bool) -> None:
+        """Offer to carry objects on by memory, with models that have any."""
+        self.memory.setVisible(is_offered)
+        with QSignalBlocker(self.memory):
+            self.memory.setChecked(is_on)
 
     def show_proposals(self, n_divisions: int) -> None:
         """Show that divisions are proposed."""

@@ -14,6 +14,7 @@ from napari_sam.controllers.embeddings import EmbeddingsController
 from napari_sam.controllers.first_run import FirstRunController
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.controllers.learning import LearningController
+from napari_sam.controllers.memory import MemoryController
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.options import OptionsController
@@ -40,6 +41,7 @@ class Controllers:
         self.objects = objects = ObjectTableController(context)
         self.classes = classes = ClassesController(context, objects, options.on_demand)
         self.stack = stack = StackController(context, objects)
+        self.memory = MemoryController(context, stack.on_demand)
         self.tracks = tracks = TracksController(context, objects, stack, classes)
         self.automatic = automatic = AutomaticController(context)
         annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
@@ -95,7 +97,7 @@ class Controllers:
     def close(self) -> None:
         """Close all controllers."""
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
-        models = self.embeddings, self.models, self.learning
+        models = self.embeddings, self.models, self.learning, self.memory
         objects = self.classes, self.batch_prompts, self.tracks, self.stack, self.objects
         files = self.restore, self.unfinished, self.journal
         for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):

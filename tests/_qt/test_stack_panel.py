@@ -166,3 +166,19 @@ def test_whether_slices_are_frames_is_shown_on_both_pages(panel, heard):
         assert panel.frames.pos() == place
     panel.frames.click()
     assert requests == [("frames_toggled", True), ("frames_toggled", False)]
+
+
+def test_memory_is_offered_and_moves_nothing(panel, heard):
+    show(panel, CHOSEN)
+    emitted = heard(panel, "memory.toggled")
+    panel.show_memory(is_offered=False, is_on=False)
+    panel.layout().activate()
+    width = panel.minimumSizeHint().width()
+    places = [part.geometry() for part in (panel.frames, panel._body, panel.strip)]
+    panel.show_memory(is_offered=True, is_on=True)
+    panel.layout().activate()
+    assert panel.memory.isVisible()
+    assert panel.memory.isChecked()
+    assert panel.minimumSizeHint().width() == width
+    assert [part.geometry() for part in (panel.frames, panel._body, panel.strip)] == places
+    assert emitted == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from psygnal import Signal
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.spec import Capability
 from napari_sam.session.background import Background
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.embeddings import Embedder
@@ -25,6 +26,7 @@ from napari_sam.session.objects.trimming import Trim
 from napari_sam.session.propagation.courses import Course
 from napari_sam.session.propagation.projection import Projection
 from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.remembering import Remembering
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 from napari_sam.session.stack import LazyPlanes, Stack
 
@@ -52,6 +54,7 @@ class Run:
     target: LabelsPlane
     courses: tuple[Course, ...]
     step: Edit | None  # what it is undone with, once that is written
+    with_memory: bool = False  # by what the model remembers of other slices, if it can
     waiting: dict[Course, list[SliceMask]] = field(default_factory=dict)  # not written yet
     reached: dict[Course, set[int]] = field(default_factory=dict)  # the slices of each
     done: int = 0
@@ -93,6 +96,15 @@ def carried(
                 yield course, mask
 
 
+def _propagator(
+    embedder: Embedder, report: Callable[[float], None], *, with_memory: bool
+) -> Propagator:
+    """Return what carries objects on, with a model that is loaded first."""
+    if with_memory and Capability.MEMORY in embedder.load().encoder.spec.capabilities:
+        return Remembering(embedder, report)
+    return Projection(embedder, report)
+
+
 class StackPropagation:
     """Carries objects through a stack and writes their slices, which are undone as one.
 
@@ -110,6 +122,7 @@ class StackPropagation:
         self._notifier = background.notifier
         self._executor = background.executor("propagate")
         self._stop = threading.Event()
+        self._with_memory = False
         self._left: set[int] = set()  # objects that the present run is to carry no further
         self._run: Run | None = None
         self._next: list[tuple[Run, Embedder]] = []
@@ -132,6 +145,13 @@ class StackPropagation:
         """The step that the present run is undone with."""
         return None if self._run is None else self._run.step
 
+    def remember(self, is_on: bool) -> None:
+        """Have the next runs carry objects on by what the model remembers of other slices.
+
+        A model that remembers nothing projects masks, as ever.
+        """
+        self._with_memory = is_on
+
     def start(
         self,
         stack: Stack,
@@ -147,7 +167,10 @@ class StackPropagation:
         An object that is carried on already takes the new course.
         """
         self._left |= {course.label_id for course in courses}
-        run = Run(stack, target, tuple(courses), extended, is_after_stroke=is_after_stroke)
+        run = Run(
+            *(stack, target, tuple(courses), extended, self._with_memory),
+            is_after_stroke=is_after_stroke,
+        )
         self._next.append((run, embedder))
         self._start_next()
         self.changed.emit()
@@ -181,7 +204,8 @@ class StackPropagation:
                 self._background.yield_to_foreground(job, stop.is_set)
 
             rest()
-            for result in carried(planes, run.courses, Projection(embedder, rest), left):
+            propagator = _propagator(embedder, rest, with_memory=run.with_memory)
+            for result in carried(planes, run.courses, propagator, left):
                 job.report(result)
                 rest()
                 if stop.is_set():
