@@ -146,7 +146,7 @@ def hint_for(
         return "Canceled: press Embed to continue. Your clicks are kept."
     if remarks:
         return " ".join(remarks)
-    if phase is not Phase.READY and not has_embedding:
+    if phase is not Phase.READY and not (has_embedding or has_masks):
         if usable.is_empty:  # and perhaps there is no layer to click on
             return EARLY_HINT
         return "Masks appear once the image is embedded."

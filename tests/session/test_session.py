@@ -20,6 +20,7 @@ from napari_sam.session import (
     Prompts,
     TargetError,
 )
+from napari_sam.session.jobs import run_until
 from napari_sam.session.plane_request import PlaneRequest
 
 TIMEOUT_S = 120
@@ -721,8 +722,9 @@ def test_the_shown_mask_is_accepted_without_waiting_for_one_in_more_detail(sessi
     wait(session)
     held.encode_gate.clear()
     session.set_prompts(blob)
-    while not session.state.hint.startswith("Accept the shown mask, or wait"):
-        session.background.dispatcher.run_pending(0.05)
+    run_until(lambda: session.state.refining_hint, session.background.dispatcher, TIMEOUT_S, "test")
+    assert session.state.refining_hint.startswith("Accept the shown mask, or wait")
+    assert session.state.hint.startswith("Accept the shown mask")
     shown = session.state.candidates.crop(session.state.chosen)
     edit = session.accept()
     assert edit is not None
