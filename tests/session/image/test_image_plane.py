@@ -149,7 +149,7 @@ def test_building_reads_no_pixels():
         (np.zeros((4, 4), complex), False, r"numpy\.abs"),
         (np.zeros((4, 4), object), False, "object"),
         (np.zeros((4, 4), "datetime64[s]"), False, "datetime64"),
-        (np.zeros(4), False, r"\(4,\).*Choose one slice"),
+        (np.zeros(4), False, r"\(4,\).*choose one slice"),
         (np.zeros((4, 4, 4)), False, r"\(4, 4, 4\).*is_rgb=True"),
         (np.zeros((4, 4, 10)), True, r"\(4, 4, 10\)"),
         (np.zeros((4, 4)), True, r"\(4, 4\).*color plane"),
