@@ -247,7 +247,7 @@ def test_leftovers_go_without_a_download(tmp_path):
 def test_a_file_of_ones_own_is_never_replaced(model, tmp_path, content):
     own = tmp_path / "sam_vit_b_01ec64.pth"
     own.write_bytes(content)
-    with pytest.raises(DownloadError, match="Rename the file or move it away") as caught:
+    with pytest.raises(DownloadError, match="rename it or move it away") as caught:
         download(model("good"), folder=tmp_path)
     assert str(own) in str(caught.value)
     assert own.read_bytes() == content
@@ -255,7 +255,7 @@ def test_a_file_of_ones_own_is_never_replaced(model, tmp_path, content):
 
 def test_a_file_that_comes_during_the_download_is_not_replaced(model, tmp_path):
     own = tmp_path / "sam_vit_b_01ec64.pth"
-    with pytest.raises(DownloadError, match="Rename the file"):
+    with pytest.raises(DownloadError, match="rename it or move it away"):
         download(model("good"), lambda *_: own.write_bytes(b"mine"), tmp_path)
     assert list(tmp_path.iterdir()) == [own]
     assert own.read_bytes() == b"mine"
