@@ -60,18 +60,21 @@ class AutomaticRunBox(QWidget):
         )
         self.outcome = PaintedLabel(lines=2)
         self.outcome.clicked.connect(self._on_outcome_clicked)
-        buttons = row(self.preview, self.whole, self.remaining)
+        self._pages = QStackedWidget()
+        self._lay_out()
+        self.show_plane(None, 1)
+        self.show_state(AutomaticState())
+
+    def _lay_out(self) -> None:
         running = QWidget()
         fill(running, row(self.progress, self.cancel, stretch=self.progress))
         # Both pages have their places all the time, so that nothing moves.
-        self._pages = QStackedWidget()
         for page in (self.outcome, running):
             self._pages.addWidget(page)
         presets = row(self.preset, self.all_settings, stretch=self.preset)
         choices = form(("preset", presets), ("detail", self.detail))
+        buttons = row(self.preview, self.whole, self.remaining)
         fill(self, choices, self.slices, buttons, self._pages)
-        self.show_plane(None, 1)
-        self.show_state(AutomaticState())
 
     @property
     def finest_px(self) -> int | None:

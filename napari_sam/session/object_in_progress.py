@@ -339,11 +339,10 @@ class ObjectInProgress:
     def _write(
         self, state: ObjectState, shown: tuple[Candidates, int], *, with_click: bool
     ) -> LabelsEdit | None:
-        editing = self._editing
-        replaced = current_record(state, editing.require_target().labels.registry)
+        replaced = current_record(state, self._editing.require_target().labels.registry)
         (candidates, chosen), ranking = shown, shown[0].ranking
         record = replace(
-            replaced or ObjectRecord(class_name=editing.classes.current),
+            replaced or ObjectRecord(class_name=self._editing.classes.current),
             score=score_of(candidates.iou_predictions[chosen]),
             stability=None if ranking is None else float(ranking.features.stability_score[chosen]),
             reviewed=False,
@@ -351,7 +350,7 @@ class ObjectInProgress:
         )
         new = NewObject(candidates.blocks(chosen), record, replaced, Trim.of(*shown))
         self._accepted.append((state, candidates))
-        edit = editing.accept(new, shown, state, with_click=with_click)
+        edit = self._editing.accept(new, shown, state, with_click=with_click)
         for message in () if edit is None else warnings_of_remains(edit):
             self._notifier.warn(message)
         return edit
