@@ -234,12 +234,16 @@ def test_a_misspelled_command_is_named():
 
 
 INTERRUPTED_FINALIZER = """
+import signal
 import click
 from napari_sam.cli.main import main
 
 class Stopped:
     def __del__(self):
         raise KeyboardInterrupt
+
+# A shell has programs in the background ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @main.command()
 def wait():
