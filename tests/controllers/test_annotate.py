@@ -80,7 +80,7 @@ def test_integers_opened_as_labels_name_the_button_in_the_hint(make_widget, tmp_
 def test_another_image_is_opened_without_being_annotated_and_the_line_says_so(
     make_widget, tmp_path, qtbot
 ):
-    pixels = np.zeros((40, 50), np.uint8)
+    pixels = np.arange(2000, dtype=np.uint16).reshape(40, 50)
     viewer, widget = make_widget(Image(pixels, name="first"), wait=False, show=True)
     line = widget.controllers.annotate.hint
     viewer.add_image(pixels, name="second")

@@ -67,8 +67,7 @@ def test_a_painted_slice_is_an_anchor_in_the_viewer(make_widget):
     origins = {entry.slice_index: entry.origin for entry in stack.state.slices}
     assert origins[6] is Origin.ANNOTATED
     assert origins[5] in (Origin.PROPAGATED, Origin.INTERPOLATED)  # whichever fits the stroke
-    widget.session.undo()
-    widget.session.undo()
+    widget.session.undo()  # the stroke and what follows it are one step
     np.testing.assert_array_equal(target.layer.data, carried)
     viewer.dims.ndisplay = 3
     widget.wait_until_idle(60)
