@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidate import Candidate
@@ -24,7 +23,7 @@ from napari_sam.session.decoding.recipe import (
     tile_for,
 )
 from napari_sam.session.decoding.request import DecodeRequest
-from napari_sam.session.decoding.segment import whole_crop
+from napari_sam.session.decoding.segment import innermost_xy, whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.learning.lessons import Lesson
@@ -78,9 +77,7 @@ class AcceptedObject:
             is_near = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]
             if label == FOREGROUND and is_near:
                 return x, y
-        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        deepest_row, deepest_column = np.unravel_index(int(depth.argmax()), mask.shape)
-        return float(left + deepest_column), float(top + deepest_row)
+        return innermost_xy(self.crop)
 
 
 def measure(
@@ -187,10 +184,5 @@ def iou_of(mask: Candidate, crop: MaskCrop) -> float:
     total = shared = 0
     for block, top, left in mask.blocks():
         total += int(np.count_nonzero(block))
-        y0, y1 = max(top, crop.top), min(top + block.shape[0], crop.top + height)
-        x0, x1 = max(left, crop.left), min(left + block.shape[1], crop.left + width)
-        if y0 < y1 and x0 < x1:
-            inner = block[y0 - top : y1 - top, x0 - left : x1 - left]
-            other = crop.mask[y0 - crop.top : y1 - crop.top, x0 - crop.left : x1 - crop.left]
-            shared += int(np.count_nonzero(inner & other))
+        shared += int(np.count_nonzero(block & crop.within(top, left, block.shape)))
     return shared / (total + area - shared)

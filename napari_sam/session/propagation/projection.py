@@ -18,7 +18,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.engine.prediction import MaskPrediction
@@ -26,7 +25,7 @@ from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, masks_of
 from napari_sam.session.decoding.cut import pieces_with
 from napari_sam.session.decoding.mask_prompts import logits_of_region
-from napari_sam.session.decoding.segment import whole_crop
+from napari_sam.session.decoding.segment import innermost_xy, whole_crop
 from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -146,7 +145,7 @@ class Projection:
         spec = embedded.decoder.spec
         logits = logits_of_region(expected, embedded.tile, spec.low_res_side)
         is_asked = Capability.MASK_PROMPT in spec.capabilities
-        prompts = Prompts((_innermost(expected),), (FOREGROUND,), _grown(expected.edges_xyxy))
+        prompts = Prompts((innermost_xy(expected),), (FOREGROUND,), _grown(expected.edges_xyxy))
         prediction = embedded.decoder.decode(
             embedded.embedding,
             points_xy=embedded.to_pixels(prompts.points_array()),
@@ -168,13 +167,6 @@ def _height(logits: NDArray[np.float32]) -> float:
     """Return the mean logit inside a mask."""
     inside = logits[logits > 0]
     return float(inside.mean()) if inside.size else 0.0
-
-
-def _innermost(crop: MaskCrop) -> tuple[float, float]:
-    """Return x and y of the pixel of a mask that is farthest from its border."""
-    distances = ndimage.distance_transform_edt(np.pad(crop.mask, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(np.argmax(distances), distances.shape)
-    return float(crop.left + column), float(crop.top + row)
 
 
 def _iou(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
