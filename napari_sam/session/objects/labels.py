@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.packed import Mask, Region, Start, region_of
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.objects.packed import Mask, PackedMask, Region, Start, region_of
 from napari_sam.session.objects.records import ObjectRegistry
 
 _MAX_SIDE: Final = 2048
@@ -89,6 +90,15 @@ class LabelsPlane(Protocol):
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region of the plane."""
+
+
+def packed_crop(mask: PackedMask, plane: LabelsPlane) -> MaskCrop:
+    """Return a mask with the labels' axes as it lies in a plane; empty if it does not reach it."""
+    box = plane.to_plane(mask.start, mask.stop)
+    if box is None:
+        return MaskCrop(np.zeros((0, 0), np.bool_), 0, 0)
+    rows, columns = box
+    return MaskCrop(plane.to_2d(mask.mask), rows.start, columns.start)
 
 
 def parts(start: Start, shape: Start) -> Iterator[tuple[Start, Start]]:

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.objects.brush_edits import merged_strokes
 from napari_sam.session.objects.edits import LabelsEdit, Overlap, Stroke
-from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError, masks_of
+from napari_sam.session.objects.labels import (
+    Labels,
+    LabelsPlane,
+    TargetError,
+    masks_of,
+    packed_crop,
+)
 from napari_sam.session.objects.measuring import add_parts, part_of, with_extent
 from napari_sam.session.objects.overlaps import GetRecord, pixels_lost
 from napari_sam.session.objects.packed import (
@@ -192,14 +198,9 @@ def _masks(record: ObjectRecord, trimming: Trimming | None) -> Iterable[tuple[Ma
     if trimming is None or trim == NOT_TRIMMED:
         return ((mask.mask, mask.start) for mask in record.masks)
     plane = trimming.plane
-    crops = (_crop(mask, plane) for mask in record.masks)
+    crops = (packed_crop(mask, plane) for mask in record.masks)
     trimmed = trim.all_trimmed(crops, plane, record.label_id)
     return (plane.to_nd(mask, top, left) for mask, top, left in trimmed)
-
-
-def _crop(mask: PackedMask, plane: LabelsPlane) -> MaskCrop:
-    rows, columns = plane.to_plane(mask.start, mask.stop) or (slice(0, 0), slice(0, 0))
-    return MaskCrop(plane.to_2d(mask.mask), rows.start, columns.start)
 
 
 def _with_label_ids(

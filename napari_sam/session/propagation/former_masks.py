@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-import numpy as np
-
-from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.engine.masks import MaskCrop, joined_crop, tight_crop
+from napari_sam.session.objects.labels import LabelsPlane, packed_crop
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slice_planning import NOWHERE
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices
 from napari_sam.session.propagation.slice_mask import SliceMask
 
@@ -55,15 +54,5 @@ class FormerMasks(Mapping[int, SliceMask]):
 
 def _crop_of(masks: Collection[PackedMask], plane: LabelsPlane) -> MaskCrop:
     """Return masks of one slice as one, in the pixels of its plane."""
-    start = tuple(int(n) for n in np.min([mask.start for mask in masks], axis=0))
-    stop = tuple(int(n) for n in np.max([mask.stop for mask in masks], axis=0))
-    whole = np.zeros(np.subtract(stop, start), np.bool_)
-    for mask in masks:
-        offset = np.subtract(mask.start, start)
-        region = tuple(slice(a, a + n) for a, n in zip(offset, mask.shape, strict=True))
-        whole[region] |= mask.mask
-    box = plane.to_plane(start, stop)
-    if box is None:
-        return tight_crop(np.zeros((0, 0), np.bool_))
-    rows, columns = box
-    return tight_crop(plane.to_2d(whole), rows.start, columns.start)
+    crops = [crop for mask in masks if (crop := packed_crop(mask, plane)).mask.size]
+    return tight_crop(*joined_crop(crops)) if crops else NOWHERE
