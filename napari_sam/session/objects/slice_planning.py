@@ -44,6 +44,11 @@ class SliceEdit:
     plane: LabelsPlane
     crop: MaskCrop  # its mask; empty: it is not on the slice
     entry: ObjectSlice | None  # what is known of it there; None: nothing any more
+    trim: Trim = NOT_TRIMMED  # where it is cut because other objects keep their pixels
+
+    def trimmed(self, label_id: int) -> SliceEdit:
+        """Return the edit with the mask trimmed beside other objects."""
+        return replace(self, crop=self.trim.trimmed(self.crop, self.plane, label_id))
 
 
 def slice_index_of(plane: LabelsPlane) -> int:
@@ -126,6 +131,8 @@ def plan_slices(
     axis = edits[0].plane.slice_axis
     if before is None or axis is None:
         raise TargetError(f"Object {record.label_id} is gone: nothing was written.")
+    if overlap is Overlap.KEEP:
+        edits = [edit.trimmed(record.label_id) for edit in edits]
     left_over: list[Block] = []
     written: list[Block] = []
     masks: list[PackedMask] = []
@@ -165,9 +172,7 @@ def plan_on_plane(
 ) -> LabelsEdit:
     """Plan to write an object on the slice that the user made it on."""
     index = slice_index_of(plane)
-    if overlap is Overlap.KEEP:
-        crop = trim.trimmed(crop, plane, record.label_id)
-    edit = SliceEdit(index, plane, crop, ObjectSlice(index, state=record.state))
+    edit = SliceEdit(index, plane, crop, ObjectSlice(index, state=record.state), trim)
     return plan_slices(plane.labels, registry, record, [edit], overlap)
 
 

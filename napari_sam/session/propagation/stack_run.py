@@ -9,7 +9,6 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import Capability
 from napari_sam.session.background import Background
 from napari_sam.session.decoding.decoding import Decoding
@@ -17,7 +16,7 @@ from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.slice_planning import NOWHERE, SliceEdit, plan_slices
@@ -274,18 +273,13 @@ class StackPropagation:
         slices = record.slices or ()
         anchors = {entry.slice_index for entry in slices if entry.is_anchor}
         overlap, trim = self._editing.overlap, Trim(self._decoding.options.clean_strength)
-
-        def trimmed(mask: SliceMask) -> MaskCrop:
-            if overlap is not Overlap.KEEP:
-                return mask.crop
-            return trim.trimmed(mask.crop, target.at_slice(mask.slice_index), record.label_id)
-
         edits = [
             SliceEdit(
                 index := mask.slice_index,
                 target.at_slice(index),
-                trimmed(mask),
+                mask.crop,
                 None if mask.is_empty else ObjectSlice(index, mask.origin, mask.confidence),
+                trim,
             )
             for mask in masks
         ]
