@@ -187,11 +187,9 @@ class AnnotateController:
             tool_hint = self._conversion_hint if state.phase is Phase.NO_IMAGE else ""
         is_failure = state.phase is Phase.FAILED
         if not is_failure and not prompts.image_prompts.has_open_shape:
-            tool_hint = self._cover_hint or tool_hint
+            tool_hint = self._correction_hint or self._cover_hint or tool_hint
         if not is_failure and self._binding.is_selected_with_others:
             of_review, tool_hint = "", SEVERAL_HINT
-        elif not is_failure and not prompts.image_prompts.has_open_shape:
-            tool_hint = self._correction_hint or tool_hint
         severity = Severity.ERROR if is_failure and state.has_image else Severity.HINT
         of_brush = self._brush_hint
         if of_brush:
@@ -206,8 +204,8 @@ class AnnotateController:
         cover = None if image is None else self._cover.over(image)
         if image is None or cover is None:
             return ""
-        if (opened := self._opened_image) is not None and opened is cover:
-            return f"Still annotating '{image.name}': choose '{opened.name}' at the top to switch."
+        if cover is self._opened_image:
+            return _still_annotating(image, cover)
         return (
             f"'{image.name}' is hidden by '{cover.name}': hide that layer, "
             f"or move '{image.name}' above it."
@@ -264,9 +262,7 @@ class AnnotateController:
         if self._cover.over(image) is layer:
             return
         if self.image_panel.isVisible() and layer in self._viewer.layers:
-            self._messages.note(
-                f"Still annotating '{image.name}': choose '{layer.name}' at the top to switch."
-            )
+            self._messages.note(_still_annotating(image, layer))
 
     def show_layers(self) -> None:
         """Offer the viewer's layers where one can be chosen."""
@@ -325,3 +321,7 @@ class AnnotateController:
         self._session.object_in_progress.set_accept_on_click(is_on)
         if is_on and not self._binding.prompts.tool:
             self._binding.prompts.start_points()
+
+
+def _still_annotating(image: Image, opened: Image) -> str:
+    return f"Still annotating '{image.name}': choose '{opened.name}' at the top to switch."

@@ -36,9 +36,7 @@ class LearningController:
     def close(self) -> None:
         """Save what was learned last."""
         self._connections.close()
-        if self._timer.isActive():
-            self._timer.stop()
-            self._save()
+        self._save_now()
 
     def _connect(self, panel: OptionsPanel) -> None:
         panel.learn.toggled.connect(self._on_toggled)
@@ -74,15 +72,19 @@ class LearningController:
         folder = Path(str(path)).absolute().parent if is_file else None
         if folder == self._folder:
             return
-        if self._timer.isActive():
-            self._timer.stop()
-            self._save()
+        self._save_now()
         self._folder = folder
         self._load()
 
     def _load(self) -> None:
         if self._folder is not None:
             self._learning.keep(load_learned(self._folder))
+
+    def _save_now(self) -> None:
+        """Save what waits for that."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._save()
 
     def _save(self) -> None:
         content = self._learning.to_json()

@@ -186,6 +186,12 @@ class Embedder:
             return None
         return EmbeddedTile(self._engine.decoder, embedding, tile, content, self.choice.checkpoint)
 
+    def obtain(
+        self, plane: ImagePlane, tile: Tile, report: Callable[[float], None] = lambda share: None
+    ) -> EmbeddedTile:
+        """Return a tile as `find` does, or else embed it; what `report` raises ends that."""
+        return self.find(plane, tile) or self.embed(plane, tile, report)
+
     def _imported(self, engine: Engine, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded elsewhere with this model; reads no pixels."""
         stored = plane.embeddings

@@ -107,8 +107,7 @@ class Projection:
         pyramid = plane.pyramid(self._embedder.load().encoder.spec)
         box = Prompts(box_xyxy=crop.edges_xyxy)
         tile = initial_tile(pyramid, box, pyramid.whole, None)
-        embedded = self._embedder.find(plane, tile)
-        return self._embedder.embed(plane, tile, self._report) if embedded is None else embedded
+        return self._embedder.obtain(plane, tile, self._report)
 
     def _decoded(
         self, expected: MaskCrop, embedded: EmbeddedTile, cut: float

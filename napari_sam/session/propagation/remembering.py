@@ -68,7 +68,7 @@ class Remembering:
             if state is None or tile is None:
                 tile = _tile_for(pyramid, before.crop, tile)
                 state = self._started(model, planes[before.slice_index], tile, before)
-            embedded = self._embedded(planes[index], tile)
+            embedded = self._embedder.obtain(planes[index], tile, self._report)
             direction = 1 if index > before.slice_index else -1
             ((_, masks),) = model.propagate(state, [(index, embedded.embedding)], direction)
             prediction, score = masks[_OBJECT]
@@ -89,15 +89,11 @@ class Remembering:
     def _started(
         self, model: SequenceModel, plane: ImagePlane, tile: Tile, start: SliceMask
     ) -> SequenceState:
-        embedded = self._embedded(plane, tile)
+        embedded = self._embedder.obtain(plane, tile, self._report)
         state = model.start(embedded.embedding)
         mask = _sampled(start.crop, tile, embedded.embedding.original_size)
         model.add_prompt(state, start.slice_index, _OBJECT, embedded.embedding, mask=mask)
         return state
-
-    def _embedded(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile:
-        embedded = self._embedder.find(plane, tile)
-        return self._embedder.embed(plane, tile, self._report) if embedded is None else embedded
 
 
 def _tile_for(pyramid: TilePyramid, crop: MaskCrop, before: Tile | None) -> Tile:
