@@ -12,7 +12,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from napari_sam.bench.peers import hugging_face_2_shape
+from napari_sam.bench.peers import hugging_face_2_video_shape
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.sam2_layouts import to_hugging_face_2
 from napari_sam.model.sam2.config import Sam2Config
@@ -47,22 +47,7 @@ def film(side: int, count: int = 2) -> list[NDArray[np.uint8]]:
 
 def theirs_of(model: Sam2, device: str, dtype: torch.dtype) -> Any:
     """Return the same model as transformers' Sam2VideoModel with fused attention."""
-    config, memory = model.config, model.config.memory
-    assert memory is not None
-    dim, side = config.embed_dim, config.embedding_size
-    shape = transformers.Sam2VideoConfig(
-        **hugging_face_2_shape(config),
-        image_size=config.image_size,
-        memory_attention_hidden_size=dim,
-        memory_attention_num_layers=memory.layers,
-        memory_attention_feed_forward_hidden_size=memory.mlp_dim,
-        memory_attention_rope_feat_sizes=[side, side],
-        memory_encoder_hidden_size=dim,
-        memory_encoder_output_channels=memory.dim,
-        mask_downsampler_embed_dim=dim,
-        memory_fuser_embed_dim=dim,
-        memory_fuser_intermediate_dim=memory.fuser_ratio * dim,
-    )
+    shape = transformers.Sam2VideoConfig(**hugging_face_2_video_shape(model.config))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = transformers.Sam2VideoModel._from_config(shape, attn_implementation="sdpa")

@@ -238,6 +238,25 @@ def hugging_face_2_shape(config: Sam2Config) -> dict[str, Any]:
     }
 
 
+def hugging_face_2_video_shape(config: Sam2Config) -> dict[str, Any]:
+    """Return the shape of a model of SAM 2 as the config of a ``Sam2VideoModel`` has it."""
+    dim, side, memory = config.embed_dim, config.embedding_size, config.memory
+    assert memory is not None
+    return {
+        **hugging_face_2_shape(config),
+        "image_size": config.image_size,
+        "memory_attention_hidden_size": dim,
+        "memory_attention_num_layers": memory.layers,
+        "memory_attention_feed_forward_hidden_size": memory.mlp_dim,
+        "memory_attention_rope_feat_sizes": [side, side],
+        "memory_encoder_hidden_size": dim,
+        "memory_encoder_output_channels": memory.dim,
+        "mask_downsampler_embed_dim": dim,
+        "memory_fuser_embed_dim": dim,
+        "memory_fuser_intermediate_dim": memory.fuser_ratio * dim,
+    }
+
+
 def _hugging_face_config(transformers: Any, encoder: Any, image_size: int) -> Any:
     """Return the Hugging Face config of a model; of ViT-B for a TinyViT, which it does not have."""
     if not isinstance(encoder, ViTConfig):

@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from napari_sam.bench.peers import hugging_face_2_shape
+from napari_sam.bench.peers import hugging_face_2_shape, hugging_face_2_video_shape
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.sam2_layouts import to_hugging_face_2
 from napari_sam.model.checkpoints.variants import VARIANTS
@@ -54,23 +54,9 @@ def tiny_2(monkeypatch, tiny_sam2):
 
 def hugging_face_config(transformers, config, video):
     """The shape of a model as transformers has it."""
-    dim, side, memory = config.embed_dim, config.embedding_size, config.memory
-    parts = hugging_face_2_shape(config)
     if not video:
-        return transformers.Sam2Config(**parts)
-    return transformers.Sam2VideoConfig(
-        **parts,
-        image_size=config.image_size,
-        memory_attention_hidden_size=dim,
-        memory_attention_num_layers=memory.layers,
-        memory_attention_feed_forward_hidden_size=memory.mlp_dim,
-        memory_attention_rope_feat_sizes=[side, side],
-        memory_encoder_hidden_size=dim,
-        memory_encoder_output_channels=memory.dim,
-        mask_downsampler_embed_dim=dim,
-        memory_fuser_embed_dim=dim,
-        memory_fuser_intermediate_dim=memory.fuser_ratio * dim,
-    )
+        return transformers.Sam2Config(**hugging_face_2_shape(config))
+    return transformers.Sam2VideoConfig(**hugging_face_2_video_shape(config))
 
 
 def hugging_face_model(model, video):

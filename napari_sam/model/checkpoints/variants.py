@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from napari_sam.model.checkpoints.files import CheckpointError, name_some
+from napari_sam.model.sam.config import SegmentAnythingConfig
 from napari_sam.model.sam.tiny_vit import TinyViTConfig
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.model.sam2.config import SAM2_VARIANTS, Sam2Config
@@ -20,38 +21,8 @@ STEM_STRIDE = 4  # of the first two convolutions of TinyViT
 
 
 @dataclass(frozen=True)
-class SamConfig:
-    """The shape of a variant.
-
-    Attributes
-    ----------
-    image_encoder : TinyViTConfig or ViTConfig
-        Shape of the image encoder; its type is the architecture.
-    bundled_checkpoint : Path or None
-        The file inside the package.
-    ignored_prefixes : tuple of str
-        Prefixes of keys in published checkpoints that SAM does not use.
-    image_size : int
-        Side of the square input, in pixels.
-    embed_dim, mask_channels : int
-        Widths of the embeddings and of the mask encoder.
-    decoder_depth, decoder_heads, decoder_mlp_dim : int
-        Shape of the mask decoder's transformer.
-    iou_head_depth, iou_head_hidden_dim : int
-        Shape of the MLP that predicts the masks' quality.
-    """
-
-    image_encoder: TinyViTConfig | ViTConfig
-    bundled_checkpoint: Path | None = None
-    ignored_prefixes: tuple[str, ...] = ()
-    image_size: int = 1024
-    embed_dim: int = 256
-    mask_channels: int = 16
-    decoder_depth: int = 2
-    decoder_heads: int = 8
-    decoder_mlp_dim: int = 2048
-    iou_head_depth: int = 3
-    iou_head_hidden_dim: int = 256
+class SamConfig(SegmentAnythingConfig[TinyViTConfig | ViTConfig]):
+    """The shape of a variant of SAM."""
 
     @property
     def patch_px(self) -> int:
@@ -60,11 +31,6 @@ class SamConfig:
         if isinstance(encoder, ViTConfig):
             return encoder.patch_px
         return STEM_STRIDE * math.prod(encoder.strides)
-
-    @property
-    def embedding_size(self) -> int:
-        """Side of the image embedding, in cells."""
-        return self.image_size // self.patch_px
 
 
 VARIANTS: dict[str, SamConfig | Sam2Config] = {

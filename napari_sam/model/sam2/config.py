@@ -1,10 +1,10 @@
 """The shapes of the models of SAM 2.1."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from napari_sam.model.sam2.hiera import HieraConfig
+from napari_sam.model.sam.config import SegmentAnythingConfig
+from napari_sam.model.sam2.hiera import PATCH_PX, HieraConfig
 
 
 @dataclass(frozen=True)
@@ -36,48 +36,21 @@ class MemoryConfig:
 
 
 @dataclass(frozen=True)
-class Sam2Config:
-    """The shape of a variant.
+class Sam2Config(SegmentAnythingConfig[HieraConfig]):
+    """The shape of a variant of SAM 2.1.
 
     Attributes
     ----------
-    image_encoder : HieraConfig
-        Shape of the image encoder.
     memory : MemoryConfig or None
         Shape of what sequences need; None in models for images alone.
-    bundled_checkpoint : None
-        No file is inside the package.
-    ignored_prefixes : tuple of str
-        Prefixes of keys in published checkpoints that are not used.
-    image_size, patch_px : int
-        Side of the square input and of the part of it behind a cell of the image embedding, in
-        pixels.
-    embed_dim, mask_channels : int
-        Widths of the embeddings and of the mask encoder.
-    decoder_depth, decoder_heads, decoder_mlp_dim : int
-        Shape of the mask decoder's transformer.
-    iou_head_depth, iou_head_hidden_dim : int
-        Shape of the MLP that predicts the masks' quality.
     """
 
-    image_encoder: HieraConfig
     memory: MemoryConfig | None = MemoryConfig()
-    bundled_checkpoint: Path | None = None
-    ignored_prefixes: tuple[str, ...] = ()
-    image_size: int = 1024
-    patch_px: int = 16
-    embed_dim: int = 256
-    mask_channels: int = 16
-    decoder_depth: int = 2
-    decoder_heads: int = 8
-    decoder_mlp_dim: int = 2048
-    iou_head_depth: int = 3
-    iou_head_hidden_dim: int = 256
 
     @property
-    def embedding_size(self) -> int:
-        """Side of the image embedding, in cells."""
-        return self.image_size // self.patch_px
+    def patch_px(self) -> int:
+        """Input pixels per cell of the image embedding, which has the size of the third stage."""
+        return PATCH_PX * 2**2
 
 
 SAM2_VARIANTS: Final[dict[str, Sam2Config]] = {
