@@ -93,21 +93,12 @@ class Sam2MaskDecoder(MaskDecoder):
         Width C of all tokens.
     transformer : TwoWayTransformer
         Of the same width.
-    iou_head_depth, iou_head_hidden_dim : int
-        Shape of the MLP that predicts the masks' quality.
-    multimask_count : int
-        Masks per ambiguous prompt; the one mask of clear prompts comes on top.
+    *shape : int
+        What else `MaskDecoder` takes.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        transformer: TwoWayTransformer,
-        iou_head_depth: int = 3,
-        iou_head_hidden_dim: int = 256,
-        multimask_count: int = 3,
-    ) -> None:
-        super().__init__(dim, transformer, iou_head_depth, iou_head_hidden_dim, multimask_count)
+    def __init__(self, dim: int, transformer: TwoWayTransformer, *shape: int) -> None:
+        super().__init__(dim, transformer, *shape)
         self.obj_score_token = nn.Embedding(1, dim)
         self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
         self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
