@@ -59,7 +59,7 @@ class SamWidget(QWidget):
         )
         parts = self._dispatcher, store, session, self.binding, Messages(self)
         self.controllers = Controllers(WidgetContext(self, self._viewer, *parts))
-        self._is_closed = self._has_claimed_height = False
+        self._is_closed = self._has_claimed_height = self._is_painted = False
         _OPEN.add(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -95,7 +95,9 @@ class SamWidget(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Let the long imports begin, which held back for the first paint."""
         super().paintEvent(event)
-        QTimer.singleShot(0, self._dispatcher.end_turn)
+        if not self._is_painted:
+            self._is_painted = True
+            QTimer.singleShot(0, self._dispatcher.end_turn)
 
     def _import_pandas(self) -> None:
         self._dispatcher.let_owner_run()
