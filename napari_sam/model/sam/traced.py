@@ -14,6 +14,14 @@ from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING
 from napari_sam.model.sam.transformer import ImageTokens
 
+# Here as well as around the trace: when another thread leaves `catch_warnings` meanwhile, as napari
+# does while it builds its window, the filters from before are back, and would let them through.
+warnings.filterwarnings(
+    "ignore",
+    category=torch.jit.TracerWarning,  # type: ignore[attr-defined]
+    module="napari_sam",
+)
+
 
 class _ThreeMasks(nn.Module):
     """The three masks of one prompt: what a `MaskDecoder` does for a batch of one.
