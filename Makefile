@@ -1,13 +1,15 @@
 .POSIX:
 
 # Each of these may be repeated at any time: what is set up already is left alone.
-.PHONY: help run test test-fast lint setup clean
+.PHONY: help run test test-fast lint dist try-wheel setup clean
 
 help:
 	@echo 'make run        open napari with a sample image and the widget (without a display: the demo)'
 	@echo 'make test       run the test suite'
 	@echo 'make test-fast  run it without the tests marked slow, in under two minutes'
 	@echo 'make lint       check style, types and import rules'
+	@echo 'make dist       build the package into dist/ and check it'
+	@echo 'make try-wheel  build it, install it in an environment of its own and start it'
 	@echo 'make clean      remove the virtual environment, the demo and all caches'
 
 run:
@@ -31,9 +33,16 @@ lint:
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo --no-cache
 
+dist:
+	@sh scripts/dist.sh
+
+try-wheel: dist
+	@sh scripts/system_libraries.sh
+	@sh scripts/try_wheel.sh
+
 setup:
 	@sh scripts/system_libraries.sh
 	@sh scripts/setup.sh test
 
 clean:
-	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

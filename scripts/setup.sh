@@ -12,7 +12,7 @@ is_new_enough() {
 }
 
 find_python() {
-    for python in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    for python in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
         if is_new_enough "$python"; then
             echo "$python"
             return
