@@ -1,11 +1,17 @@
-"""The name of this distribution, and a check for the older plugin in the same folder."""
+"""The name of this distribution, and checks for other ones that it cannot work with."""
 
+import os
+import sys
 from contextlib import suppress
 from importlib import metadata
 from typing import Final
 
 DISTRIBUTION: Final = "napari-sam-live"
 _OLD_DISTRIBUTION: Final = "napari-sam"
+_UNSOUND_PYSIDE6: Final = "6.12.0"
+"""Loses a reference to None each time Python has it process events."""
+_IMMORTAL_NONE: Final = 3, 12
+"""The first Python that does not count references to None."""
 
 
 def installed_versions(*names: str) -> dict[str, str]:
@@ -26,4 +32,21 @@ def old_distribution_warning() -> str:
         f"The older plugin {_OLD_DISTRIBUTION} {version} is installed as well, and shares the "
         f"folder napari_sam with {DISTRIBUTION}.\nTo repair this, uninstall it (pip uninstall "
         f"{_OLD_DISTRIBUTION}), then reinstall {DISTRIBUTION}."
+    )
+
+
+def unsound_qt_warning() -> str:
+    """Return which Qt to install instead of one that aborts this Python; empty if it is sound."""
+    versions = installed_versions("PyQt6", "PySide6")
+    is_in_use = "PyQt6" not in versions or os.environ.get("QT_API", "").lower() == "pyside6"
+    if (
+        not is_in_use
+        or versions.get("PySide6") != _UNSOUND_PYSIDE6
+        or sys.version_info >= _IMMORTAL_NONE
+    ):
+        return ""
+    return (
+        f"PySide6 {_UNSOUND_PYSIDE6} crashes Python {sys.version_info[0]}.{sys.version_info[1]} "
+        "after a while.\nTo repair this, install another version: pip install "
+        f"'PySide6!={_UNSOUND_PYSIDE6}'."
     )

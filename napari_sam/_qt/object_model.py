@@ -10,6 +10,8 @@ from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, REVIEWED, VOLUME
 from napari_sam.session.objects.records import ObjectRecord
 
 _ROOT: Final = QModelIndex()
+_LAYOUT: Final = "QList<QPersistentModelIndex>", "QAbstractItemModel::LayoutChangeHint"
+"""Which overload of the signals of a changed layout: PySide6 takes the one without arguments."""
 _HIGHLIGHT: Final = QColor(70, 130, 255, 80)
 """Marks the row of the object under the cursor; visible in dark and in light themes."""
 
@@ -137,14 +139,14 @@ class ObjectModel(QAbstractTableModel):
         if ordered == self.shown:
             return
         hint = self.LayoutChangeHint.VerticalSortHint  # selected rows take one index each
-        self.layoutAboutToBeChanged.emit([], hint)
+        self.layoutAboutToBeChanged[_LAYOUT].emit([], hint)
         # The selection is made of these indexes, among others.
         before = self.persistentIndexList()
         cells = [(self.shown[index.row()], index.column()) for index in before]
         self._set_order(ordered)
         after = [self.index(self.rows[label_id], column) for label_id, column in cells]
         self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit([], hint)
+        self.layoutChanged[_LAYOUT].emit([], hint)
 
     def _set_order(self, shown: list[int]) -> None:
         self.shown = shown

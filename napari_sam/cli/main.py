@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam import __version__
-from napari_sam._distribution import DISTRIBUTION, old_distribution_warning
+from napari_sam._distribution import (
+    DISTRIBUTION,
+    old_distribution_warning,
+    unsound_qt_warning,
+)
 from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.automatic import automatic
 from napari_sam.cli.bench import COMMANDS as BENCH_COMMANDS
@@ -120,6 +124,8 @@ def open_(
             hint = f" Did you mean 'napari-sam {similar[0]}'?" if similar else ""
             raise OpenError(f"{error}{hint}") from error
     choice = choose_model(model, device)
+    if warning := unsound_qt_warning():  # here, too: it may not live to show a notification
+        click.echo(warning, err=True)
     import napari
 
     viewer = napari.Viewer(show=False)

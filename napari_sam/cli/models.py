@@ -10,7 +10,12 @@ from typing import Final
 import click
 
 from napari_sam import __version__
-from napari_sam._distribution import DISTRIBUTION, installed_versions, old_distribution_warning
+from napari_sam._distribution import (
+    DISTRIBUTION,
+    installed_versions,
+    old_distribution_warning,
+    unsound_qt_warning,
+)
 from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.options import examples, json_option
 from napari_sam.cli.output import print_json
@@ -76,8 +81,7 @@ def doctor() -> None:
         click.echo(title)
         for line in lines:
             click.echo(f"  {line}")
-    if warning := old_distribution_warning():
-        problems.append(warning)
+    problems += filter(None, (old_distribution_warning(), unsound_qt_warning()))
     for problem in problems:
         click.echo(f"To repair: {problem}")
     if not problems:

@@ -25,10 +25,13 @@ def heard():
 
     def listen(widget, *names):
         emitted = []
+
+        def hear(name, *arguments):
+            # PyQt6 tells such a function that a button is not checked, PySide6 tells it nothing.
+            emitted.append((name,) if name.endswith(".clicked") else (name, *arguments))
+
         for name in names:
-            attrgetter(name)(widget).connect(
-                lambda *arguments, name=name: emitted.append((name, *arguments))
-            )
+            attrgetter(name)(widget).connect(lambda *arguments, name=name: hear(name, *arguments))
         return emitted
 
     return listen

@@ -16,4 +16,4 @@ def test_numbers_are_requested_when_it_shows(shown, heard):
     row.show_usage(StoreUsage(1, 4_200_000))
     assert row._label.text() == "1 embedding on disk, 4 MB"
     row.clear.click()
-    assert requests[1:] == [("clear.clicked", False)]
+    assert requests[1:] == [("clear.clicked",)]

@@ -43,6 +43,6 @@ def test_the_state_of_an_import(row, heard, phase, text, is_working):
     assert row._progress.isHidden() != is_working
     assert row._progress.value() == 40
     row.stop.click()
-    assert requests == [("stop.clicked", False)]
+    assert requests == [("stop.clicked",)]
     row.show_import(None)
     assert row.stop.isHidden()

@@ -68,7 +68,7 @@ def test_a_download_shows_its_progress_and_can_be_cancelled(panel, heard):
     assert panel._task.text() == f"Downloading {MISSING.name} …"
     assert panel._progress.value() == 250
     panel.cancel.click()
-    assert requests == [("cancel.clicked", False)]
+    assert requests == [("cancel.clicked",)]
     panel.show_fetch(FetchState())
     assert not panel._progress.isVisible()
     assert panel.combo.offer == OFFERS[0]  # what is in use again
@@ -84,7 +84,8 @@ def test_device_and_precision_are_requested(panel, heard):
     panel.device.setCurrentIndex(2)
     panel.device.textActivated.emit("cuda:0")
     panel.exact.click()
-    assert requests == [("device.textActivated", "cuda:0"), ("exact.clicked", False)]
+    assert requests == [("device.textActivated", "cuda:0"), ("exact.clicked",)]
+    assert not panel.exact.isChecked()
     panel.show_state(SessionState(runtime=Runtime("cpu", "float32", "float32", ())))
     assert not panel.exact.isEnabled()
 

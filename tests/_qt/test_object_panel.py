@@ -18,7 +18,7 @@ def test_buttons_follow_the_state_and_ask(qtbot, heard):
     panel.show_state(SessionState(prompts=prompts, is_decoding=True, can_undo=True, can_redo=True))
     for button in (panel.accept, panel.clear, panel.undo, panel.redo):
         button.click()
-    assert requests == [(f"{name}.clicked", False) for name in BUTTONS]
+    assert requests == [(f"{name}.clicked",) for name in BUTTONS]
     panel.texts.show({"accept": "J", "undo": "Ctrl+Z"})
     assert panel.accept.text() == "Accept (J)"
     assert panel.undo.toolTip().endswith("(Ctrl+Z)")

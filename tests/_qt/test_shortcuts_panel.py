@@ -45,7 +45,7 @@ def test_a_key_is_asked_for_and_taken(panel, heard, qtbot):
     assert requests == [
         ("key_requested", "accept", KeyBinding.from_str("Shift+M")),
         ("key_requested", "accept", None),
-        ("reset.clicked", False),
+        ("reset.clicked",),
     ]
     panel.show_rows(ROWS)
     assert panel.rows.currentItem().text(1) == "Accept"  # stays selected

@@ -15,6 +15,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QApplication
 
 from napari_sam import __version__
+from napari_sam._distribution import unsound_qt_warning
 from napari_sam.catalogue.table import BUNDLED
 from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, dock_widget, main
 from napari_sam.cli.options import choose_model
@@ -151,19 +152,30 @@ def test_menu_toggles_the_docked_widget(make_napari_viewer, qtbot):
     assert not widget.isVisible()
 
 
-def test_old_distribution_is_reported(monkeypatch, opened):
+def test_what_cannot_work_with_the_package_is_reported(monkeypatch, opened):
+    other = {"napari-sam": "0.4.1", "PySide6": "6.12.0"}
     true_version = metadata.version
-    monkeypatch.setattr(
-        metadata, "version", lambda name: "0.4.1" if name == "napari-sam" else true_version(name)
-    )
+
+    def version(name):
+        if name == "PyQt6":
+            raise metadata.PackageNotFoundError(name)
+        return other.get(name) or true_version(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr("napari_sam._distribution._IMMORTAL_NONE", (99,))
     result = _run()
     assert result.exit_code == 0
-    assert any("napari-sam 0.4.1" in record.message for record in notification_manager.records)
-    assert "napari-sam 0.4.1" in result.stderr
-    assert "pip uninstall napari-sam" in result.stderr
+    shown = "\n".join(record.message for record in notification_manager.records)
+    for text in (shown, result.stderr):
+        assert "napari-sam 0.4.1" in text
+        assert "pip uninstall napari-sam" in text
+        assert "PySide6 6.12.0 crashes Python" in text
+        assert "pip install 'PySide6!=6.12.0'" in text
+    monkeypatch.setattr("napari_sam._distribution._IMMORTAL_NONE", (3, 0))
+    assert not unsound_qt_warning()
 
 
-def test_nothing_is_reported_without_the_old_distribution(opened):
+def test_nothing_is_reported_otherwise(opened):
     assert _run().stderr == ""
 
 
