@@ -83,6 +83,7 @@ def test_importing_is_cheap(module: str) -> None:
 
 def test_session_and_widget_leave_what_takes_long_to_the_background() -> None:
     slow = {"torch", "pandas", "zarr", "requests", "scipy.signal", "scipy.stats", "scipy.optimize"}
+    slow |= {"transformers", "huggingface_hub"}
     assert _modules_after("import napari_sam.session") & slow == set()
     assert _modules_after("import napari_sam.widget") & slow == set()
 
@@ -100,5 +101,7 @@ def test_session_needs_no_gui() -> None:
 
 
 def test_headless_runs_need_neither_gui_nor_torch_to_be_imported() -> None:
-    modules = "napari_sam.batch.run, napari_sam.batch.prompted, napari_sam.request"
-    assert _modules_after(f"import {modules}") & {"torch", "click", *GUI} == set()
+    modules = "napari_sam.batch.run, napari_sam.batch.words, napari_sam.request"
+    modules += ", napari_sam.detectors"
+    needless = {"torch", "transformers", "click", *GUI}
+    assert _modules_after(f"import {modules}") & needless == set()

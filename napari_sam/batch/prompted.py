@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
+from napari_sam.engine.detection import Detection
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import FileError, file_reader
@@ -59,6 +60,12 @@ class PromptedMask:
     candidate: int  # 1 for the mask that the widget preselects, and so on
     iou_score: float  # the predicted IoU, at most 1
     crop: MaskCrop
+    detection: Detection | None = None  # what a word named, if it was found by one
+
+    @property
+    def class_name(self) -> str | None:
+        """The word that it was found by."""
+        return None if self.detection is None else self.detection.word
 
     @property
     def box_xyxy(self) -> list[int] | None:
@@ -237,7 +244,7 @@ def _annotations(
     return Annotations(
         image,
         [
-            ExportObject(label_id, *mask.crop, score=mask.iou_score)
+            ExportObject(label_id, *mask.crop, class_name=mask.class_name, score=mask.iou_score)
             for label_id, mask in zip(label_ids, masks, strict=True)
             if mask.area_px
         ],

@@ -30,6 +30,7 @@ from napari_sam.cli.options import (
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
+from napari_sam.cli.words import WordOptions, word_options
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ Examples:
   napari-sam predict coins.png --box 78,36,122,76 --box 20,32,69,76 -o two.json
   napari-sam predict coins.png --mask coin.png -o better.tif
   napari-sam predict stack.tif --slice 3 --point 50,60 --multimask all --json
+  napari-sam predict table.jpg --text coin --text ring -o found.json
 
 \b
 Formats (by the ending of OUT):
@@ -57,7 +59,8 @@ Formats (by the ending of OUT):
 \b
 Exit codes:
   0    every object has a mask
-  1    a mask is empty, all pixels look the same, or a file cannot be read or written
+  1    nothing was found for the words, a mask is empty, all pixels look the same, or a file
+       cannot be read or written
   2    usage error: see the message
   130  stopped with Ctrl-C
 """
@@ -99,6 +102,7 @@ BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 @click.option(
     "--box", "boxes", type=BOX, multiple=True, help="Box around an object; one object per box."
 )
+@word_options
 @click.option(
     "--mask",
     metavar="FILE",
@@ -157,6 +161,7 @@ def predict(
     points: Sequence[Numbers],
     background: Sequence[Numbers],
     boxes: Sequence[Numbers],
+    words: WordOptions | None,
     mask: Path | None,
     output: Path | None,
     multimask: str,
@@ -175,6 +180,8 @@ def predict(
 ) -> None:
     """Segment an object in IMAGE from points, a box or a mask; several boxes mean several objects.
 
+    With --text, what the words name is segmented, one object per find.
+
     The best mask is the one that the widget preselects while it shows the whole image. With --clean
     its outline is the widget's, too. X and Y are pixels from the top left; 0,0 is the center of the
     first pixel.
@@ -188,9 +195,14 @@ def predict(
     )
     from napari_sam.session.embedding.embeddings import Embedder
 
-    _check_prompts(points, background, boxes, mask)
+    others = {"--box": boxes, "--mask": mask, "--learned": learned}
+    if words is not None:
+        words.check({**others, "--multimask": multimask != "best"})
+    else:
+        _check_prompts(points, background, boxes, mask)
     if output is not None:
         check_output(output, image, multimask)
+    strength = clean_strength if clean else 0
     with errors_of_segmentation(image, NOTHING_WRITTEN):
         choice = checked_choice(model, device)
         predictor = load(choice)
@@ -203,12 +215,15 @@ def predict(
                     start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
             prompts = _prompts(points, background, boxes, start, info.plane_shape)
             embedder = Embedder(choice, lambda *_: predictor)
-            about = (start, multimask, clean_strength if clean else 0)
-            learnt = None if learned is None else read_learned(learned, choice.name)
-            masks = segment_prompts(embedder, opened.plane, prompts, *about, learnt, print_warning)
-        files = [] if output is None else write_prompted(output, info, masks, overlap)
+            if words is not None:
+                masks = words.segment(choice, embedder, opened.plane, prompts[0], strength)
+            else:
+                learnt = None if learned is None else read_learned(learned, choice.name)
+                options = start, multimask, strength, learnt, print_warning
+                masks = segment_prompts(embedder, opened.plane, prompts, *options)
+        files = [] if output is None or not masks else write_prompted(output, info, masks, overlap)
     _print_results(image, info, masks, files, as_json)
-    if not all(mask.area_px for mask in masks):
+    if not (masks and all(mask.area_px for mask in masks)):
         sys.exit(FAILED)
 
 
@@ -216,7 +231,7 @@ def _check_prompts(
     points: Sequence[Any], background: Sequence[Any], boxes: Sequence[Any], mask: Path | None
 ) -> None:
     if not (points or background or boxes or mask):
-        raise click.UsageError("There is no prompt: give --point, --box or --mask.")
+        raise click.UsageError("There is no prompt: give --point, --box, --mask or --text.")
     if len(boxes) > 1 and (points or background or mask):
         msg = "Each box is an object of its own: points or a mask go with one box at most."
         raise click.UsageError(msg)
@@ -301,6 +316,7 @@ def _print_results(
                 "iou_score": mask.iou_score,
                 "area": mask.area_px,
                 "box_xyxy": mask.box_xyxy,
+                **({} if mask.detection is None else mask.detection.entries),
             }
             for mask in masks
         ]
@@ -313,4 +329,5 @@ def _print_results(
             print_error(f"{name}: the mask is empty; try other prompts.")
         elif not as_json:
             box = ",".join(map(str, mask.box_xyxy))
+            name = f"{name}, {mask.class_name}" if mask.class_name else name
             click.echo(f"{name}: score {mask.iou_score:.3f}, {mask.area_px} pixels, box {box}")

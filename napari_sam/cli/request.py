@@ -10,6 +10,7 @@ import click
 from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
 from napari_sam.cli.options import checked_choice, load, model_options
 from napari_sam.cli.output import print_json, readers_on_stderr
+from napari_sam.cli.words import detector_options, load_chosen
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -25,6 +26,10 @@ A request:
      "data": [["cells.png", "", "[[65, 90, 100, 125]]", "", false],
               ["cells.png", "[[[40, 30], [45, 70]]]", "", "[[1, 0]]", true]]},
    "params": {}}
+
+\b
+A column input_text has words that name objects, such as "coin, ring": the answer has a
+prediction for each that is found.
 
 \b
 Exit codes:
@@ -43,9 +48,16 @@ Exit codes:
     help="Write the answer to this file instead of printing it.",
 )
 @model_options
+@detector_options
 @click.option("--allow-urls", is_flag=True, help="Also load images from http and https addresses.")
 def request(
-    file: Any, output: Path | None, model: str | None, device: str, allow_urls: bool
+    file: Any,
+    output: Path | None,
+    model: str | None,
+    device: str,
+    text_threshold: float | None,
+    detector: str | None,
+    allow_urls: bool,
 ) -> None:
     """Answer a JSON request like a hosted SAM endpoint.
 
@@ -54,7 +66,7 @@ def request(
     an error, for each row.
     """
     from napari_sam.formats.files import write_json
-    from napari_sam.request import RequestError, Rules, answer_request
+    from napari_sam.request import RequestError, Rules, WordFinder, answer_request
 
     try:
         content = json.load(file)
@@ -63,7 +75,9 @@ def request(
     except OSError as error:
         raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error
     try:
-        predictor = load(checked_choice(model, device))
+        choice = checked_choice(model, device)
+        predictor = load(choice)
+        finder = WordFinder(lambda: load_chosen(detector, choice), text_threshold)
         with (
             readers_on_stderr(),
             click.progressbar(length=1, label="rows", show_pos=True, file=sys.stderr) as bar,
@@ -73,7 +87,8 @@ def request(
                 bar.length = total
                 bar.update(done - bar.pos)
 
-            answers = answer_request(content, predictor, Rules(allow_urls=allow_urls), show)
+            rules = Rules(allow_urls=allow_urls)
+            answers = answer_request(content, predictor, rules, show, finder)
         if output is None:
             print_json(answers, indent=None)
         else:

@@ -72,6 +72,17 @@ def crop_in_image(
     return tight_crop(part, top + y, left + x)
 
 
+def scaled_crop(crop: MaskCrop, scale_yx: tuple[float, float]) -> MaskCrop:
+    """Return a mask in an image whose pixels are so many times as high and wide."""
+    starts, indices = [], []
+    for start, length, scale in zip((crop.top, crop.left), crop.mask.shape, scale_yx, strict=True):
+        first, end = round(start * scale), round((start + length) * scale)
+        places = np.arange(first, max(first + 1, end)) + 0.5
+        starts.append(first)
+        indices.append(np.clip((places / scale).astype(int) - start, 0, length - 1))
+    return MaskCrop(crop.mask[np.ix_(*indices)], *starts)
+
+
 def joined_crop(crops: Sequence[MaskCrop]) -> MaskCrop:
     """Return masks of an image, none of them empty, as one."""
     if len(crops) == 1:

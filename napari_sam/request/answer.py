@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sam.engine.embeddings import ImageEmbedding
     from napari_sam.engine.prediction import MaskPrediction
     from napari_sam.model import Predictor
+    from napari_sam.request.words import WordFinder
 
 _AT_ONCE: Final = 32
 """Prompts whose masks are in memory at the same time."""
@@ -31,6 +32,7 @@ def answer_request(
     predictor: Predictor,
     rules: Rules = DEFAULT_RULES,
     on_row: Callable[[int, int], None] = lambda done, total: None,
+    finder: WordFinder | None = None,
 ) -> list[dict[str, Any]]:
     """Answer a request of the form that hosted SAM endpoints take.
 
@@ -42,6 +44,8 @@ def answer_request(
         data URL. JSON strings hold ``input_points``, [[[x, y], ...], ...] for each object or
         [[x, y], ...] for one, ``input_labels``, one for each point (by default 1), and
         ``input_boxes``, [[x0, y0, x1, y1], ...] for each object; an empty string is none.
+        ``input_text`` has words that name objects, separated by commas; points choose among what
+        they name.
         ``multimask_output`` is true by default.
     predictor : Predictor
         Encodes and decodes; keeps nothing of the request.
@@ -49,13 +53,16 @@ def answer_request(
         Which images are allowed.
     on_row : callable, optional
         Called as ``on_row(done, total)`` after each row; its exceptions end the request.
+    finder : WordFinder, optional
+        Finds what words name. Without one, rows with words have an error.
 
     Returns
     -------
     list of dict
         For each row ``{"predictions": [{"mask_per_prediction": [{"encoded_binary_mask": ...,
         "iou_score": ...}, ...]}, ...]}``, one prediction for each object, masks being base64 PNG
-        of the image's size; or ``{"error": {"row": ..., "message": ...}}``.
+        of the image's size, and for words each with ``class_name``, ``text_score`` and
+        ``text_box_xyxy``; or ``{"error": {"row": ..., "message": ...}}``.
 
     Raises
     ------
@@ -69,7 +76,7 @@ def answer_request(
         try:
             if isinstance(values, RequestError):
                 raise values
-            answers.append({"predictions": list(_predictions(parse_row(values), predictor, embed))})
+            answers.append({"predictions": _predictions_of(values, predictor, embed, finder)})
         except (ValueError, MemoryError, RuntimeError) as error:
             message = str(error)
             if is_out_of_memory(error):
@@ -86,20 +93,38 @@ class _LastEmbedding:
 
     def __init__(self, predictor: Predictor, rules: Rules) -> None:
         self._predictor, self._rules = predictor, rules
-        self._last: tuple[str, ImageEmbedding] | None = None
+        self._last: tuple[str, NDArray[np.uint8], ImageEmbedding] | None = None
 
-    def __call__(self, image: str) -> ImageEmbedding:
+    def __call__(self, image: str) -> tuple[NDArray[np.uint8], ImageEmbedding]:
+        """Return the pixels of an image, and its embedding."""
         if self._last is None or self._last[0] != image:
             self._last = None  # before the next one takes memory
-            embedding = self._predictor.encode(read_image(image, self._rules))
-            self._last = image, embedding
-        return self._last[1]
+            pixels = read_image(image, self._rules)
+            self._last = image, pixels, self._predictor.encode(pixels)
+        return self._last[1:]
+
+
+def _predictions_of(
+    values: Mapping[str, Any],
+    predictor: Predictor,
+    embed: _LastEmbedding,
+    finder: WordFinder | None,
+) -> list[dict[str, Any]]:
+    """Return the predictions for the values of a row."""
+    row = parse_row(values)
+    pixels, embedding = embed(row.image)
+    if not row.words:
+        return list(_predictions(row, predictor, embedding))
+    if finder is None:
+        raise RequestError("Words need a detector: give answer_request a finder.")
+    row, about = finder.find(row, pixels)
+    predictions = _predictions(row, predictor, embedding)
+    return [entries | one for entries, one in zip(about, predictions, strict=True)]
 
 
 def _predictions(
-    row: Row, predictor: Predictor, embed: Callable[[str], ImageEmbedding]
+    row: Row, predictor: Predictor, embedding: ImageEmbedding
 ) -> Iterator[dict[str, Any]]:
-    embedding = embed(row.image)
     # Prompts that are decoded together need the same number of points.
     for (count, has_box), prompts in groupby(row.prompts, key=_size):
         while batch := list(islice(prompts, _AT_ONCE)):

@@ -8,8 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.words.search import words_in
+
 COLUMNS: Final = ("image", "input_points", "input_boxes", "input_labels", "multimask_output")
 """In the order of endpoints; requests may use another order and omit some."""
+TEXT_COLUMN: Final = "input_text"
+"""Our own column, for words that name objects."""
 
 _MAX_TEXT: Final = 2**24
 """Characters of the points, boxes or labels of a row."""
@@ -38,8 +42,9 @@ class Row:
     """An image, and the prompts of objects in it."""
 
     image: str  # base64, a path, a data URL or an address
-    prompts: tuple[Prompt, ...]  # one for each object, at least one
+    prompts: tuple[Prompt, ...]  # one for each object; clicks, if there are words
     multimask_output: bool  # several masks for each object, or one
+    words: tuple[str, ...] = ()  # what to find
 
 
 def rows_of(request: Any) -> Iterator[Mapping[str, Any] | RequestError]:
@@ -47,11 +52,11 @@ def rows_of(request: Any) -> Iterator[Mapping[str, Any] | RequestError]:
     table = _member(request, "input_data", "The request", dict)
     columns = _member(table, "columns", "input_data", list)
     rows = _member(table, "data", "input_data", list)
-    unknown = [name for name in columns if name not in COLUMNS]
+    unknown = [name for name in columns if name not in (*COLUMNS, TEXT_COLUMN)]
     if unknown or len(set(columns)) < len(columns) or "image" not in columns:
         raise RequestError(
             f"The columns are {_short(columns)}; give 'image' and some of "
-            f"{', '.join(COLUMNS[1:])}, each once."
+            f"{', '.join((*COLUMNS[1:], TEXT_COLUMN))}, each once."
         )
     if not isinstance(request.get("params", {}), dict | None):
         raise RequestError("params must be an object, for example {}.")
@@ -81,8 +86,11 @@ def parse_row(values: Mapping[str, Any]) -> Row:
     points = _points(_parsed(values.get("input_points"), "input_points"))
     labels = _labels(_parsed(values.get("input_labels"), "input_labels"), points)
     boxes = _boxes(_parsed(values.get("input_boxes"), "input_boxes"))
-    if points is None and boxes is None:
-        raise RequestError("There is no prompt: give input_points or input_boxes.")
+    words = _words(values.get(TEXT_COLUMN))
+    if points is None and boxes is None and not words:
+        raise RequestError("There is no prompt: give input_points, input_boxes or input_text.")
+    if words and boxes is not None:
+        raise RequestError("There are words and boxes: give them in separate rows.")
     count = len(points or boxes or [])
     if points is not None and boxes is not None and len(points) != len(boxes):
         raise RequestError(
@@ -91,7 +99,7 @@ def parse_row(values: Mapping[str, Any]) -> Row:
         )
     absent: list[Any] = [[]] * count
     prompts = map(_prompt, points or absent, labels or absent, boxes or absent)
-    return Row(image, tuple(prompts), _flag(values.get("multimask_output")))
+    return Row(image, tuple(prompts), _flag(values.get("multimask_output")), words)
 
 
 def _parsed(value: Any, column: str) -> Any:
@@ -162,6 +170,12 @@ def _boxes(value: Any) -> list[list[float]] | None:
         _check_numbers(box, 4, "input_boxes", "a box [x0, y0, x1, y1]")
     _check_count(len(boxes))
     return boxes
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if value is None or isinstance(value, str):
+        return words_in(value or "")
+    raise RequestError(f"{TEXT_COLUMN} must be words such as 'coin, ring', not {_short(value)}.")
 
 
 def _prompt(points: list[list[float]], labels: list[float], box: list[float]) -> Prompt:
