@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from napari_sam.catalogue.local_files import has_hash
-from napari_sam.catalogue.table import BUNDLED, PublishedModel
+from napari_sam.catalogue.table import BUNDLED, PublishedFile, PublishedModel
 from napari_sam.storage.atomic import publish, scratch_folder
 from napari_sam.storage.folders import models_folder
 from napari_sam.storage.web import open_address
@@ -44,12 +44,21 @@ def download(
     folder: Path | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
-    """Download a model, unless it is in the folder already."""
-    import requests  # late, as it takes long and few need it
-
+    """Download a model and its instance decoder, unless they are in the folder already."""
     if model.bundled is not None:
         return model.bundled
     folder = models_folder() if folder is None else folder
+    path = _download_file(model, on_progress, folder, timeout_s)
+    if model.decoder is not None:
+        _download_file(model.decoder, on_progress, folder, timeout_s)
+    return path
+
+
+def _download_file(
+    model: PublishedFile, on_progress: ProgressCallback, folder: Path, timeout_s: float
+) -> Path:
+    import requests  # late, as it takes long and few need it
+
     if model.url is None or model.known_hash is None:
         raise DownloadError(
             f"{model.name} cannot be downloaded here: get it from {model.page} and save it as "
@@ -95,7 +104,7 @@ def discard(thread: threading.Thread, folder: Path | None = None) -> None:
         shutil.rmtree(_scratch(folder, thread.ident), ignore_errors=True)
 
 
-def _is_downloaded(model: PublishedModel, target: Path) -> bool:
+def _is_downloaded(model: PublishedFile, target: Path) -> bool:
     """Return whether the file is there; raise if another file has its name."""
     if not target.exists():
         return False
@@ -126,7 +135,7 @@ class _StoppedError(Exception):
 
 
 def _fetch(
-    model: PublishedModel, path: Path, on_progress: ProgressCallback, timeout_s: float
+    model: PublishedFile, path: Path, on_progress: ProgressCallback, timeout_s: float
 ) -> None:
     """Write what the url of a model holds to a file."""
 
@@ -169,7 +178,7 @@ def _reason(error: requests.RequestException) -> str:
     return "there is no connection to the server"
 
 
-def _advice(model: PublishedModel, folder: Path, reason: str) -> str:
+def _advice(model: PublishedFile, folder: Path, reason: str) -> str:
     return (
         f"Could not download {model.name}: {reason}. Try again later, or download {model.url} "
         f"yourself and save it as {model.file_name} in {folder}. Until then use {BUNDLED.name}, "

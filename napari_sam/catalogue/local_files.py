@@ -11,6 +11,7 @@ import xxhash
 from safetensors import SafetensorError, safe_open
 
 from napari_sam.catalogue.table import PublishedModel
+from napari_sam.storage.decoder_files import without_decoders
 from napari_sam.storage.folders import models_folder, shared_model_folders
 
 _HUGGING_FACE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
@@ -20,9 +21,10 @@ _DIGESTS: Final[dict[tuple[str, str, int, int], str]] = {}
 
 
 def own_files() -> list[Path]:
-    """Return the model files in the models folder, by name."""
+    """Return the model files in the models folder, by name; without decoders beside them."""
     with suppress(OSError):  # missing or not readable, which `doctor` reports
-        return sorted(path for path in models_folder().iterdir() if path.suffix in SUFFIXES)
+        paths = sorted(path for path in models_folder().iterdir() if path.suffix in SUFFIXES)
+        return list(without_decoders(paths))
     return []
 
 

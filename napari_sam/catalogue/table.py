@@ -8,26 +8,17 @@ import napari_sam
 from napari_sam.engine.spec import SAM2_SPEC, SAM_SPEC, ModelSpec
 
 
-@dataclass(frozen=True)
-class PublishedModel:
-    """A published model."""
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """A published file of weights."""
 
-    name: str  # unique; also micro-sam's name for it, unless there is a `micro_sam_name`
-    variant: str  # vit_t, vit_b, vit_l, vit_h, or hiera_tiny to hiera_large
+    name: str  # for messages
     file_name: str  # in the models folder
-    good_for: str  # for the user who chooses
-    license: str  # for the user who chooses
-    citation: str  # for the user who chooses
-    parameters: int  # number of weights
     page: str  # web page about the model
-    micro_sam_name: str | None = None  # where micro-sam has another name for it
     url: str | None = None  # None if the file has to be downloaded by hand from the page
     sha256: str | None = None  # in hexadecimal, like the next one
     xxh128: str | None = None
     size_bytes: int | None = None  # of the file
-    hugging_face: str | None = None  # repository with the same weights in another layout
-    bundled: Path | None = None  # the file inside the package
-    spec: ModelSpec = SAM_SPEC  # its sizes
 
     @property
     def known_hash(self) -> str | None:
@@ -35,6 +26,22 @@ class PublishedModel:
         if self.sha256 is not None:
             return f"sha256:{self.sha256}"
         return None if self.xxh128 is None else f"xxh128:{self.xxh128}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedModel(PublishedFile):
+    """A published model; its name is unique, and micro-sam's as well unless that has another."""
+
+    variant: str  # vit_t, vit_b, vit_l, vit_h, or hiera_tiny to hiera_large
+    good_for: str  # for the user who chooses
+    license: str  # for the user who chooses
+    citation: str  # for the user who chooses
+    parameters: int  # number of weights
+    micro_sam_name: str | None = None  # where micro-sam has another name for it
+    hugging_face: str | None = None  # repository with the same weights in another layout
+    bundled: Path | None = None  # the file inside the package
+    spec: ModelSpec = SAM_SPEC  # its sizes
+    decoder: PublishedFile | None = None  # its instance decoder, which lies beside it
 
     @property
     def file_names(self) -> tuple[str, str]:
@@ -54,6 +61,17 @@ _PARAMETERS: Final = {
 }
 _BUNDLED_NAME: Final = "mobile_sam"
 _LIGHT: Final = "cells and nuclei in light microscopy: fluorescence, phase contrast"
+_PATHOLOGY: Final = (
+    "nuclei in histopathology: stained sections of tissue",
+    "Griebel et al., Segment Anything for Histopathology, 2025, arXiv:2502.00408",
+    "patho-sam",
+)
+_MEDICAL: Final = (
+    "organs and structures in CT, MR, ultrasound and other medical images",
+    "Archit et al., MedicoSAM: Robust Improvement of SAM for Medical Imaging, 2025, "
+    "arXiv:2501.11734",
+    "medico-sam",
+)
 _ELECTRON: Final = "mitochondria, nuclei and other organelles in electron microscopy"
 
 
@@ -97,10 +115,10 @@ def _sam2(size: str, good_for: str, sha256: str, size_bytes: int) -> PublishedMo
     )
 
 
-def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
+def _micro_sam(name: str, place: str, xxh128: str, decoder_xxh128: str) -> PublishedModel:
     variant = name[:5]
-    nickname = place.split("/")[0]
-    return PublishedModel(
+    files = f"https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io/{place}/files/{variant}"
+    model = PublishedModel(
         name=name,
         variant=variant,
         file_name=f"{name}.pt",
@@ -109,13 +127,39 @@ def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
         citation="Archit et al., Segment Anything for Microscopy, Nature Methods 2025, "
         "doi:10.1038/s41592-024-02580-4",
         parameters=_PARAMETERS[variant],
-        page=f"https://bioimage.io/#/?id={nickname}",
-        url=(
-            "https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io/"
-            f"{place}/files/{variant}.pt"
-        ),
+        page=f"https://bioimage.io/#/?id={place.split('/')[0]}",
+        url=f"{files}.pt",
         xxh128=xxh128,
     )
+    return _with_decoder(model, f"{files}_decoder.pt", decoder_xxh128)
+
+
+def _gwdg(name: str, codes: tuple[str, str], digits: tuple[str, str]) -> PublishedModel:
+    variant = name[:5]
+    good_for, citation, repository = _PATHOLOGY if name.endswith("_histopathology") else _MEDICAL
+    url, decoder_url = (f"https://owncloud.gwdg.de/index.php/s/{code}/download" for code in codes)
+    model = PublishedModel(
+        name=name,
+        variant=variant,
+        file_name=f"{name}.pt",
+        good_for=good_for,
+        license="not stated",
+        citation=citation,
+        parameters=_PARAMETERS[variant],
+        page=f"https://github.com/computational-cell-analytics/{repository}",
+        url=url,
+        xxh128=digits[0],
+    )
+    return _with_decoder(model, decoder_url, digits[1])
+
+
+def _with_decoder(model: PublishedModel, url: str, xxh128: str) -> PublishedModel:
+    """Add the instance decoder of a model, which is a file of its own."""
+    name = f"{model.name}_decoder"
+    decoder = PublishedFile(
+        name=name, file_name=f"{name}.pt", page=model.page, url=url, xxh128=xxh128
+    )
+    return replace(model, decoder=decoder)
 
 
 BUNDLED: Final = PublishedModel(
@@ -189,12 +233,62 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
         size_bytes=40_728_226,
     ),
-    _micro_sam("vit_t_lm", "faithful-chicken/1.1", "72ec5074774761a6e5c05a08942f981e"),
-    _micro_sam("vit_b_lm", "diplomatic-bug/1.2", "fe9252a29f3f4ea53c15a06de471e186"),
-    _micro_sam("vit_l_lm", "idealistic-rat/1.2", "017f20677997d628426dec80a8018f9d"),
-    _micro_sam("vit_t_em_organelles", "greedy-whale/1", "253474720c497cce605e57c9b1d18fd9"),
-    _micro_sam("vit_b_em_organelles", "noisy-ox/1.2", "f3bf2ed83d691456bae2c3f9a05fb438"),
-    _micro_sam("vit_l_em_organelles", "humorous-crab/1.2", "810b084b6e51acdbf760a993d8619f2d"),
+    _micro_sam(
+        "vit_t_lm",
+        "faithful-chicken/1.1",
+        "72ec5074774761a6e5c05a08942f981e",
+        "3e914a5f397b0312cdd36813031f8823",
+    ),
+    _micro_sam(
+        "vit_b_lm",
+        "diplomatic-bug/1.2",
+        "fe9252a29f3f4ea53c15a06de471e186",
+        "708b15ac620e235f90bb38612c4929ba",
+    ),
+    _micro_sam(
+        "vit_l_lm",
+        "idealistic-rat/1.2",
+        "017f20677997d628426dec80a8018f9d",
+        "2faeafa03819dfe03e7c46a44aaac64a",
+    ),
+    _micro_sam(
+        "vit_t_em_organelles",
+        "greedy-whale/1",
+        "253474720c497cce605e57c9b1d18fd9",
+        "8f897c7bb93174a4d1638827c4dd6f44",
+    ),
+    _micro_sam(
+        "vit_b_em_organelles",
+        "noisy-ox/1.2",
+        "f3bf2ed83d691456bae2c3f9a05fb438",
+        "bb6398956a6b0132c26b631c14f95ce2",
+    ),
+    _micro_sam(
+        "vit_l_em_organelles",
+        "humorous-crab/1.2",
+        "810b084b6e51acdbf760a993d8619f2d",
+        "334877640bfdaaabce533e3252a17294",
+    ),
+    _gwdg(
+        "vit_b_histopathology",
+        ("sBB4H8CTmIoBZsQ", "KO9AWqynI7SFOBj"),
+        ("ffd1a2cd84570458b257bd95fdd8f974", "6a66194dcb6e36199cbee2214ecf7213"),
+    ),
+    _gwdg(
+        "vit_l_histopathology",
+        ("IZgnn1cpBq2PHod", "oIs6VSmkOp7XrKF"),
+        ("b591833c89754271023e901281dee3f2", "46aab7765d4400e039772d5a50b55c04"),
+    ),
+    _gwdg(
+        "vit_h_histopathology",
+        ("L7AcvVz7DoWJ2RZ", "1qAKxy5H0jgwZvM"),
+        ("bd1856dafc156a43fb3aa705f1a6e92e", "3ed9f87e46ad5e16935bd8d722c8dc47"),
+    ),
+    _gwdg(
+        "vit_b_medical_imaging",
+        ("f5Ol4FrjPQWfjUF", "ahd3ZhZl2e0RIwz"),
+        ("40169f1e3c03a4b67bff58249c176d92", "9e498b12f526f119b96c88be76e3b2ed"),
+    ),
     PublishedModel(
         name="medsam",
         variant="vit_b",

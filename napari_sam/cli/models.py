@@ -220,16 +220,18 @@ def convert(source: Path, target: Path, overwrite: bool, hugging_face: bool) -> 
 def download(name: str) -> None:
     """Download the published model NAME and keep it for use offline.
 
-    'napari-sam models' lists the names. The file is verified before it is used.
+    'napari-sam models' lists the names. The file is verified before it is used. Models of micro-sam
+    come with their instance decoder, also where only that is missing.
     """
     from napari_sam.catalogue.download import download as download_model
     from napari_sam.catalogue.local_files import locate
     from napari_sam.catalogue.table import find_model
+    from napari_sam.storage.decoder_files import find_decoder
 
     with usage_errors():
         model = find_model(name)
     path = locate(model)
-    if path is None:
+    if path is None or (model.decoder is not None and find_decoder(path) is None):
         with click.progressbar(length=1000, label=name, file=sys.stderr) as bar:
             path = download_model(
                 model, lambda done, total: bar.update(_thousandths(done, total) - bar.pos)

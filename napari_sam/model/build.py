@@ -7,6 +7,10 @@ import torch
 from torch import nn
 
 from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.checkpoints.instance_decoders import (
+    check_instance_decoder,
+    load_instance_decoder,
+)
 from napari_sam.model.checkpoints.state_dicts import (
     Checkpoint,
     check_keys,
@@ -73,7 +77,8 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     Returns
     -------
     Sam or Sam2
-        In evaluation mode, without gradients, batch-norms folded into the convolutions.
+        In evaluation mode, without gradients, batch-norms folded into the convolutions, with the
+        instance decoder of the checkpoint, if there is one.
 
     Raises
     ------
@@ -89,16 +94,17 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
             "model, pass the path of its file as 'checkpoint'."
         )
     path = Path(checkpoint) if checkpoint is not None else _embedded(variant or DEFAULT_VARIANT)
-    state_dict = read_checkpoint(path).state_dict
-    detected, config = detect_variant(state_dict, path)
+    found = read_checkpoint(path)
+    detected, config = detect_variant(found.state_dict, path)
     if variant not in (None, detected):
         raise CheckpointError(
             f"{path} is a {detected}, not a {variant}. Omit the variant to detect it."
         )
     model = build_model(config)
-    model.load_state_dict(check_keys(model, state_dict, path, config.ignored_prefixes))
+    model.load_state_dict(check_keys(model, found.state_dict, path, config.ignored_prefixes))
     model.fold()
     check_values(model.state_dict(), path)
+    model.instance_decoder = load_instance_decoder(found, path, config.embed_dim)
     return model.eval().requires_grad_(False)
 
 
@@ -124,4 +130,17 @@ def check_complete(checkpoint: Checkpoint, source: str | Path) -> str:
     with torch.device("meta"):
         model = build_model(config)
     check_keys(model, checkpoint.state_dict, source, config.ignored_prefixes)
+    return variant
+
+
+def check_loadable(checkpoint: Checkpoint, source: str | Path) -> str:
+    """Return the variant of a checkpoint after checking it and its instance decoder.
+
+    Raises
+    ------
+    CheckpointError
+        As `check_complete` and `check_instance_decoder`.
+    """
+    variant = check_complete(checkpoint, source)
+    check_instance_decoder(checkpoint, source, VARIANTS[variant].embed_dim)
     return variant

@@ -18,6 +18,7 @@ from napari_sam.model.checkpoints.variants import VARIANTS
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.model.sam2.config import Sam2Config
 from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.decoder_files import decoder_path as place_beside
 
 _SUFFIXES: Final = (".safetensors", ".pt")
 
@@ -82,7 +83,7 @@ def convert(
     written = {target: state}
     decoder_path = None
     if checkpoint.decoder_state:
-        decoder_path = target.with_name(f"{target.stem}_decoder.safetensors")
+        decoder_path = place_beside(target, ".safetensors")
         written[decoder_path] = checkpoint.decoder_state
     for path in written:
         if not overwrite and _exists(path):

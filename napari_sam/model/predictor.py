@@ -19,6 +19,7 @@ from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.engine.spec import Capability, ModelSpec, Size
 from napari_sam.model.embedding import SamEmbedding, checked, embedding_spec, maps_of
+from napari_sam.model.instances import InstancePredictor
 from napari_sam.model.prediction import OneStepPrediction, TorchPrediction
 from napari_sam.model.prompts import PromptBatch
 from napari_sam.model.runtime.devices import PRECISIONS, available_devices
@@ -100,6 +101,8 @@ class Predictor:
         capabilities = {Capability.MASK_PROMPT}
         if isinstance(self._model, Sam2) and self._model.config.memory is not None:
             capabilities.add(Capability.MEMORY)
+        if self._model.instance_decoder is not None:
+            capabilities.add(Capability.INSTANCE_DECODER)
         return ModelSpec(
             input_side=self._model.image_size,
             low_res_side=self._model.prompts.mask_input_size,
@@ -159,6 +162,15 @@ class Predictor:
         # Not a method of this object, which would then refer to itself and stay in memory.
         check = partial(checked, dtype=self._dtype, device=self.device)
         return SequencePredictor(tracker, self.spec, self.streams, check)
+
+    @cached_property
+    def instance_decoder(self) -> InstancePredictor:
+        """The decoder of all objects, if the spec has `Capability.INSTANCE_DECODER`."""
+        network = self._model.instance_decoder
+        if network is None:
+            raise ValueError("This model has no instance decoder; choose one of micro-sam's.")
+        check = partial(checked, dtype=self._dtype, device=self.device)
+        return InstancePredictor(network, self.spec.input_side, self.streams, check)
 
     # Encoding --------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import xxhash
 
 from napari_sam.catalogue.download import DownloadError, download, remove_leftovers
 from napari_sam.catalogue.table import BUNDLED, find_model
+from napari_sam.storage.decoder_files import find_decoder
 
 CONTENT = bytes(range(256)) * 2**13  # several chunks
 WRONG = CONTENT[:-1] + b"?"
@@ -141,6 +142,19 @@ def test_the_other_checksum(model, tmp_path):
     assert download(published, folder=tmp_path).read_bytes() == CONTENT
     with pytest.raises(DownloadError, match="checksum differs"):
         download(model("wrong", sha256=None, xxh128=digits), folder=tmp_path / "other")
+
+
+def test_the_decoder_of_a_model_lies_beside_it(model, tmp_path):
+    digits = xxhash.xxh128(CONTENT).hexdigest()
+    decoder = replace(find_model("vit_b_lm").decoder, url=model("good").url, xxh128=digits)
+    path = download(model("good"), folder=tmp_path)
+    assert find_decoder(path) is None
+    for _ in range(2):  # the second time, both are there
+        assert download(model("missing", decoder=decoder), folder=tmp_path) == path
+    assert (tmp_path / "vit_b_lm_decoder.pt").read_bytes() == CONTENT
+    failing = model("good", decoder=replace(decoder, url=model("missing").url))
+    with pytest.raises(DownloadError, match="Could not download vit_b_lm_decoder"):
+        download(failing, folder=tmp_path / "other")
 
 
 def test_what_is_there_is_not_fetched_again(model, tmp_path):

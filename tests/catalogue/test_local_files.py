@@ -13,6 +13,7 @@ from napari_sam.catalogue.offers import list_offers
 from napari_sam.catalogue.table import BUNDLED, MODELS, find_model
 from napari_sam.model import VARIANTS
 from napari_sam.model.build import build_model
+from napari_sam.storage.decoder_files import decoder_path, find_decoder
 
 CONTENT = b"weights" * 100
 VARIABLES = ("XDG_CACHE_HOME", "TORCH_HOME", "HF_HUB_CACHE", "HF_HOME", "MICROSAM_CACHEDIR")
@@ -51,8 +52,15 @@ def test_the_table_names_each_model_once():
             built = build_model(VARIANTS[model.variant])
         assert sum(weights.numel() for weights in built.parameters()) == model.parameters
         assert model.url is None or model.known_hash is not None
+        if model.page.startswith(("https://bioimage.io", "https://github.com/computational")):
+            assert model.decoder is not None
+            assert model.decoder.known_hash is not None
+            assert decoder_path(Path(model.file_name)).name == model.decoder.file_name
     assert find_model("vit_h").good_for.endswith("65 times as large as mobile_sam, and slower")
-    assert {model.name for model in MODELS} >= {"vit_b", "vit_h", "vit_l_lm", "medsam"}
+    assert {model.name for model in MODELS} >= {
+        *("vit_b", "vit_h", "vit_l_lm", "medsam"),
+        *("vit_h_histopathology", "vit_b_medical_imaging"),
+    }
 
 
 def test_unknown_name():
@@ -157,6 +165,17 @@ def test_own_files(home):
     paths = [put(home / "mine" / name) for name in names]
     put(home / "mine" / "notes.txt")
     assert own_files() == sorted(paths)
+
+
+def test_decoders_beside_their_models_are_no_models(home):
+    folder = home / "mine"
+    names = ("a.pt", "a_decoder.safetensors", "b_decoder.pt", "vit_b_lm.pt", "vit_b_lm_decoder.pt")
+    for name in names:
+        put(folder / name)
+    assert [path.name for path in own_files()] == ["a.pt", "b_decoder.pt", "vit_b_lm.pt"]
+    assert find_decoder(folder / "a.pt") == folder / "a_decoder.safetensors"
+    assert find_decoder(folder / "b.pt") == folder / "b_decoder.pt"
+    assert find_decoder(folder / "b_decoder.pt") is None
 
 
 def test_a_file_that_is_not_what_its_name_says_is_ones_own(home):

@@ -16,10 +16,16 @@ from napari_sam.model.checkpoints.files import (
 )
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published, without_prefixes
 from napari_sam.model.checkpoints.sam2_layouts import from_hugging_face_2, is_hugging_face_2
+from napari_sam.storage.decoder_files import find_decoder
 
 WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
 """Under which names training saves the state dict, beside the state of the optimizer."""
 _MAX_WRAPPERS = 3
+_DECODER = "decoder_state"
+_MODIFIED = (
+    "It may be a modified model, such as HQ-SAM or a model with adapters, which is not supported; "
+    "choose a checkpoint of SAM itself."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +38,13 @@ class Checkpoint:
         The model's weights under their published names, on the CPU.
     decoder_state : dict of str to Tensor
         The weights of micro-sam's instance decoder; usually empty.
+    decoder_file : Path, optional
+        Where they lie, if not in the file of the model.
     """
 
     state_dict: dict[str, Tensor]
     decoder_state: dict[str, Tensor] = field(default_factory=dict)
+    decoder_file: Path | None = None
 
 
 def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
@@ -48,7 +57,9 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
         ``SamModel``, ``Sam2Model`` or ``Sam2VideoModel``, with its weights in one file or several,
         or the index of several files. The names may be those of Meta, Hugging Face, or micro-sam;
         the state dict may be one of the `WRAPPERS`, and all its names may have prefixes that
-        training puts before them.
+        training puts before them. An instance decoder may be in the same file, as micro-sam saves
+        it, or beside it in one of its own, as it is published: ``vit_b_decoder.pt`` beside
+        ``vit_b.pt``.
     lazily : bool
         Read tensors only when they are accessed, where the format allows it: for names and shapes
         this is fast and takes no memory, but damage inside a tensor goes unnoticed.
@@ -73,13 +84,25 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
         parts = [content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)]
         if not parts:
             break
-        decoder = content.get("decoder_state", decoder)  # as micro-sam saves it
+        decoder = content.get(_DECODER, decoder)  # as micro-sam saves it
         content = parts[0]
     state_dict = without_prefixes(_checked_tensors(content, path))
     _check_positions(state_dict, path)
-    has_decoder = decoder is not None and decoder != {}
     rename = from_hugging_face_2 if is_hugging_face_2(state_dict) else to_published
-    return Checkpoint(rename(state_dict), _checked_tensors(decoder, path) if has_decoder else {})
+    return Checkpoint(rename(state_dict), *_decoder(decoder, path, lazily=lazily))
+
+
+def _decoder(content: object, path: Path, *, lazily: bool) -> tuple[dict[str, Tensor], Path | None]:
+    """Return the weights of an instance decoder, in a model's file or beside it, and their file."""
+    if content is not None and content != {}:
+        return _checked_tensors(content, path), None
+    file = find_decoder(path)
+    if file is None:
+        return {}, None
+    content = read_content(file, lazily)
+    if isinstance(content, Mapping):
+        content = content.get(_DECODER, content)
+    return _checked_tensors(content, file), file
 
 
 def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
@@ -137,6 +160,8 @@ def check_keys(
     state_dict: Mapping[str, Tensor],
     source: str | Path,
     ignored_prefixes: tuple[str, ...] = (),
+    what: str = "this model variant",
+    advice: str = _MODIFIED,
 ) -> dict[str, Tensor]:
     """Compare a state dict with a model; every key and every shape must match.
 
@@ -150,6 +175,8 @@ def check_keys(
         Named in messages.
     ignored_prefixes : tuple of str
         Ignore unexpected keys with these prefixes.
+    what, advice : str
+        What it is that does not match, and what to do then.
 
     Returns
     -------
@@ -186,11 +213,7 @@ def check_keys(
         if keys
     ]
     if problems:
-        raise CheckpointError(
-            f"{source} does not match this model variant ({'; '.join(problems)}). "
-            "It may be a modified model, such as HQ-SAM or a model with adapters, which is not "
-            "supported; choose a checkpoint of SAM itself."
-        )
+        raise CheckpointError(f"{source} does not match {what} ({'; '.join(problems)}). {advice}")
     return given
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from napari_sam.model.checkpoints.files import CheckpointError, name_some
+from napari_sam.model.instance_decoder.config import is_instance_decoder
 from napari_sam.model.sam.config import SegmentAnythingConfig
 from napari_sam.model.sam.tiny_vit import TinyViTConfig
 from napari_sam.model.sam.vit import ViTConfig
@@ -72,12 +73,17 @@ def detect_variant(
         return "vit_t", VARIANTS["vit_t"]
     if any(key.startswith(_TRUNK) for key in state_dict):
         return _detect_sam2(state_dict, source)
+    if is_instance_decoder(state_dict):
+        raise CheckpointError(
+            f"{source} is an instance decoder of micro-sam, not a model. Choose the model's file "
+            "with this one beside it: X_decoder.pt beside X.pt."
+        )
     patches = state_dict.get("image_encoder.patch_embed.proj.weight")
     if patches is None or patches.ndim != 4:
         raise CheckpointError(
             f"{source} is not a Segment Anything model: it has no known image encoder (its first "
             f"keys are {name_some(state_dict)}). Choose a checkpoint of SAM, SAM 2.1, MobileSAM, "
-            "MedSAM or micro-sam; separate decoders are not supported."
+            "MedSAM or micro-sam."
         )
     for name, config in VARIANTS.items():
         encoder = config.image_encoder

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.engine.protocols import ProgressCallback
+from napari_sam.model.instance_decoder.unetr import Unetr
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
 from napari_sam.model.sam.transformer import ImageTokens
@@ -39,6 +40,8 @@ class SegmentAnything(nn.Module, ABC):
         super().__init__()
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
+        self.instance_decoder: Unetr | None = None
+        """The decoder of all objects, if there is one for the weights; always in float32."""
 
     @property
     @abstractmethod

@@ -106,12 +106,12 @@ def check_device(device: str) -> None:
 
 def variant_of(choice: ModelChoice) -> str:
     """Return the variant of a model, without loading it; imports torch."""
-    from napari_sam.model.build import DEFAULT_VARIANT, check_complete
+    from napari_sam.model.build import DEFAULT_VARIANT, check_loadable
     from napari_sam.model.checkpoints.state_dicts import read_checkpoint
 
     if choice.checkpoint is None:
         return DEFAULT_VARIANT
-    return check_complete(read_checkpoint(choice.checkpoint, lazily=True), choice.checkpoint)
+    return check_loadable(read_checkpoint(choice.checkpoint, lazily=True), choice.checkpoint)
 
 
 def check(choice: ModelChoice) -> None:
