@@ -25,6 +25,7 @@ from napari_sam.controllers.stack import StackController
 from napari_sam.controllers.thumbnails import ThumbnailController
 from napari_sam.controllers.tracks import TracksController
 from napari_sam.controllers.unfinished import UnfinishedController
+from napari_sam.controllers.words import WordsController
 
 
 class Controllers:
@@ -47,6 +48,8 @@ class Controllers:
         annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
         self.batch_prompts = batch_prompts = BatchPromptsController(context)
         annotate.user_layers_changed.connect(batch_prompts.offer)
+        self.words = words = WordsController(context, batch_prompts)
+        annotate.user_layers_changed.connect(words.offer)
         self.embeddings = embeddings = EmbeddingsController(context, batch_prompts.prefetch_row)
         self.journal = journal = JournalRecorder(context)
         self.unfinished = unfinished = UnfinishedController(context, journal)
@@ -98,7 +101,14 @@ class Controllers:
         """Close all controllers."""
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models, self.learning, self.memory
-        objects = self.classes, self.batch_prompts, self.tracks, self.stack, self.objects
+        objects = (
+            self.classes,
+            self.words,
+            self.batch_prompts,
+            self.tracks,
+            self.stack,
+            self.objects,
+        )
         files = self.restore, self.unfinished, self.journal
         for part in (*shown, *models, self.shortcuts, *objects, *files, self.automatic):
             part.close()

@@ -48,7 +48,7 @@ class BatchPromptsController:
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
         self.prefetch_row = PrefetchRow()
-        page = QWidget()
+        self._page = page = QWidget()
         fill(page, self.panel, self.prefetch_row)
         tooltip = "Segment one object per point, shape or label of a layer, or prompt of a file"
         self.tab = Tab(page, "Batch", tooltip)
@@ -95,8 +95,7 @@ class BatchPromptsController:
         has_source = self._layer is not None or self._path is not None
         is_wanted = self.tab.is_current and self._binding.plane.shown is not None
         if new and is_wanted and not has_source:
-            self.panel.combo.set_layers(fitting, new[0])
-            self.use_layer(new[0])
+            self.take(new[0])
         else:
             self.panel.combo.set_layers(fitting, self._layer)
             if not has_source:
@@ -108,10 +107,18 @@ class BatchPromptsController:
         is_offered = any(layer is offered for offered in self._offered)
         has_source = self._layer is not None or self._path is not None
         if is_shown and not has_source and isinstance(layer, Shapes) and is_offered:
-            self.panel.combo.set_layers(self._offered, layer)
-            self.use_layer(layer)
+            self.take(layer)
         else:
             self._count()
+
+    def add_source(self, row: QWidget) -> None:
+        """Show a further way to come by prompts, above the others."""
+        self._page.layout().insertWidget(0, row)
+
+    def take(self, layer: Layer) -> None:
+        """Choose a layer of those offered, and take the prompts from it."""
+        self.panel.combo.set_layers(self._offered, layer)
+        self.use_layer(layer)
 
     def use_layer(self, layer: Layer | None) -> None:
         """Take the prompts from a layer of the user."""
@@ -174,7 +181,8 @@ class BatchPromptsController:
             return lambda: (read_slices(), LeftOut())
         if self._layer is not None:
             read_layer = self._binding.objects.prompts_in(self._layer)
-            return lambda: ({here: read_layer()}, LeftOut())
+            with_regions = self._session.words.with_regions
+            return lambda: ({here: with_regions(read_layer())}, LeftOut())
         if self._path is None:
             raise TargetError("Choose the layer or file with the prompts first.")
         image, view = shown.image, shown.view

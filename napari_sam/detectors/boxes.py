@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam.detectors.checks import checked
 from napari_sam.engine.detection import LEAST_SCORE, Detection
 
 _GROUNDED: Final = frozenset({"grounding-dino", "mm-grounding-dino"})
@@ -42,10 +43,9 @@ class BoxDetector:
         images = self._processor.image_processor
         size = torch.tensor([image.shape[:2]])
         detections: list[Detection] = []
-        with torch.inference_mode():
+        with torch.inference_mode(), checked(self._model, check):
             inputs = images(images=Image.fromarray(image), return_tensors="pt")
             for word, outputs in self._outputs(inputs.to(self._model.device), words):
-                check()
                 (found,) = images.post_process_object_detection(
                     outputs, threshold=LEAST_SCORE, target_sizes=size
                 )

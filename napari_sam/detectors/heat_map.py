@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_sam.detectors.boxes import longest_input
+from napari_sam.detectors.checks import checked
 from napari_sam.engine.detection import LEAST_SCORE, Detection
 from napari_sam.engine.masks import MaskCrop, tight_crop
 
@@ -39,8 +40,8 @@ class HeatMapDetector:
         """Find what the words name; see `Detector.detect`."""
         detections: list[Detection] = []
         for word in words:
-            check()
-            heat = self.heat_map(image, word)
+            with checked(self._model, check):
+                heat = self.heat_map(image, word)
             height, width = (n_px / n for n_px, n in zip(image.shape, heat.shape, strict=False))
             detections += [
                 Detection(word, score, region.edges_xyxy, region).placed((height, width))

@@ -99,7 +99,8 @@ class Detector(Protocol):
         words : sequence of str
             Names of objects, one or more.
         check : callable, optional
-            Called now and then, on this thread. An exception it raises ends the search.
+            Called now and then, on this thread; it may wait. An exception it raises ends the
+            search.
 
         Returns
         -------

@@ -124,21 +124,22 @@ class ObjectInProgress:
 
     # Prompts -----------------------------------------------------------------------------------
 
-    def set_prompts(self, prompts: Prompts, accepted: ObjectState | None = None) -> None:
+    def set_prompts(
+        self, prompts: Prompts, accepted: ObjectState | None = None, click: Prompts | None = None
+    ) -> None:
         """Move the object to other prompts; masks follow as soon as they can.
 
         An accepted object may become the object in progress by that, and is accepted again once
         its shape is drawn. Prompts given before the embedding is ready are kept and decoded when
-        it is.
+        it is. `click` is what the user did, where more has come of it.
         """
         decoding, history = self._decoding, self._editing.history
         before, prompts = decoding.state, prompts.on_slice(self._slice_index)
         if prompts == before.prompts:
             return
         shown = decoding.shown if decoding.options.use_feedback else None
-        after = ObjectState()
-        if not prompts.is_empty:
-            after = (before if accepted is None else accepted).with_prompts(prompts, shown)
+        start = before if accepted is None else accepted
+        after = ObjectState() if prompts.is_empty else start.with_prompts(prompts, shown)
         history.push_prompts(Edit(before, after, self._editing.plane_id))
         if history.last is not None and history.last.before is before:  # no part of a drag
             accepted_by = self.is_accept_pending, self._is_click_accepted
@@ -149,7 +150,8 @@ class ObjectInProgress:
         if before.prompts.is_empty:
             self._is_correction = accepted is not None
         is_first = before.prompts.is_empty and not is_dragged
-        if is_first and (self._is_correction or (self.accept_on_click and prompts.is_single)):
+        is_single = (prompts if click is None else click).is_single
+        if is_first and (self._is_correction or (self.accept_on_click and is_single)):
             self.is_accept_pending = self._is_click_accepted = True
         self.changed.emit()
 
@@ -208,9 +210,7 @@ class ObjectInProgress:
             history.push(edit)
             self._notifier.warn(str(error))
             return
-        prompts = self.state.prompts
-        shape = Prompts((), (), prompts.box_xyxy, prompts.outline, slice_index=prompts.slice_index)
-        state = ObjectState(shape)
+        state = ObjectState(self.state.prompts.steps[0])  # the shape alone
         history.push(Edit(ObjectState(), state, self._editing.plane_id))
         self._restore(state)
         self.changed.emit()

@@ -37,6 +37,7 @@ from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.stack_editing import StackEditing
 from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
 from napari_sam.session.tracks.editing import TrackEditing
+from napari_sam.session.words.run import WordSearch
 
 
 class AnnotationSession:
@@ -135,6 +136,8 @@ class AnnotationSession:
         """Accepts and rejects automatic masks."""
         self.batch_prompts = BatchPrompting(embedding, decoding, editing, self.stack, background)
         """Segments one object per prompt of a batch."""
+        self.words = WordSearch(active_model, background, lambda: self.request)
+        """Finds what words name."""
         self.request = PlaneRequest()
         """What is shown."""
         self._is_applying = self._is_publishing_due = False
@@ -255,10 +258,13 @@ class AnnotationSession:
     def set_prompts(self, prompts: Prompts) -> None:
         """Move the object in progress to other prompts; see `ObjectInProgress.set_prompts`.
 
-        While clicks correct an object in the stack, a click of its own goes to that.
+        While clicks correct an object in the stack, a click of its own goes to that. A first click
+        is joined by the box that holds it, of those that words found.
         """
         if not self.stack.corrections.correct(prompts):
-            self.object_in_progress.set_prompts(prompts)
+            is_first = self.object_in_progress.state.prompts.is_empty
+            joined = self.words.joined(prompts) if is_first else prompts
+            self.object_in_progress.set_prompts(joined, click=prompts)
 
     def _apply(self, request: PlaneRequest, *, is_other: bool) -> None:
         request.check_target()

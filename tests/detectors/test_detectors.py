@@ -104,3 +104,16 @@ def test_a_repository_is_pinned_by_the_catalogue_or_the_user(tmp_path):
     folder = tmp_path / "saved@v2"
     folder.mkdir()
     assert detector_place(str(folder)) == (str(folder), None)
+
+
+def test_a_search_is_interrupted_between_layers(detector_folders, image):
+    def interrupt():
+        raise InterruptedError
+
+    for folder in detector_folders.values():
+        detector, calls = load_detector(folder), []
+        detector.detect(image, WORDS, lambda calls=calls: calls.append(1))
+        assert len(calls) >= 2
+        with pytest.raises(InterruptedError):
+            detector.detect(image, WORDS, interrupt)
+        assert detector.detect(image, WORDS)
