@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from napari.layers import Layer
 
+from napari_sam._qt.building import rest_timer
 from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.words_row import WordsRow
 from napari_sam.catalogue.detectors import DETECTORS, PublishedDetector
@@ -18,6 +20,10 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.words.run import DetectorPlace
 from napari_sam.session.words.search import words_in
 
+_FEW: Final = 100
+"""So many boxes follow the slider at once; more of them when it rests for a moment."""
+_REST_MS: Final = 60
+
 
 class WordsController:
     """Fulfils the requests of a `WordsRow`, which is built when the *Batch* tab is first shown."""
@@ -26,6 +32,7 @@ class WordsController:
         self._session, self._plane = context.session, context.binding.plane
         self._messages, self._batch_prompts = context.messages, batch_prompts
         self._boxes = WordBoxes(ViewerLayers(context.viewer.layers))
+        self._rest = rest_timer(context.widget, _REST_MS, self._show_boxes)
         self._folder: Path | None = None
         self._row = OnDemand(lambda: WordsRow([(one.name, _about(one)) for one in DETECTORS]))
         self._row.when_built(batch_prompts.add_source)
@@ -39,6 +46,7 @@ class WordsController:
 
     def close(self) -> None:
         """Disconnect from the session."""
+        self._rest.stop()
         self._connections.close()
 
     def offer(self, layers: Sequence[Layer]) -> None:
@@ -92,9 +100,17 @@ class WordsController:
         self.row.show_progress(self._session.words.state)
 
     def _on_found(self) -> None:
-        words, had_layer = self._session.words, self._boxes.layer is not None
+        words = self._session.words
         self.row.show_threshold(words.threshold)
-        self._boxes.show(words.detections)
+        if len(words.detections) > _FEW:
+            self._rest.start()
+        else:
+            self._show_boxes()
+
+    def _show_boxes(self) -> None:
+        self._rest.stop()
+        had_layer = self._boxes.layer is not None
+        self._boxes.show(self._session.words.detections)
         if self._boxes.layer is not None and not had_layer:
             self._batch_prompts.take(self._boxes.layer)
 

@@ -9,6 +9,7 @@ from skimage import data
 
 from napari_sam.engine.detection import Detection
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.session import Prompts
 from tests.detectors.tiny_detectors import save_detector
 
 TIMEOUT_S = 240
@@ -154,8 +155,10 @@ def test_a_click_chooses_a_box_and_corrects_its_object(window, detector):
     assert [record.state.prompts.box_xyxy for record in registry] == [BOXES["coin"]]
 
 
-def test_a_search_shows_its_progress_and_is_stopped(window, detector, qtbot):
-    _, widget = window
+def test_a_search_in_a_stack_shows_its_progress_and_is_stopped(make_widget, detector, qtbot):
+    viewer, widget = make_widget(Image(np.stack([data.coins()] * 2), name="coins"))
+    viewer.dims.set_current_step(0, 1)
+    widget.controllers.batch_prompts.tab.select()
     row, words = widget.controllers.words.row, widget.session.words
     detector.gate.clear()
     row.words.setText("coin")
@@ -167,6 +170,15 @@ def test_a_search_shows_its_progress_and_is_stopped(window, detector, qtbot):
     assert words.state is None
     assert (row.find.isHidden(), row.stop.isHidden()) == (False, True)
     assert words.detections == []
+    detector.gate.set()
+    find(widget, "coin, ring")
+    layer = viewer.layers["coins: words"]
+    assert {corner for box in layer.data for corner in box[:, 0]} == {1}
+    assert [tuple(box.max(axis=0)[1:]) for box in layer.data] == [(78, 182), (78, 242)]
+    viewer.dims.set_current_step(0, 0)
+    widget.wait_until_idle(TIMEOUT_S)
+    click = Prompts(((155, 51),), (1,))
+    assert words.joined(click) is click  # the box lies on the other slice
 
 
 def test_the_whole_way_with_a_detector_from_a_folder(make_widget, tmp_path):

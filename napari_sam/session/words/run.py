@@ -29,6 +29,8 @@ from napari_sam.session.words.search import at_least, search
 if TYPE_CHECKING:
     from napari_sam.engine.detection import Detector
 
+_MAX_FOUND: Final = 1000
+"""More boxes than that would be slow to draw and of little use to look at."""
 _ROUNDING: Final = 3
 """Decimals in which the box of a detection is recognized."""
 
@@ -200,7 +202,7 @@ class WordSearch:
     # Back --------------------------------------------------------------------------------------
 
     def _on_progress(self, progress: _Progress) -> None:
-        self._all = progress.found
+        self._all = progress.found[:_MAX_FOUND]  # the surest
         if self._place != progress.place:
             self._place, self.threshold = progress.place, progress.default_threshold
         if self.state is not None:
@@ -212,6 +214,8 @@ class WordSearch:
         self._show(None)
         count, words = len(self.detections), ", ".join(self.words)
         text = f"{counted(count)} found for {words}: check the boxes, then press Segment."
+        if count == _MAX_FOUND:
+            text += " There may be more: search smaller parts of the image."
         if not count:
             text = f"Nothing found for {words}: lower the least score, or use other words."
         self.finished.emit(text)
