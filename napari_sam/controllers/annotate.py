@@ -215,7 +215,7 @@ class AnnotateController:
     def _correction_hint(self) -> str:
         """What clicks correct, and how to leave that; empty while they begin other objects."""
         hint = self._session.stack.corrections.hint
-        key = self._binding.shortcuts.texts["stop_propagating"]
+        key = self._binding.shortcuts.text_of("stop_propagating")
         return f"{hint}; {key} to leave." if hint and key else hint and f"{hint}."
 
     @property
@@ -224,7 +224,7 @@ class AnnotateController:
         label_id, labels = self._binding.brush.label_id, self._binding.target.labels
         if label_id is None:
             return ""
-        key = self._binding.shortcuts.texts["brush"]
+        key = self._binding.shortcuts.text_of("brush")
         if label_id == 0:
             doing = "Erasing"
         elif labels is not None and labels.registry.get(label_id) is not None:

@@ -141,7 +141,7 @@ class ClassesController:
             if len(without) == 1:
                 now = f"Object {without[0]} now has"
             what = "no class" if name is None else f"class '{name}'"
-            key = self._binding.shortcuts.texts["undo"] or "Undo"
+            key = self._binding.shortcuts.text_of("undo") or "Undo"
             self._messages.info(f"{now} {what}: {key} takes it back.")
 
     def _class_of(self, label_id: int) -> str | None:

@@ -250,7 +250,11 @@ class ShortcutMap:
     @property
     def texts(self) -> dict[str, str]:
         """The name of the key of each command; "" if it has none."""
-        return {command: key_text(binding) for command, binding in self.bindings.items()}
+        return {command: self.text_of(command) for command in self.bindings}
+
+    def text_of(self, command: str) -> str:
+        """Return the name of the key of a command; "" if it has none."""
+        return key_text(self.bindings[command])
 
     @property
     def table_bindings(self) -> dict[KeyBinding, str]:
