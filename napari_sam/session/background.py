@@ -10,6 +10,8 @@ from psygnal import Signal
 from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor
 
 _REST_S: Final = 0.01
+_LONGEST_S: Final = 0.1
+"""How long what is embedded stands back for a decode, each time that it is asked to."""
 
 
 class Notifier:
@@ -29,7 +31,7 @@ class Notifier:
 class Background:
     """Makes the executors of a session's parts, waits for all of them and closes them.
 
-    All methods but `yield_to_foreground` belong to the owner's thread.
+    All methods but `yield_to_foreground` and `yield_to_clicks` belong to the owner's thread.
     """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
@@ -37,18 +39,27 @@ class Background:
         self.notifier = Notifier()
         self._executors: WeakSet[LatestWinsExecutor] = WeakSet()
         self._foreground: list[LatestWinsExecutor] = []
+        self._instant: list[LatestWinsExecutor] = []
 
     def executor(
-        self, name: str, *, is_foreground: bool = False, is_bulky: bool = False
+        self,
+        name: str,
+        *,
+        is_foreground: bool = False,
+        is_instant: bool = False,
+        is_bulky: bool = False,
     ) -> LatestWinsExecutor:
         """Return a new executor; the user waits for what one in the foreground computes.
 
+        What an instant one computes, which is in the foreground too, answers a click or the mouse.
         The jobs of a bulky one make very many objects: the garbage collector pauses meanwhile.
         """
         executor = LatestWinsExecutor(f"napari-sam-{name}", self.dispatcher, is_bulky=is_bulky)
         self._executors.add(executor)
-        if is_foreground:
+        if is_foreground or is_instant:
             self._foreground.append(executor)
+        if is_instant:
+            self._instant.append(executor)
         return executor
 
     @property
@@ -66,5 +77,13 @@ class Background:
         """Wait, inside a job, while an executor in the foreground needs its resources."""
         job.check()
         while not (is_over() or all(executor.is_idle for executor in self._foreground)):
+            time.sleep(_REST_S)
+            job.check()
+
+    def yield_to_clicks(self, job: Job) -> None:
+        """Wait a moment, inside a job, while a click is decoded, which takes less than that."""
+        deadline_s = time.monotonic() + _LONGEST_S
+        job.check()
+        while time.monotonic() < deadline_s and not all(each.is_idle for each in self._instant):
             time.sleep(_REST_S)
             job.check()

@@ -75,7 +75,7 @@ class Decoding:
         self._learnt = learnt
         self._notifier = background.notifier
         embedding.model_loaded.connect(self._warm_up)
-        self._executor = background.executor("decode", is_foreground=True)
+        self._executor = background.executor("decode", is_instant=True)
         self._pyramid = TilePyramid((1, 1), embedding.embedder.spec)  # none yet
         about = lambda: self.context, lambda *click: _learnt_tile(self._pyramid, embedding, *click)
         self.preview = HoverPreview(self._executor, self.changed.emit, *about)
@@ -226,26 +226,36 @@ class Decoding:
         """Decode the object unless its masks are ready; allow previews without one."""
         if self._embedding.plane is None:
             return
-        prompts, choice = self.state.prompts, self.state.choice
+        prompts = self.state.prompts
         usable, _ = self.usable(prompts)
-        if usable.has_foreground:
-            before = self.state.tile
-            if before is not None and not self._pyramid.has(before):
-                before = None  # planned for a model of other sizes
-                self._move(replace(self.state, tile=None, is_raised=False))
-            tile = initial_tile(self._pyramid, usable, self.in_sight, before, self.last_tile)
-            self._go_to(tile)
-        else:
-            self._embedding.want(self.in_sight)
+        tile = self._next_tile(usable)
         self.preview.allow(self._find if prompts.is_empty else None)
-        if not usable.has_foreground:
+        if usable.has_foreground:
+            self._decode_on(tile, usable)
+        else:
             self._executor.cancel()
             self.candidates = None
-            return
-        embedded = self._embedding.embedded or self._find(usable)
+        # After the decode, which the user waits for, and which has the processor meanwhile.
+        self._embedding.want(tile)
+
+    def _next_tile(self, usable: Prompts) -> Tile:
+        """Return the tile to decode the object on, which it moves to."""
+        if not usable.has_foreground:
+            return self.in_sight
+        before = self.state.tile
+        if before is not None and not self._pyramid.has(before):
+            before = None  # planned for a model of other sizes
+            self._move(replace(self.state, tile=None, is_raised=False))
+        tile = initial_tile(self._pyramid, usable, self.in_sight, before, self.last_tile)
+        self._move_to(tile)
+        return tile
+
+    def _decode_on(self, tile: Tile, usable: Prompts) -> None:
+        """Decode the object on a tile, or on another one that is in memory."""
+        embedded = self._embedding.find(tile) or self._find(usable)
         if embedded is None:
             return
-        shown = self.candidates
+        prompts, shown = self.state.prompts, self.candidates
         if shown is not None and (shown.prompts, shown.tile) == (prompts, embedded.tile):
             self._executor.cancel()  # the job under way is of prompts that were undone
             return
@@ -253,8 +263,8 @@ class Decoding:
         if self.options.use_feedback:
             spec = embedded.decoder.spec
             mask_prompt = self.state.mask_prompt(embedded.weights, embedded.tile, spec)
-        context = self.context
-        how = context, mask_prompt, choice, self.state.level, self.state.wanted_box
+        context, state = self.context, self.state
+        how = context, mask_prompt, state.choice, state.level, state.wanted_box
         learnt_on = _learnt_tile(self._pyramid, self._embedding, usable, context)
         request = DecodeRequest(embedded, prompts, usable, *how, shown, learnt_on=learnt_on)
         self._decode(request)
@@ -292,11 +302,9 @@ class Decoding:
                     return embedded
         return None
 
-    def _go_to(self, tile: Tile) -> None:
-        """Decode the object on a tile, which is embedded if necessary."""
+    def _move_to(self, tile: Tile) -> None:
         if tile != self.state.tile:
             self._move(self.state.on_tile(tile))
-        self._embedding.want(tile)
 
     def _move(self, state: ObjectState) -> None:
         before, self.state = self.state, state
@@ -313,7 +321,7 @@ class Decoding:
         tile = refined_tile(self._pyramid, state, as_decoded, chosen, self.in_sight)
         if tile is None:
             return False
-        self._go_to(tile)
+        self._move_to(tile)
         self.request()
         return True
 

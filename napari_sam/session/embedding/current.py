@@ -1,6 +1,7 @@
 """The embedding of the image plane that is shown, made in the background."""
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Final
 
 from psygnal import Signal
@@ -35,8 +36,7 @@ class CurrentEmbedding:
     def __init__(self, model: ActiveModel, background: Background) -> None:
         self.model = model
         """The model in use, and the requested one."""
-        self._notifier = background.notifier
-        self._dispatcher = background.dispatcher
+        self._background, self._notifier = background, background.notifier
         self._executor = background.executor("encode", is_foreground=True)
         self._is_announced = False
         self._refusal = ""
@@ -114,6 +114,12 @@ class CurrentEmbedding:
         elif self.phase not in (Phase.NO_IMAGE, Phase.CANCELLED):
             self._start()
 
+    def find(self, tile: Tile) -> EmbeddedTile | None:
+        """Return a tile of the plane if it is in memory."""
+        if tile == self.tile or self.plane is None:
+            return self.embedded
+        return self.embedder.find(self.plane, tile)
+
     def cancel(self) -> None:
         """Stop embedding; `embed` starts again."""
         if self.is_working:
@@ -156,15 +162,20 @@ class CurrentEmbedding:
 
         def embed(job: Job) -> EmbeddedTile:
             self._let_window_show(embedder)
-            return embedder.embed(plane, tile, job.report)
+            self._background.yield_to_clicks(job)
+            return embedder.embed(plane, tile, partial(self._report, job))
 
         self._executor.submit(embed, self._on_embedded, self._on_failed, self._on_progress)
         self.changed.emit()
 
+    def _report(self, job: Job, fraction: float) -> None:
+        job.report(fraction)
+        self._background.yield_to_clicks(job)
+
     def _let_window_show(self, embedder: Embedder) -> None:
         """Wait while a window is built: the import of torch would make that take much longer."""
         if not embedder.is_loaded:
-            self._dispatcher.let_owner_run()
+            self._background.dispatcher.let_owner_run()
 
     def _on_loaded(self) -> None:
         self.model.confirm()
