@@ -3,6 +3,7 @@
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -34,7 +35,8 @@ _LOW_MEMORY_GIB: Final = 4
 @click.command(epilog=examples("napari-sam models", "napari-sam models --json > models.json"))
 @json_option
 def models(as_json: bool) -> None:
-    """List the models, and which of them are on this computer."""
+    """List the models, which of them are on this computer, and the detectors."""
+    from napari_sam.catalogue.detectors import DETECTORS
     from napari_sam.catalogue.local_files import candidates
     from napari_sam.catalogue.offers import list_offers
     from napari_sam.catalogue.table import MODELS
@@ -50,12 +52,16 @@ def models(as_json: bool) -> None:
                 for model in MODELS
             ],
             "own_files": [str(offer.path) for offer in offers if offer.model is None],
+            "detectors": [asdict(detector) for detector in DETECTORS],
         }
         print_json(content)
         return
     rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENSE", "GOOD FOR")]
     rows += [offer.cells for offer in offers]
     click.echo(_table(rows))
+    rows = [("DETECTOR (predict --text)", "LICENSE", "GOOD FOR")]
+    rows += [(one.repository, one.license, one.good_for) for one in DETECTORS]
+    click.echo(f"\n{_table(rows)}")
     click.echo(f"\nPut your own checkpoint files into {models_folder()}.")
 
 

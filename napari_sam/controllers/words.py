@@ -12,11 +12,9 @@ from napari_sam._qt.words_row import WordsRow
 from napari_sam.catalogue.detectors import DETECTORS, PublishedDetector
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.context import WidgetContext
-from napari_sam.detectors import DetectorError
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.layers.word_boxes import WordBoxes
 from napari_sam.session.connections import Connections
-from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.words.run import DetectorPlace
 from napari_sam.session.words.search import words_in
 
@@ -61,7 +59,7 @@ class WordsController:
         try:
             shown = self._plane.require()
             self._session.words.start(words_in(text), self._place)
-        except (TargetError, DetectorError, ValueError) as error:
+        except ValueError as error:
             self._messages.warn(str(error))
             return
         self._boxes.begin(shown)

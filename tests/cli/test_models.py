@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
+from napari_sam.catalogue.detectors import DETECTORS
 from napari_sam.catalogue.table import BUNDLED, MODELS, find_model
 from napari_sam.cli import models as cli_models
 from napari_sam.cli.main import main
@@ -50,6 +51,7 @@ def test_table_of_models(folder):
     assert lines[1].split()[:5] == ["mobile_sam", "39", "MB", "yes", "Apache-2.0"]
     assert lines[2].split()[:5] == ["vit_b", "375", "MB", "no", "Apache-2.0"]
     assert f"your own file: {folder / 'cells.safetensors'}" in lines[1 + len(MODELS)]
+    assert [line.split()[0] for line in lines[-5:-2]] == [one.repository for one in DETECTORS]
     assert str(folder) in lines[-1]
 
 
@@ -62,6 +64,7 @@ def test_models_for_programs(folder):
     assert second["paths"] == []
     assert second["sha256"].startswith("ec2df627")
     assert {"citation", "parameters", "license", "url", "size_bytes"} <= second.keys()
+    assert content["detectors"][0]["revision"] == DETECTORS[0].revision
 
 
 def test_doctor_says_what_there_is(folder):
