@@ -1,13 +1,14 @@
 .POSIX:
 
 # Each of these may be repeated at any time: what is set up already is left alone.
-.PHONY: help run test test-fast lint dist try-wheel setup clean
+.PHONY: help run test test-fast lint docs dist try-wheel setup clean
 
 help:
 	@echo 'make run        open napari with a sample image and the widget (without a display: the demo)'
 	@echo 'make test       run the test suite'
 	@echo 'make test-fast  run it without the tests marked slow, in under two minutes'
 	@echo 'make lint       check style, types and import rules'
+	@echo 'make docs       build the documentation into build/site'
 	@echo 'make dist       build the package into dist/ and check it'
 	@echo 'make try-wheel  build it, install it in an environment of its own and start it'
 	@echo 'make clean      remove the virtual environment, the demo and all caches'
@@ -32,6 +33,9 @@ lint:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo --no-cache
+
+docs:
+	@sh scripts/docs.sh
 
 dist:
 	@sh scripts/dist.sh

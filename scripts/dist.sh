@@ -3,13 +3,8 @@
 # and the napari hub read of them.
 set -eu
 cd "$(dirname "$0")/.."
-tools=build/tools
-
-if [ ! -x "$tools/bin/twine" ]; then
-    "${PYTHON:-python3}" -m venv --clear "$tools"
-    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check \
-        "build>=1.2" "check-wheel-contents>=0.6" "npe2>=0.9" "twine>=6.1"
-fi
+tools=build/tools-dist
+sh scripts/tools.sh dist
 
 rm -rf dist
 if ! "$tools/bin/python" -m build --outdir dist >build/dist.log 2>&1; then
