@@ -74,6 +74,11 @@ class SamWidget(QWidget):
         self.binding.choose_image()
         self.session.embedding.preload()
 
+    @staticmethod
+    def open_in(viewer: ViewerModel) -> "SamWidget | None":
+        """Return the widget that is open in a viewer, which is no proxy."""
+        return next((widget for widget in _OPEN if widget._viewer is viewer), None)
+
     def fit_view_once_laid_out(self) -> None:
         """Fit the whole image into the canvas, once the window with this widget is laid out.
 

@@ -12,6 +12,7 @@ import napari_sam
 from napari_sam import _writer
 from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, SAMPLES
 from napari_sam.formats.registry import FORMATS
+from napari_sam.layers import SHORTCUTS
 from napari_sam.widget import SamWidget
 
 MANIFEST = PluginManifest.from_file(Path(napari_sam.__file__).with_name("napari.yaml"))
@@ -20,6 +21,9 @@ SAMPLE_SHAPES = {
     "cell": (660, 550),
     "retina": (1411, 1411, 3),
     "immunohistochemistry": (512, 512, 3),
+    "stack": (24, 256, 256),
+    "film": (20, 256, 256),
+    "multiscale": (1411, 1411, 3),
 }
 
 
@@ -49,7 +53,10 @@ def test_every_contribution_has_its_command() -> None:
     menus = [item for items in contributions.menus.values() for item in items]
     kinds = (contributions.widgets, contributions.sample_data, contributions.writers)
     used = [item.command for kind in (*kinds, contributions.readers, menus) for item in kind]
-    assert set(used) == {command.id for command in contributions.commands}
+    with_keys = {f"{DISTRIBUTION}.{shortcut.command}": shortcut.help for shortcut in SHORTCUTS}
+    titles = {command.id: command.title for command in contributions.commands}
+    assert set(used) | with_keys.keys() == titles.keys()
+    assert titles | with_keys == titles
 
 
 def test_widget_is_in_the_menus_and_named_alike() -> None:
@@ -66,10 +73,11 @@ def test_samples_are_those_of_the_command() -> None:
 @pytest.mark.parametrize("sample", MANIFEST.contributions.sample_data, ids=lambda item: item.key)
 def test_sample_data_makes_layers(sample) -> None:
     ((data, settings, kind),) = sample.open()
-    assert data.shape == SAMPLE_SHAPES[sample.key]
-    assert data.dtype == np.uint8
     layer = Layer.create(data, settings, kind)
-    assert (layer.name, layer.rgb) == (sample.key, data.ndim == 3)
+    assert (layer.name, layer.rgb) == (sample.key, settings.get("rgb", False))
+    largest = data[0] if layer.multiscale else data
+    assert largest.shape == SAMPLE_SHAPES[sample.key]
+    assert largest.dtype == np.uint8
 
 
 def test_writers_are_those_of_the_formats() -> None:

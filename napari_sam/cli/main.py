@@ -35,7 +35,15 @@ if TYPE_CHECKING:
 
 DOCK_NAME: Final = "Click to segment (SAM live)"
 """The widget's title in napari's menus, by which they find the dock instead of adding another."""
-SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
+SAMPLES: Final = (
+    "coins",
+    "cell",
+    "retina",
+    "immunohistochemistry",
+    "stack",
+    "film",
+    "multiscale",
+)
 _MOMENT_S: Final = 0.01
 
 
