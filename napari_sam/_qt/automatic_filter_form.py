@@ -4,11 +4,12 @@ from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QStackedWidget, QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
 from napari_sam._qt.building import fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
 _SLIDERS: Final = (
@@ -27,6 +28,26 @@ _SLIDERS: Final = (
         "similar masks",
     ),
 )
+_INSTANCE_SLIDERS: Final = (
+    (
+        "center_distance_threshold",
+        "center",
+        0.0,
+        "Objects begin where the distance to their center is lower; move left to separate more",
+    ),
+    (
+        "boundary_distance_threshold",
+        "boundary",
+        0.0,
+        "Objects begin where the distance to the boundary, which is low inside, is lower",
+    ),
+    (
+        "foreground_threshold",
+        "foreground",
+        0.0,
+        "Objects end where the foreground is lower; move right for smaller objects",
+    ),
+)
 _AT_ONCE: Final = ". The masks are filtered at once, without another run"
 
 
@@ -39,18 +60,11 @@ class AutomaticFilterForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.sliders: dict[str, Any] = {}
-        rows: list[tuple[str, QWidget]] = []
-        for name, text, lowest, tooltip in _SLIDERS:
-            slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-            slider.setRange(lowest, 1)
-            slider.setDecimals(2)
-            slider.setSingleStep(0.01)
-            slider.setToolTip(f"{tooltip} ({name}){_AT_ONCE}")
-            slider.valueChanged.connect(
-                lambda value, name=name: self.values_chosen.emit({name: round(value, 2)})
-            )
-            self.sliders[name] = slider
-            rows.append((text, slider))
+        self._pages = QStackedWidget()  # of a grid of clicks, and of an instance decoder
+        for sliders in (_SLIDERS, _INSTANCE_SLIDERS):
+            page = QWidget()
+            fill(page, form(*(self._slider_row(*about) for about in sliders)))
+            self._pages.addWidget(page)
         self.areas = QDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.areas.setToolTip(f"The smallest and the largest mask, in pixels{_AT_ONCE}")
         self.areas.valueChanged.connect(self._on_areas)
@@ -59,8 +73,20 @@ class AutomaticFilterForm(QWidget):
         parts = row(self.areas, self._area_text)
         parts.setStretch(0, 2)
         fill(areas, parts)
-        fill(self, form(*rows, ("area", areas)))
+        fill(self, self._pages, form(("area", areas)))
         self.show_plane(1, AutomaticRunSettings())
+
+    def _slider_row(
+        self, name: str, text: str, lowest: float, tooltip: str
+    ) -> tuple[str, QLabeledDoubleSlider]:
+        slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        slider.setRange(lowest, 1)
+        slider.setDecimals(2)
+        slider.setSingleStep(0.01)
+        slider.setToolTip(f"{tooltip} ({name}){_AT_ONCE}")
+        slider.valueChanged.connect(lambda value: self.values_chosen.emit({name: round(value, 2)}))
+        self.sliders[name] = slider
+        return text, slider
 
     def show_plane(self, area_px: int, settings: AutomaticRunSettings) -> None:
         """Offer sizes up to that of a plane; nothing is emitted."""
@@ -71,8 +97,10 @@ class AutomaticFilterForm(QWidget):
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show settings; nothing is emitted."""
         for name, slider in self.sliders.items():
+            part = settings.instances if hasattr(settings.instances, name) else settings.published
             with QSignalBlocker(slider):
-                slider.setValue(getattr(settings.published, name))
+                slider.setValue(getattr(part, name))
+        self._pages.setCurrentIndex(int(settings.method is not Method.GRID))
         low, high, top = settings.min_area_px, settings.max_area_px, self.areas.maximum()
         upper = top if high == inf else min(top, log10(high))
         with QSignalBlocker(self.areas):

@@ -1,6 +1,5 @@
 """The panel for automatic masks: settings, runs, filters and results."""
 
-from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -12,6 +11,7 @@ from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
 from napari_sam._qt.building import ShortcutTexts, fill
+from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
@@ -36,6 +36,7 @@ class AutomaticPanel(QWidget):
         self.form.setWindowTitle("All settings of automatic masks")
         self._is_chosen = False  # whether the user has chosen any settings
         self.run.preset_chosen.connect(self._on_preset_chosen)
+        self.run.method_chosen.connect(self._on_method_chosen)
         for part in (self.filters, self.form):
             part.values_chosen.connect(self._on_values_chosen)
         fill(self, self.run, self.results, self.filters, self.matching)
@@ -58,7 +59,10 @@ class AutomaticPanel(QWidget):
         self.settings_changed.emit(settings)
 
     def _on_preset_chosen(self, settings: AutomaticRunSettings) -> None:
-        self.set_settings(replace(settings, links=self.settings.links))
+        self.set_settings(self.settings.with_preset(settings))
+
+    def _on_method_chosen(self, method: Method) -> None:
+        self.set_settings(self.settings.with_method(method))
 
     def _on_values_chosen(self, values: dict[str, Any]) -> None:
         try:
@@ -78,6 +82,12 @@ class AutomaticPanel(QWidget):
             self.run.show_plane(shape, input_side)
             self.filters.show_plane(1 if shape is None else shape[0] * shape[1], self.settings)
         self.results.show_plane(is_here=is_here, can_start=self.run.can_start)
+
+    def show_methods(self, *, is_offered: bool) -> None:
+        """Offer the methods of instance decoders, with models that have one."""
+        self.run.show_methods(is_offered=is_offered)
+        if not is_offered and self.settings.method is not Method.GRID:
+            self._set_settings(self.settings.with_method(Method.GRID))
 
     def show_state(self, state: AutomaticState) -> None:
         """Show the progress of a run."""

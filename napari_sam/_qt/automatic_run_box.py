@@ -1,6 +1,5 @@
 """The controls that start a run of automatic masks, and its progress."""
 
-from dataclasses import replace
 from math import log
 from typing import Final
 
@@ -11,6 +10,7 @@ from napari_sam._qt.building import button, combo_box, fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.engine.automatic_presets import PRESETS
+from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -18,6 +18,20 @@ from napari_sam.session.image.tiles import Tile
 
 _TILE_SIDES: Final = (4, 2, 1, 1 / 2, 1 / 4)
 """In sides of the model's input."""
+_METHODS: Final = (
+    (Method.GRID, "grid of clicks", "Masks from a grid of clicks, with any model"),
+    (
+        Method.AIS,
+        "AIS: instance decoder",
+        "Automatic instance segmentation: all objects from what the model's instance decoder tells "
+        "of each pixel. The sliders segment again at once",
+    ),
+    (
+        Method.APG,
+        "APG: clicks by the decoder",
+        "Automatic prompt generation: a click into each object that the instance decoder shows",
+    ),
+)
 _CUSTOM: Final = "custom settings"
 
 
@@ -25,6 +39,7 @@ class AutomaticRunBox(QWidget):
     """Preset, detail, the buttons that start a run, and the progress."""
 
     preset_chosen = Signal(AutomaticRunSettings)
+    method_chosen = Signal(Method)
     detail_chosen = Signal()
     go_requested = Signal()
     """The user wants to see the plane of the masks."""
@@ -37,6 +52,9 @@ class AutomaticRunBox(QWidget):
         self._is_running = self._is_link = False
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
+        self.method = combo_box("", ((text, tooltip) for _, text, tooltip in _METHODS))
+        self.method.setToolTip("How masks are found; this model has an instance decoder")
+        self.method.activated.connect(lambda index: self.method_chosen.emit(_METHODS[index][0]))
         self.slices = SliceRangeRow(
             "The {} slice to find masks on; those of several slices are linked to objects"
         )
@@ -72,9 +90,10 @@ class AutomaticRunBox(QWidget):
         for page in (self.outcome, running):
             self._pages.addWidget(page)
         presets = row(self.preset, self.all_settings, stretch=self.preset)
-        choices = form(("preset", presets), ("detail", self.detail))
+        self._choices = form(("method", self.method), ("preset", presets), ("detail", self.detail))
+        self.show_methods(is_offered=False)
         buttons = row(self.preview, self.whole, self.remaining)
-        fill(self, choices, self.slices, buttons, self._pages)
+        fill(self, self._choices, self.slices, buttons, self._pages)
 
     @property
     def finest_px(self) -> int | None:
@@ -107,12 +126,17 @@ class AutomaticRunBox(QWidget):
         self._show_cost()
         self._enable()
 
+    def show_methods(self, *, is_offered: bool) -> None:
+        """Offer the methods of instance decoders, with models that have one."""
+        self._choices.setRowVisible(self.method, is_offered)
+
     def show_settings(self, settings: AutomaticRunSettings) -> None:
-        """Show which preset these settings are, if any."""
+        """Show the method, and which preset these settings are, if any."""
         self._settings = settings
-        links = settings.links  # they belong to no preset
+        self.method.setCurrentIndex([method for method, *_ in _METHODS].index(settings.method))
+        self.preset.setEnabled(settings.method is Method.GRID)
         presets = [
-            replace(AutomaticRunSettings.of_preset(preset), links=links) for preset in PRESETS
+            settings.with_preset(AutomaticRunSettings.of_preset(preset)) for preset in PRESETS
         ]
         with QSignalBlocker(self.preset):
             custom = self.preset.findText(_CUSTOM)
@@ -151,14 +175,15 @@ class AutomaticRunBox(QWidget):
         self.detail_chosen.emit()
 
     def _show_cost(self) -> None:
-        """Show how many clicks the whole image takes."""
+        """Show what the whole image takes: how many clicks, or tiles."""
         if self._shape is None:
             return
         tile_count = len(automatic_tiles(Tile(0, 0, 0, *self._shape), self.finest_px))
+        if self._settings.method is not Method.GRID:
+            self._show_cost_of_maps(max(1, tile_count - 1))
+            return
         points = tile_count * (self._settings.published.points_per_side or 0) ** 2
-        in_tiles = "" if tile_count == 1 else f" in {tile_count:,} tiles"
-        if self.slices.chosen is not None and len(self.slices.chosen) > 1:
-            in_tiles += f" on each of {len(self.slices.chosen):,} slices"
+        in_tiles = self._in_tiles(tile_count)
         self.whole.setToolTip(f"Generate masks from {points:,} clicks{in_tiles}")
         longest = max(self._shape)
         text = "The model sees the whole image at once"
@@ -170,6 +195,24 @@ class AutomaticRunBox(QWidget):
                 "well, so the run takes that many times longer"
             )
         self.detail.setToolTip(f"{text}.\nNow: {points:,} clicks{in_tiles}")
+
+    def _show_cost_of_maps(self, tile_count: int) -> None:
+        assert self._shape is not None
+        in_tiles = self._in_tiles(tile_count)
+        self.whole.setToolTip(f"Find all objects with the instance decoder{in_tiles}")
+        text = "The model sees the whole image at once"
+        if max(self._shape) > self._input_side:
+            text += (
+                f", reduced from {max(self._shape):,} to {self._input_side} pixels. With tiles, it "
+                "sees tiles alone, and what it tells of them is stitched"
+            )
+        self.detail.setToolTip(f"{text}.")
+
+    def _in_tiles(self, tile_count: int) -> str:
+        text = "" if tile_count == 1 else f" in {tile_count:,} tiles"
+        if self.slices.chosen is not None and len(self.slices.chosen) > 1:
+            text += f" on each of {len(self.slices.chosen):,} slices"
+        return text
 
     def _on_preset(self, index: int) -> None:
         if index < len(PRESETS):

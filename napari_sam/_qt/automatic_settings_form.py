@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
 
 from napari_sam._qt.building import combo_box
 from napari_sam.engine.automatic_settings import AutomaticSettings, Setting, offered_settings
+from napari_sam.engine.instance_settings import InstanceSettings
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.linking.settings import LinkSettings, Splits
 
@@ -31,7 +32,7 @@ class AutomaticSettingsForm(QWidget):
         # The longest name does not fit beside a spin box in a dock.
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         offered = offered_settings(AutomaticSettings) | offered_settings(AutomaticRunSettings)
-        offered |= offered_settings(LinkSettings)
+        offered |= offered_settings(InstanceSettings) | offered_settings(LinkSettings)
         for name, (_, setting) in offered.items():
             box = self.fields[name] = _spin_box(name, setting)
             box.valueChanged.connect(
@@ -47,7 +48,7 @@ class AutomaticSettingsForm(QWidget):
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show settings; nothing is emitted."""
         for name, box in self.fields.items():
-            parts = settings, settings.published, settings.links
+            parts = settings, settings.published, settings.instances, settings.links
             value = next(getattr(part, name) for part in parts if hasattr(part, name))
             with QSignalBlocker(box):
                 box.setValue(value if isinstance(box, QDoubleSpinBox) else int(value))

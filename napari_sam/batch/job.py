@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import xxhash
 
+from napari_sam.engine.methods import Method
 from napari_sam.storage.regular_files import require_regular_file
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
+    from napari_sam.engine.instance_settings import InstanceSettings
     from napari_sam.formats.annotations import ExportObject
     from napari_sam.session.linking.settings import LinkSettings
     from napari_sam.session.models.model_choice import ModelChoice
@@ -52,17 +54,22 @@ class BatchJob:
     through: str | None = None  # the axis along which masks of slices are linked
     links: LinkSettings | None = None  # how they are linked
     is_preset_by_image: bool = False  # no settings were given: those that suit each image
+    method: Method = Method.GRID  # how masks are found
+    instances: InstanceSettings | None = None  # of the other methods
+    tile_px: int | None = None  # side of the tiles whose maps are stitched; None: no tiles
 
     @property
     def conditions(self) -> dict[str, Any]:
         """Everything that the pixels of the results depend on, as JSON has it."""
         settings = {k: v for k, v in asdict(self.settings).items() if k not in WITHOUT_EFFECT}
         rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
-        for name in ("intensities", "channels", "through", "is_preset_by_image"):
+        later = ("intensities", "channels", "through", "is_preset_by_image", "method", "tile_px")
+        for name in later:
             if getattr(self, name) != getattr(BatchJob, name):  # earlier versions lack them
                 rest[name] = getattr(self, name)
-        if self.links is not None:
-            rest |= asdict(self.links)
+        for part in (self.links, self.instances):
+            if part is not None:
+                rest |= asdict(part)
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property

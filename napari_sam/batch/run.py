@@ -6,9 +6,11 @@ import glob
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import WITHOUT_EFFECT, BatchJob, ImageResult, digest
@@ -17,13 +19,19 @@ from napari_sam.batch.manifest import PartialResults, RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
 from napari_sam.batch.outputs import PlaneMasks, annotations_of, write_results
 from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
+from napari_sam.engine.instance_settings import PUBLISHED
+from napari_sam.engine.methods import Method
 from napari_sam.formats.files import reason
 from napari_sam.formats.image import stack_axis
+from napari_sam.session.automatic.instances import InstanceFinder
+from napari_sam.session.automatic.request import automatic_tiles
 from napari_sam.session.automatic.settings import preset_for
+from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import is_out_of_memory
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
+    from napari_sam.engine.embeddings import ImageEmbedding
     from napari_sam.formats.annotations import Annotations
     from napari_sam.formats.image import ImageInfo
     from napari_sam.model import Predictor
@@ -138,6 +146,8 @@ def _settings_for(plane: ImagePlane, job: BatchJob) -> tuple[AutomaticSettings, 
 def _masks_of_plane(
     opened: OpenedPlane, job: BatchJob, predictor: Predictor, on_progress: Progress
 ) -> PlaneMasks:
+    if job.method is not Method.GRID:
+        return _instances_of_plane(opened, job, predictor, on_progress)
     from napari_sam.model.automatic.by_products import detect_edges, object_proposals
     from napari_sam.model.automatic.generate import generate_masks
 
@@ -163,3 +173,29 @@ def _masks_of_plane(
     records = [mask for mask in masks.select() if mask.area <= max_share * height * width]
     warning = opened.plane.contrast_warning(image)
     return PlaneMasks(opened.slice_index, records, proposals, edges, warning)
+
+
+def _instances_of_plane(
+    opened: OpenedPlane, job: BatchJob, predictor: Predictor, on_progress: Progress
+) -> PlaneMasks:
+    plane = opened.plane
+    whole = Tile(0, 0, 0, *plane.shape)
+
+    @lru_cache(maxsize=2)
+    def obtain(part: Tile) -> ImageEmbedding:
+        return predictor.encode(plane.read(part.side, part))
+
+    parts = automatic_tiles(whole, job.tile_px)[1:] or (whole,)
+    finder = InstanceFinder(predictor, obtain, whole, parts)
+    settings = PUBLISHED[job.method] if job.instances is None else job.instances
+    found = finder.find(
+        job.method,
+        settings,
+        lambda points_xy: np.ones(len(points_xy), bool),
+        lambda share, _: on_progress(share),
+    )
+    height, width = plane.shape
+    most_px = (1.0 if job.is_preset_by_image else job.max_share) * height * width
+    records = [mask for mask in found.select(settings) if mask.area <= most_px]
+    warning = plane.contrast_warning(plane.read_whole())
+    return PlaneMasks(opened.slice_index, records, warning=warning)

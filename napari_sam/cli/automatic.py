@@ -23,6 +23,11 @@ from napari_sam.cli.exit_codes import (
     print_warning,
     usage_errors,
 )
+from napari_sam.cli.instances import (
+    check_instance_decoder,
+    instance_options,
+    taken_instance_settings,
+)
 from napari_sam.cli.linking import link_options, taken_link_settings
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
@@ -35,6 +40,7 @@ from napari_sam.cli.options import (
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
+from napari_sam.storage.decoder_files import find_decoder
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -49,6 +55,8 @@ Examples:
   napari-sam automatic "plates/*.tif" -o masks --preset cells --min-mask-region-area 50
   napari-sam automatic image.jpg -o masks --proposals --edges --points-per-side 16
   napari-sam automatic stack.tif -o masks --preset cells --through z --min-slices 3
+  napari-sam automatic cells -o masks --model vit_b_lm --method ais
+  napari-sam automatic slide.tif -o masks --model vit_b_histopathology --method apg --tiles 1024
   napari-sam automatic slides -o masks --scheduler tcp://10.0.0.1:8786
   napari-sam automatic images -o masks --json > done.json
 
@@ -90,7 +98,8 @@ class AutomaticCommand(click.Command):
         """Return the options of the command, the published ones before its own."""
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
         options = [param for param in super().get_params(ctx) if param not in arguments]
-        return [*arguments, *self._published, *link_options(), *options]
+        made = (*self._published, *instance_options(), *link_options())
+        return [*arguments, *made, *options]
 
     @cached_property
     def _published(self) -> list[click.Parameter]:
@@ -194,21 +203,29 @@ def automatic(
     time for the same FOLDER. Stacks are processed slice by slice; with --through, the masks become
     objects of several slices, each with one number. The settings have their published names, and
     their published values unless --preset or an option changes them; without any of these,
-    16-bit gray images are segmented as cells. With --scheduler, all workers
-    must see the images and FOLDER under the same paths.
+    16-bit gray images are segmented as cells. Models of micro-sam can find objects without a grid:
+    --method ais or apg. With --scheduler, all workers must see the images and FOLDER under the same
+    paths.
     """
     hide_progress_of_napari()
     through, links = taken_link_settings(published)
+    method, instances, tile_px = taken_instance_settings(
+        published, proposals=proposals, edges=edges
+    )
     settings, max_share = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
         choice = replace(choice, device=device)  # which only the workers need to have
+    check_instance_decoder(choice, method)
     job = BatchJob(
         *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
         *(choice, _weights(choice), reader, intensities, overwrite, channels),
         through=through,
         links=links,
         is_preset_by_image=is_without_settings(**published),
+        method=method,
+        instances=instances,
+        tile_px=tile_px,
     )
     files = _checked_images(images, job)
     with readers_on_stderr():
@@ -258,8 +275,9 @@ def _weights(choice: ModelChoice) -> str:
 
     file = choice.checkpoint or BUNDLED.bundled
     assert file is not None
+    decoder = find_decoder(file)
     try:
-        return digest(file)
+        return "-".join(digest(part) for part in (file, decoder) if part is not None)
     except OSError as error:
         raise click.UsageError(f"The model cannot be read ({error}).") from error
 

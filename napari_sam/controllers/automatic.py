@@ -12,7 +12,8 @@ from napari_sam.controllers.automatic_by_products import AutomaticByProductsCont
 from napari_sam.controllers.automatic_places import AutomaticPlaces
 from napari_sam.controllers.automatic_review import AutomaticReviewController
 from napari_sam.controllers.context import WidgetContext
-from napari_sam.engine.spec import ModelSpec
+from napari_sam.engine.methods import Method
+from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
@@ -149,7 +150,12 @@ class AutomaticController:
         self._has_nothing_to_match = False
         slices = None if view is not None else self._slices
         settings = self.panel.settings
-        request = AutomaticRequest(plane, tiles, settings, view, existing, slices=slices)
+        parts: tuple[Tile, ...] = ()
+        if settings.method is not Method.GRID:
+            tiles, parts = tiles[:1], tiles[1:]
+        request = AutomaticRequest(
+            plane, tiles, settings, view, existing, slices=slices, parts=parts
+        )
         self._places.note(request, shown)
         self.view.remove()
         self._generator.start(request)
@@ -208,6 +214,8 @@ class AutomaticController:
             self.panel.run.slices.show_stack(*place_in_stack)
         self.view.outline_on(shown.view.slice_index if shown is not None and is_here else None)
         self._spec = self._session.state.spec
+        is_offered = Capability.INSTANCE_DECODER in self._spec.capabilities
+        self.panel.show_methods(is_offered=is_offered)
         shape = None if shown is None or plane is None else plane.shape
         self.panel.show_plane(shape, self._spec.input_side, is_here=not self._places.elsewhere)
         if generator.request is None and plane is not None:
@@ -265,7 +273,9 @@ class AutomaticController:
             not_searched = f": {slices_in_words(left)} not searched" if left else ""
             return f"Canceled at {canceled_at}{not_searched}."
         if count == 0 and not (review.writer.accepted or review.rejected):
-            return "No mask passes: lower the thresholds."
+            if request.settings.method is Method.GRID:
+                return "No mask passes: lower the thresholds."
+            return "No object is found: raise the limits of center and boundary."
         if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
             return f"Whole image sees less detail, unless you choose tiles of {side} px."
         if self._has_nothing_to_match:

@@ -104,7 +104,7 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     model.load_state_dict(check_keys(model, found.state_dict, path, config.ignored_prefixes))
     model.fold()
     check_values(model.state_dict(), path)
-    model.instance_decoder = load_instance_decoder(found, path, config.embed_dim)
+    model.take_instance_decoder(load_instance_decoder(found, path, config.embed_dim))
     return model.eval().requires_grad_(False)
 
 

@@ -7,6 +7,8 @@ from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.engine.instance_settings import InstanceSettings
+from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.linking.settings import LinkSettings, Splits
@@ -39,7 +41,7 @@ def test_all_parts_show_the_same_settings(panel, heard):
 
 def test_the_form_offers_every_published_setting(panel):
     scripts_only = {"point_grids", "output_mode"}
-    more = {"max_share", "least_iou", "max_gap", "min_slices"}
+    more = {"max_share", "least_iou", "max_gap", "min_slices", *vars(InstanceSettings())}
     assert set(panel.form.fields) == set(vars(AutomaticSettings())) - scripts_only | more
     assert all(box.toolTip() for box in panel.form.fields.values())
 
@@ -55,6 +57,27 @@ def test_how_slices_are_linked_belongs_to_no_preset(panel, heard):
     assert panel.settings.links == links
     assert panel.run.preset.currentText() == PRESETS[1].name
     assert panel.form.splits.currentText() == "one"
+
+
+def test_methods_of_instance_decoders_come_and_go_with_the_model(panel, heard):
+    changes = heard(panel, "settings_changed")
+    assert not panel.run.method.isVisibleTo(panel)
+    panel.show_methods(is_offered=True)
+    assert panel.run.method.isVisibleTo(panel)
+    panel.run.method.activated.emit(2)
+    assert panel.settings.method is Method.APG
+    assert panel.form.fields["min_size"].value() == 25
+    assert not panel.run.preset.isEnabled()
+    panel.run.detail.setCurrentIndex(1)
+    assert panel.run.whole.toolTip().endswith("with the instance decoder in 2 tiles")
+    panel.filters.sliders["center_distance_threshold"].setValue(0.25)
+    assert panel.form.fields["center_distance_threshold"].value() == 0.25
+    panel.show_methods(is_offered=False)
+    assert not panel.run.method.isVisibleTo(panel)
+    assert panel.settings.method is Method.GRID
+    assert panel.run.method.currentIndex() == 0
+    assert panel.run.preset.isEnabled()
+    assert len(changes) == 3
 
 
 def test_a_run_through_slices_costs_more(panel):

@@ -72,8 +72,10 @@ class MaskRecord:
         x0, y0, x1, y1 of its first and last pixel.
     area : int
         Its pixels.
-    predicted_iou, stability_score, point_xy, crop_box_xyxy, candidate
+    predicted_iou, stability_score, point_xy, crop_box_xyxy
         As in `GeneratedMask`; also if small regions were removed from the mask since.
+    candidate : int or None
+        Which of the point's masks it is; None if it is none of them.
     """
 
     crop: MaskCrop
@@ -83,7 +85,7 @@ class MaskRecord:
     stability_score: float
     point_xy: tuple[float, float]
     crop_box_xyxy: PixelBox
-    candidate: int = 0
+    candidate: int | None = 0
 
 
 Boxed = TypeVar("Boxed", GeneratedMask, MaskRecord)

@@ -43,6 +43,10 @@ class SegmentAnything(nn.Module, ABC):
         self.instance_decoder: Unetr | None = None
         """The decoder of all objects, if there is one for the weights; always in float32."""
 
+    def take_instance_decoder(self, decoder: Unetr | None) -> None:
+        """Have a decoder of all objects, or none."""
+        self.instance_decoder = decoder
+
     @property
     @abstractmethod
     def prompts(self) -> PromptEncoder:

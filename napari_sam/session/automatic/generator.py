@@ -237,7 +237,7 @@ class AutomaticMaskGenerator:
             limits = similarity_limits(request.existing, image)
         last: TileMasks | None = None
 
-        def on_masks(number: int, share: float, masks: TileMasks) -> None:
+        def on_masks(number: int, share: float, masks: TileMasks | None) -> None:
             nonlocal last
             last = masks
             job.report((number, share, masks, limits))
@@ -245,7 +245,7 @@ class AutomaticMaskGenerator:
         generate_tile_masks(
             request, embedder, lambda: self._background.yield_to_foreground(job), on_masks
         )
-        if not request.keep_logits or last is None:
+        if not request.keep_logits or last is None or last.mask_set is None:
             return None
         from napari_sam.model.automatic.by_products import detect_edges
 
@@ -256,11 +256,11 @@ class AutomaticMaskGenerator:
         request: AutomaticRequest,
         number: int,
         share: float,
-        masks: TileMasks,
+        masks: TileMasks | None,
         limits: SimilarityLimits | None,
     ) -> None:
         run = self._run if request is self.request else None
-        if run is not None:
+        if run is not None and masks is not None:
             run.tiles[number], run.limits = masks, limits
         tile_count, slice_count = len(request.tiles), request.n_slices
         position, tile_index = divmod(number, tile_count)
@@ -269,7 +269,8 @@ class AutomaticMaskGenerator:
         of_tile = tile_index + 1, tile_count, fraction, left_s
         self._set_state(AutomaticState(True, *of_tile, position + 1, slice_count))
         # Objects of several slices grow slice by slice; the more there are, the longer it takes.
-        if run is not None and (request.slices is None or share == 1):
+        is_due = request.slices is None or share == 1
+        if run is not None and masks is not None and is_due:
             self._is_behind = True
             if request.slices is None or time.monotonic() >= self._next_choice_s:
                 self._choose()

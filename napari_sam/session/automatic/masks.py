@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -191,6 +191,8 @@ class AutomaticMask:
 
     def object_state(self) -> ObjectState:
         """Return the click that it was decoded from, so that it can be re-edited like others."""
+        if self.record.candidate is None:
+            return ObjectState()
         prompts = Prompts(points_xy=(self.point_xy,), point_labels=(FOREGROUND,))
         height, width = self.size
         if self.record.crop_box_xyxy != (0, 0, width, height):
@@ -256,16 +258,23 @@ def smaller_first(masks: Iterable[AutomaticMask]) -> list[AutomaticMask]:
 
 def _masks_of_tile(tile_masks: TileMasks, settings: AutomaticRunSettings) -> list[AutomaticMask]:
     """Return the masks of a tile; at once if the settings are those of the last call."""
-    mask_set = tile_masks.mask_set
-    published, size = _published(settings, mask_set), mask_set.original_size
-    if published not in tile_masks.chosen:
+    mask_set, instances = tile_masks.mask_set, tile_masks.instances
+    if instances is not None:
+        wanted: Hashable = settings.instances
+        select, size = partial(instances.select, settings.instances), instances.original_size
+    elif mask_set is not None:
+        wanted = published = _published(settings, mask_set)
+        select, size = partial(mask_set.select, published), mask_set.original_size
+    else:
+        return []
+    if wanted not in tile_masks.chosen:
         masks = []
-        for record in mask_set.select(published):
+        for record in select():
             brightness = mean_inside(tile_masks.gray, size, record.crop)
             masks.append(AutomaticMask(record, tile_masks.tile, size, brightness))
         tile_masks.chosen.clear()
-        tile_masks.chosen[published] = masks
-    return tile_masks.chosen[published]
+        tile_masks.chosen[wanted] = masks
+    return tile_masks.chosen[wanted]
 
 
 def _published(settings: AutomaticRunSettings, mask_set: MaskSet) -> AutomaticSettings:

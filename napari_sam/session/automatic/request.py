@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.embedding.embeddings import Embedder
@@ -21,7 +23,7 @@ from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.stack import SliceRange
 
 if TYPE_CHECKING:
-    from napari_sam.engine.automatic_settings import AutomaticSettings
+    from napari_sam.model.automatic.instance_set import InstanceSet
     from napari_sam.model.automatic.mask_set import MaskSet
 
 _OVERLAP: Final = 1 / 4
@@ -41,6 +43,8 @@ class AutomaticRequest:
     existing: ExistingObjects | None = None  # only points outside their labels, masks like them
     keep_logits: bool = False  # whether edges will be detected from the masks
     slices: SliceRange | None = None  # those to go through; None: the plane alone
+    # for an instance decoder: parts of the only tile, whose maps are stitched
+    parts: tuple[Tile, ...] = ()
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -88,13 +92,14 @@ def _are_labeled(labels: LabelsPlane, points_xy: NDArray[np.float64]) -> NDArray
 
 @dataclass(frozen=True, eq=False)
 class TileMasks:
-    """The masks of a tile so far."""
+    """The masks of a tile so far, of a grid of clicks or of an instance decoder."""
 
     tile: Tile
-    mask_set: MaskSet  # in the pixels of the tile as they were read
+    mask_set: MaskSet | None  # in the pixels of the tile as they were read
     gray: NDArray[np.uint8]  # the pixels that the model got, made small
     # the masks that published settings choose
-    chosen: dict[AutomaticSettings, list[Any]] = field(default_factory=dict)
+    chosen: dict[Hashable, list[Any]] = field(default_factory=dict)
+    instances: InstanceSet | None = None  # in pixels of its maps
 
 
 def automatic_tiles(whole: Tile, finest_px: int | None = None) -> tuple[Tile, ...]:
@@ -118,20 +123,21 @@ def generate_tile_masks(
     request: AutomaticRequest,
     embedder: Embedder,
     yield_to_foreground: Callable[[], None],
-    on_masks: Callable[[int, float, TileMasks], None],
+    on_masks: Callable[[int, float, TileMasks | None], None],
 ) -> None:
     """Generate masks in one tile after the other, slice by slice.
 
     `on_masks` gets the number of the tile, which goes on from slice to slice, the share of the tile
-    that is done, and its masks so far.
+    that is done, and its masks so far, if there are any.
     """
     yield_to_foreground()
     embedder.load()
+    is_grid = request.settings.method is Method.GRID
+    generate = _generate_in_tile if is_grid else _find_instances
     number = 0
     for on_slice in request.on_slices():
         for tile in on_slice.tiles:
-            report = partial(on_masks, number)
-            _generate_in_tile(on_slice, tile, embedder, yield_to_foreground, report)
+            generate(on_slice, tile, embedder, yield_to_foreground, partial(on_masks, number))
             number += 1
 
 
@@ -140,7 +146,7 @@ def _generate_in_tile(
     tile: Tile,
     embedder: Embedder,
     yield_to_foreground: Callable[[], None],
-    on_masks: Callable[[float, TileMasks], None],
+    on_masks: Callable[[float, TileMasks | None], None],
 ) -> None:
     from napari_sam.model.automatic.generate import generate_masks
 
@@ -175,6 +181,33 @@ def _generate_in_tile(
         on_block=lambda *_: yield_to_foreground(),
     )
     on_masks(1.0, TileMasks(tile, complete, gray))
+
+
+def _find_instances(
+    request: AutomaticRequest,
+    tile: Tile,
+    embedder: Embedder,
+    yield_to_foreground: Callable[[], None],
+    on_masks: Callable[[float, TileMasks | None], None],
+) -> None:
+    from napari_sam.session.automatic.instances import InstanceFinder
+
+    plane, settings = request.plane, request.settings
+
+    def obtain(part: Tile) -> ImageEmbedding:
+        return embedder.obtain(plane, part, lambda _: yield_to_foreground()).embedding
+
+    decoder, parts = embedder.load().decoder, request.parts or (tile,)
+    finder = InstanceFinder(decoder, obtain, tile, parts, embedder.spec.input_side)
+    gray = _small_gray(plane.read(embedder.spec.input_side, tile, yield_to_foreground))
+
+    def on_progress(share: float, instances: InstanceSet | None) -> None:
+        on_masks(
+            share, None if instances is None else TileMasks(tile, None, gray, instances=instances)
+        )
+        yield_to_foreground()
+
+    finder.find(settings.method, settings.instances, request.is_wanted, on_progress)
 
 
 def _small_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 
 from napari_sam.engine.automatic_presets import CELLS, MAX_SHARE, PRESETS, Preset
 from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.engine.instance_settings import PUBLISHED, InstanceSettings
+from napari_sam.engine.methods import Method
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.linking.settings import LinkSettings
 
@@ -26,7 +28,7 @@ def preset_for(plane: ImagePlane) -> tuple[Preset, str]:
 
 @dataclass(frozen=True)
 class AutomaticRunSettings:
-    """The published settings of a run, which sizes are wanted, and how slices are linked."""
+    """How masks are found, which sizes are wanted, and how slices are linked."""
 
     published: AutomaticSettings = field(
         default_factory=lambda: AutomaticSettings(points_per_batch=_POINTS_PER_BATCH)
@@ -35,6 +37,8 @@ class AutomaticRunSettings:
     max_area_px: float = inf
     max_share: Annotated[float, MAX_SHARE] = 1.0
     links: LinkSettings = field(default_factory=LinkSettings)  # how masks of slices are linked
+    method: Method = Method.GRID  # how masks are found
+    instances: InstanceSettings = PUBLISHED[Method.AIS]  # of the other methods
 
     @classmethod
     def of_published(
@@ -48,17 +52,35 @@ class AutomaticRunSettings:
         """Return the settings of a preset with small batches."""
         return cls.of_published(preset.settings, preset.max_share)
 
+    def with_preset(self, settings: AutomaticRunSettings) -> AutomaticRunSettings:
+        """Return the settings of a preset, with what belongs to no preset as it is here."""
+        return replace(settings, links=self.links, method=self.method, instances=self.instances)
+
+    def with_method(self, method: Method) -> AutomaticRunSettings:
+        """Return settings for another method, the smallest size as published for it."""
+        min_size = PUBLISHED[method].min_size
+        return replace(self, method=method, instances=replace(self.instances, min_size=min_size))
+
     def with_values(self, **values: Any) -> AutomaticRunSettings:
         """Return settings with other values, published ones or not; raises ValueError."""
-        names, link_names = ({item.name for item in fields(of)} for of in (self, self.links))
-        run = {name: value for name, value in values.items() if name in names}
-        links = {name: value for name, value in values.items() if name in link_names}
-        published = {k: v for k, v in values.items() if k not in names | link_names}
-        changed = replace(self, links=replace(self.links, **links), **run)
-        return replace(changed, published=replace(self.published, **published))
+        changed = self
+        for part in ("links", "instances"):
+            names = {item.name for item in fields(getattr(self, part))}
+            own = {name: value for name, value in values.items() if name in names}
+            values = {name: value for name, value in values.items() if name not in names}
+            changed = replace(changed, **{part: replace(getattr(self, part), **own)})
+        run = {item.name for item in fields(self)} & values.keys()
+        published = {name: value for name, value in values.items() if name not in run}
+        return replace(
+            changed,
+            published=replace(self.published, **published),
+            **{name: values[name] for name in run},
+        )
 
     def needs_another_run(self, earlier: AutomaticRunSettings) -> bool:
         """Whether these settings need masks that a run with earlier settings did not decode."""
+        if self.method is not earlier.method or self.method is not Method.GRID:
+            return self.method is not earlier.method
         lowest = min(earlier.published.pred_iou_thresh, LOWEST_PRED_IOU)
         return (
             bool(self.published.needing_another_run(earlier.published))

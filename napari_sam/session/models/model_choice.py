@@ -114,6 +114,15 @@ def variant_of(choice: ModelChoice) -> str:
     return check_loadable(read_checkpoint(choice.checkpoint, lazily=True), choice.checkpoint)
 
 
+def has_instance_decoder(choice: ModelChoice) -> bool:
+    """Tell whether a model has an instance decoder, without loading it; imports torch."""
+    from napari_sam.model.checkpoints.state_dicts import read_checkpoint
+
+    if choice.checkpoint is None:
+        return False
+    return bool(read_checkpoint(choice.checkpoint, lazily=True).decoder_state)
+
+
 def check(choice: ModelChoice) -> None:
     """Raise if a model cannot be loaded, without loading it; imports torch."""
     check_device(choice.device)

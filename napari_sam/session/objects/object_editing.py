@@ -137,6 +137,8 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     if record.slices is not None:
         entry = record.slices.get(slice_index_of(plane))
         state = None if entry is None else entry.state
+    if state is not None and state.prompts.is_empty:  # of a mask that no prompt made
+        state = None
     accepted = state if record.masks else None
     reedited = ReeditedObject(
         record.label_id, record.uid, state, pixels, from_region=accepted is None

@@ -5,6 +5,8 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from napari_sam.model import Predictor
+
 EMBED_DIM, WIDTH = 256, 64
 
 
@@ -59,6 +61,26 @@ def random_state(is_transposed, embed_dim=EMBED_DIM, width=WIDTH):
             fan = shape[1] * shape[2] * shape[3] if len(shape) == 4 else 4
             state[name] = torch.randn(shape, generator=generator) * (2 / fan) ** 0.5
     return state
+
+
+def balanced_decoder(embedding):
+    """Return random weights of a small decoder, which finds some objects in an image.
+
+    Each map is as often above a half as below, in the image with this embedding (C, e, e).
+    """
+    state = random_state(False, len(embedding), 4)
+    medians = published_maps(state, embedding).flatten(1).median(dim=1).values
+    state["out_conv.bias"] -= torch.logit(medians)
+    return state
+
+
+def save_model(folder, model, image):
+    """Write a model as micro-sam's training does, with a decoder that finds objects in an image."""
+    path = folder / "cells.pt"
+    named = {f"sam.{name}": value for name, value in model.state_dict().items()}
+    embedding = Predictor(model, device="cpu").encode(image).image_embedding
+    torch.save({"model_state": named, "decoder_state": balanced_decoder(embedding)}, path)
+    return path
 
 
 def published_maps(state, embedding):

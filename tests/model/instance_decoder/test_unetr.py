@@ -33,7 +33,7 @@ def test_maps_are_those_of_the_description(is_transposed, side):
 def test_maps_have_the_size_of_the_image_or_the_one_asked_for(tiny_model):
     state = random_state(False, TINY_CONFIG.embed_dim, 4)
     model = copy.deepcopy(tiny_model)
-    model.instance_decoder = loaded(state, TINY_CONFIG.embed_dim)
+    model.take_instance_decoder(loaded(state, TINY_CONFIG.embed_dim))
     predictor = Predictor(model, device="cpu")
     image = sample_image("coins")  # wider than high: the square input is padded
     embedding = predictor.encode(image)
