@@ -19,10 +19,10 @@ from napari_sam._qt.workarounds import claim_height, rest_with_deleted_canvas
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.messages import Messages
+from napari_sam.controllers.preferences import Preferences
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.session.embedding.embeddings import LoadPredictor
-from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.jobs import run_until
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
 from napari_sam.session.session import AnnotationSession
@@ -52,8 +52,11 @@ class SamWidget(QWidget):
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
         self._dispatcher.begin_turn(_FIRST_PAINT_S)
-        self._store = store = EmbeddingStore()
+        preferences = Preferences.load()
+        self._store = store = preferences.store()
+        model = preferences.model if model is None else model
         self.session = session = AnnotationSession(load_predictor, self._dispatcher, model, store)
+        session.prefetch.switch(preferences.prefetch)
         self.binding = LayerBinding(
             self._viewer, session, self._dispatcher.post, self._dispatcher.post_later
         )

@@ -1,0 +1,61 @@
+"""What the user has set for the plugin in napari's preferences."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from napari.settings import get_plugin_settings, get_settings
+
+from napari_sam.session.embedding.store import DEFAULT_CAPACITY_BYTES, EmbeddingStore
+from napari_sam.session.models.model_choice import AUTO, ModelChoice
+from napari_sam.storage.folders import EMBEDDINGS_VARIABLE, expand_user
+
+_PLUGIN: Final = "napari-sam-live"
+_GIB: Final = 2**30
+
+
+def preferences_file() -> Path | None:
+    """Return where napari saves what was set; None if it saves nothing."""
+    of_napari = get_settings().config_path
+    return None if of_napari is None else Path(of_napari).with_name(f"{_PLUGIN}.yaml")
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Settings that a widget begins with; those of the dock itself are kept by the dock."""
+
+    device: str = AUTO
+    prefetch: bool = True
+    folder: str = ""  # of embeddings; empty for the default one
+    size_gib: float = DEFAULT_CAPACITY_BYTES / _GIB
+
+    @classmethod
+    def load(cls) -> Preferences:
+        """Return what is set; the defaults where napari does not know the plugin.
+
+        Most people never set anything, and napari reads the manifests of all plugins to tell.
+        """
+        file = preferences_file()
+        if file is None or not file.exists():
+            return cls()
+        try:
+            settings = get_plugin_settings(_PLUGIN)
+        except KeyError:
+            return cls()
+        model, embeddings = settings.model, settings.embeddings
+        return cls(model.device, embeddings.prefetch, embeddings.folder, embeddings.size_gib)
+
+    @property
+    def model(self) -> ModelChoice:
+        """The bundled model on the device."""
+        return ModelChoice(device=self.device)
+
+    def store(self) -> EmbeddingStore:
+        """Return a store in the folder, unless the environment names another one."""
+        folder: Path | None = None
+        if self.folder.strip() and not os.environ.get(EMBEDDINGS_VARIABLE):
+            folder = expand_user(self.folder.strip())
+        return EmbeddingStore(folder, round(self.size_gib * _GIB))
