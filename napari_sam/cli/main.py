@@ -26,6 +26,7 @@ from napari_sam.cli.options import choose_model, examples, model_options, reader
 from napari_sam.cli.predict import predict
 from napari_sam.cli.propagate import propagate
 from napari_sam.cli.request import request
+from napari_sam.cli.train import train
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -158,7 +159,7 @@ def _keep_on_screen(viewer: Viewer) -> None:
     window.resize(window.size().boundedTo(room - (frame - window.size())))
 
 
-for _command in (predict, propagate, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
+for _command in (predict, propagate, automatic, embed, request, train, *COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 

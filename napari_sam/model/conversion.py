@@ -71,9 +71,7 @@ def convert(
         If the source cannot be used, or a target would be overwritten. Nothing is written then.
     """
     target = Path(target)
-    if target.suffix not in _SUFFIXES:
-        names = " or ".join(_SUFFIXES)
-        raise CheckpointError(f"{target} does not end in {names}; choose a name that does.")
+    check_name(target)
     checkpoint = read_checkpoint(source)
     variant = check_complete(checkpoint, source)
     check_values(checkpoint.state_dict, source)
@@ -89,8 +87,15 @@ def convert(
         if not overwrite and _exists(path):
             raise CheckpointError(f"{path} already exists; choose another name, or overwrite it.")
     for path, tensors in written.items():
-        _write(tensors, path, is_sam2=isinstance(VARIANTS[variant], Sam2Config))
+        write_weights(tensors, path, variant)
     return Conversion(variant, target, decoder_path)
+
+
+def check_name(target: Path) -> None:
+    """Raise CheckpointError unless a file of this name can be written."""
+    if target.suffix not in _SUFFIXES:
+        names = " or ".join(_SUFFIXES)
+        raise CheckpointError(f"{target} does not end in {names}; choose a name that does.")
 
 
 def _renamed(state: dict[str, Tensor], variant: str) -> dict[str, Tensor]:
@@ -113,7 +118,14 @@ def _exists(path: Path) -> bool:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}).") from error
 
 
-def _write(tensors: dict[str, Tensor], path: Path, *, is_sam2: bool) -> None:
+def write_weights(tensors: dict[str, Tensor], path: Path, variant: str) -> None:
+    """Write weights as a file of either kind; those of SAM 2 as Meta wraps them.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written.
+    """
     # Safetensors takes no views, and no two names for one memory.
     separate = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     try:
@@ -122,6 +134,7 @@ def _write(tensors: dict[str, Tensor], path: Path, *, is_sam2: bool) -> None:
             if path.suffix == ".safetensors":
                 save_file(separate, partial, metadata={"format": "pt"})
             else:
-                torch.save({"model": separate} if is_sam2 else separate, partial)
+                is_wrapped = isinstance(VARIANTS[variant], Sam2Config)
+                torch.save({"model": separate} if is_wrapped else separate, partial)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be written ({error}).") from error

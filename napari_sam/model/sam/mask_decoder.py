@@ -5,6 +5,7 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -135,17 +136,30 @@ class MaskDecoder(nn.Module):
         """
         batch, length, _ = image_tokens.shape
         side = math.isqrt(int(length))
-        logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
-        for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
-            self._upscale(tokens, weights, out, finer)
+        if hyper.requires_grad:  # training: what is written into a buffer has no gradient
+            pairs = zip(image_tokens, hyper, strict=True)
+            logits = torch.stack([self._with_gradient(*pair, finer) for pair in pairs])
+        else:
+            logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
+            for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
+                self._into(out, tokens, weights, finer)
         # Axes: mask, then row and column of the token, of its quarter, of the pixel in it.
         logits = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
         return logits.reshape(batch, -1, 4 * side, 4 * side)
 
-    def _upscale(
-        self, image_tokens: Tensor, hyper: Tensor, out: Tensor, finer: FinerMaps | None
-    ) -> None:
-        """Upscale (L, C) tokens of one prompt; write its logits to `out` (K, 16 L)."""
+    def _into(self, out: Tensor, tokens: Tensor, hyper: Tensor, finer: FinerMaps | None) -> None:
+        """Write the logits of one prompt, with (L, C) image tokens, to `out` (K, 16 L)."""
+        done = 0
+        for pixels in self._upscaled(tokens, finer):
+            torch.mm(hyper, pixels.T, out=out[:, done : done + len(pixels)])
+            done += len(pixels)
+
+    def _with_gradient(self, tokens: Tensor, hyper: Tensor, finer: FinerMaps | None) -> Tensor:
+        """Return the logits of one prompt, with (L, C) image tokens, as (K, 16 L)."""
+        return torch.cat([hyper @ pixels.T for pixels in self._upscaled(tokens, finer)], dim=1)
+
+    def _upscaled(self, image_tokens: Tensor, finer: FinerMaps | None) -> Iterator[Tensor]:
+        """Upscale (L, C) tokens of one prompt; yield (n, C / 8) pixels, strip by strip."""
         first, norm, _, second, _ = self.output_upscaling
         assert isinstance(norm, LayerNorm2d)
         x = _transposed_convolution(image_tokens, first)  # (4 L, C / 4)
@@ -155,12 +169,11 @@ class MaskDecoder(nn.Module):
         # The last activation is the largest by far; on a processor it had better stay in cache.
         rows = STRIP_ROWS if x.device.type == "cpu" else len(x)
         finest = None if finer is None else torch.split(finer[1], 4 * rows)
-        parts = torch.split(x, rows), torch.split(out, 4 * rows, dim=1)
-        for number, (strip, logits) in enumerate(zip(*parts, strict=True)):
+        for number, strip in enumerate(torch.split(x, rows)):
             pixels = _transposed_convolution(strip, second)  # (4 rows, C / 8)
             if finest is not None:
                 pixels += finest[number]
-            torch.mm(hyper, gelu_(pixels).T, out=logits)
+            yield gelu_(pixels)
 
 
 def _transposed_convolution(x: Tensor, conv: nn.Module) -> Tensor:

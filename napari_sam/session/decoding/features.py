@@ -46,7 +46,7 @@ class MaskFeatures:
 
     def take(self, indices: Sequence[int]) -> MaskFeatures:
         """Return those of some of the candidates."""
-        values = {name: getattr(self, name)[list(indices)] for name in _NAMES}
+        values = {name: getattr(self, name)[np.array(indices, np.intp)] for name in _NAMES}
         return MaskFeatures(**values, has_box=self.has_box)
 
 

@@ -16,20 +16,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.prediction import MaskPrediction
+from napari_sam.engine.probes import HEIGHT, SHARES
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.features import MaskFeatures, joined, measure_features
 from napari_sam.session.decoding.ranking import AcceptedExamples
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile
 
-_SHARES: Final = (1 / 40, 1 / 20, 1 / 10)
-"""Sides of the boxes, as shares of the side of the tile."""
 _LEAST_PX: Final = 12.0
 """Side of the smallest box in pixels of the plane; less is no object but a spot."""
 _AROUND_ACCEPTED: Final = 1.3
 """Side of the box for an object as large as those accepted, in square roots of their area."""
-_HEIGHT: Final = 0.5
-"""Where masks are cut, as a share of the logit at the click."""
 
 
 def probe(
@@ -41,7 +38,7 @@ def probe(
     likely = [part.iou_predictions * part.stability_score for part in measured]
     to_cut = int(np.argmax([row.max() for row in likely]))
     cut = _cut(predictions[to_cut], click_xy, embedded.tile)
-    candidates, features = [], []
+    candidates, features = [], [measured[0].take([])]  # the masks of a box may all be empty
     for prediction, part, k in (
         (predictions[0], measured[0], int(np.argmin(measured[0].area_px))),
         (cut, _measure(embedded, cut), int(np.argmax(likely[to_cut]))),
@@ -54,7 +51,7 @@ def probe(
 
 def _sides_px(tile: Tile, examples: AcceptedExamples) -> list[float]:
     """Return the sides of the boxes in pixels of the plane, the likeliest one first."""
-    sides_px = [share * tile.side for share in _SHARES if share * tile.side >= _LEAST_PX]
+    sides_px = [share * tile.side for share in SHARES if share * tile.side >= _LEAST_PX]
     if examples:
         areas_px = [example.features.area_px[example.accepted] for example in examples]
         sides_px.insert(0, _AROUND_ACCEPTED * float(np.median(areas_px)) ** 0.5)
@@ -84,7 +81,7 @@ def _cut(prediction: MaskPrediction, click_xy: tuple[float, float], tile: Tile) 
     """Keep of each mask the piece under a click where its logits are high."""
     logits = prediction.low_res_logits
     row, column = Candidate(prediction, 0, tile).cell_at(*click_xy)
-    heights = _HEIGHT * np.maximum(logits[:, row, column], 0)
+    heights = HEIGHT * np.maximum(logits[:, row, column], 0)
     return replace(
         prediction,
         low_res_logits=np.stack(

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,17 @@ from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompt
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.features import measure_features
-from napari_sam.session.decoding.pool import continued, found_again, is_ambiguous, is_settled
+from napari_sam.session.decoding.pool import (
+    continued,
+    found_again,
+    is_ambiguous,
+    is_settled,
+    widened,
+)
 from napari_sam.session.decoding.probing import piece_at
 from napari_sam.session.decoding.ranking import DecodeContext, Example, rank
 from napari_sam.session.decoding.request import DecodeRequest
+from napari_sam.session.embedding.embeddings import EmbeddedTile, TileContent
 from napari_sam.session.image.tiles import Tile
 
 TIMEOUT_S = 120
@@ -80,6 +88,18 @@ def test_a_mask_much_larger_than_accepted_ones_settles_nothing():
     assert not is_settled(shown, DecodeContext((small,), VIEW.view))
     alike = Example(shown.ranking.features, 0)
     assert is_settled(shown, DecodeContext((alike,), VIEW.view))
+
+
+def test_probes_that_find_nothing_add_nothing():
+    def decode_batch(embedding, points_xy, point_labels, boxes_xyxy):
+        nothing = np.full((3, 64, 64), -8, np.float32), np.zeros(3, np.float32)
+        return [MaskPrediction(*nothing, WHOLE.size, (256, 256), 256)] * len(boxes_xyxy)
+
+    decoder = SimpleNamespace(decode_batch=decode_batch)
+    embedding = SimpleNamespace(original_size=WHOLE.size)
+    embedded = EmbeddedTile(decoder, embedding, WHOLE, TileContent("key"))
+    shown = candidates(WHOLE, (40, 60, 300), (0.7, 0.5, 0.8))
+    assert areas_of(widened(shown, embedded, CLICK.points_xy[0], VIEW)) == areas_of(shown)
 
 
 def test_on_a_coarser_tile_the_small_masks_of_the_finer_one_stay():

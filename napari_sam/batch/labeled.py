@@ -1,0 +1,124 @@
+"""Images with labels of their objects: pairs of files, read plane by plane."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from napari_sam.batch.images import ImageFile, find_images
+from napari_sam.batch.open_images import ImageOpener, OpenedImage
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.formats.files import FileError
+from napari_sam.formats.reading import READ_SUFFIXES, read_objects
+from napari_sam.session.image.image_plane import ImagePlane
+
+_ENDINGS: Final = ("labels", "label", "masks", "mask", "objects", "seg")
+"""What may follow the name of an image and ``_`` in the name of its labels."""
+_MIN_AREA_PX: Final = 4
+"""Smaller objects are left out."""
+
+
+class LabelsError(ValueError):
+    """Images and labels do not fit; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledPlane:
+    """A plane of an image with its objects, at least one."""
+
+    plane: ImagePlane
+    objects: tuple[MaskCrop, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledImage:
+    """An image file with its objects."""
+
+    name: str  # for messages
+    planes: tuple[LabeledPlane, ...]
+
+    @property
+    def object_count(self) -> int:
+        """How many objects there are on all planes."""
+        return sum(len(plane.objects) for plane in self.planes)
+
+
+def find_pairs(images: str, labels: str) -> list[tuple[ImageFile, Path]]:
+    """Return each image that has labels, and the file of these.
+
+    Both are files, folders or patterns. A single file of labels is that of all images; otherwise
+    labels are called like their image, with one of a few words after it or without.
+
+    Raises
+    ------
+    LabelsError
+        If no image has labels.
+    """
+    found = find_images([images], Path(labels))
+    if Path(labels).is_file():
+        return [(image, Path(labels).absolute()) for image in found]
+    by_name: dict[str, Path] = {}
+    for label_file in find_images([labels], Path(images)):
+        if Path(label_file.path).suffix.lower() in READ_SUFFIXES:
+            by_name.setdefault(_name_of_image(label_file.name), Path(label_file.path))
+    pairs = [(image, by_name[image.name]) for image in found if image.name in by_name]
+    if not pairs:
+        name = Path(found[0].name).name if found else "cell"
+        raise LabelsError(
+            f"No image in {images} has labels in {labels}: call the labels of {name} {name}.tif or "
+            f"{name}_labels.tif, or give a single file with the labels of all images."
+        )
+    return pairs
+
+
+def _name_of_image(name: str) -> str:
+    stem, _, ending = name.rpartition("_")
+    return stem if stem and ending.lower() in _ENDINGS else name
+
+
+def read_pairs(
+    pairs: Sequence[tuple[ImageFile, Path]], open_images: ImageOpener
+) -> list[LabeledImage]:
+    """Read the objects of all images; pixels are read when they are needed.
+
+    Raises
+    ------
+    LabelsError
+        If a file cannot be read, labels are of another shape than their image, or an image has no
+        objects.
+    """
+    return [
+        labeled
+        for image, labels in pairs
+        for opened in open_images(image.path)
+        for labeled in [_labeled(image, opened, labels)]
+    ]
+
+
+def _labeled(image: ImageFile, opened: OpenedImage, labels: Path) -> LabeledImage:
+    name = Path(image.path).name
+    info = opened.info(name)
+    try:
+        annotations = read_objects(labels, info, (image.path, opened.name))
+    except FileError as error:
+        raise LabelsError(f"The labels of {name} cannot be used: {error}") from error
+    by_slice: dict[tuple[int, ...], list[MaskCrop]] = defaultdict(list)
+    for obj in annotations.objects:
+        if np.count_nonzero(obj.mask) >= _MIN_AREA_PX:
+            by_slice[obj.slice_index].append(MaskCrop(obj.mask, obj.top, obj.left))
+    planes = tuple(
+        LabeledPlane(part.plane, tuple(by_slice[part.slice_index]))
+        for part in opened.planes
+        if part.slice_index in by_slice
+    )
+    if not planes:
+        raise LabelsError(
+            f"There are no objects in the labels of {name}: label some, or take the image out "
+            f"({labels.name})."
+        )
+    return LabeledImage(name, planes)

@@ -1,0 +1,105 @@
+"""The card of a fine-tuned model: what it was made of, and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam import __version__
+from napari_sam.batch.labeled import LabeledImage
+from napari_sam.catalogue.table import find_model
+
+if TYPE_CHECKING:
+    from napari_sam.engine.training_settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What came of an epoch; number 0 is the model before training."""
+
+    number: int
+    mask_loss: float
+    score_loss: float
+    one_click_iou: float  # mean over objects of the validation images
+    box_iou: float  # the same with boxes around them
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingCard:
+    """What is known of a fine-tuned model."""
+
+    name: str  # of the checkpoint
+    base: str  # name of the model that training began with
+    variant: str
+    learned: Sequence[LabeledImage]
+    validated: Sequence[LabeledImage]
+    settings: TrainingSettings
+    before: Epoch
+    after: Epoch  # the one that was kept
+
+    @property
+    def text(self) -> str:
+        """The card as markdown."""
+        rows = [
+            ("one click", self.before.one_click_iou, self.after.one_click_iou),
+            ("a box", self.before.box_iou, self.after.box_iou),
+        ]
+        table = [f"| {name} | {old:.3f} | {new:.3f} |" for name, old, new in rows]
+        settings = asdict(self.settings).items()
+        return "\n".join(
+            [
+                f"# {self.name}",
+                "",
+                f"{self.base} ({self.variant}), fine-tuned with napari-sam-live {__version__}: the "
+                "mask decoder, with simulated clicks, boxes and corrections.",
+                "",
+                f"## Quality: mean IoU on {_counted(self.validated)} that it did not learn from",
+                "",
+                "| prompt | before | after |",
+                "|---|---|---|",
+                *table,
+                "",
+                "The best epoch was chosen by these images: expect a little less on others.",
+                "",
+                f"## Data: learned from {_counted(self.learned)}",
+                "",
+                f"- learned from: {_names(self.learned)}",
+                f"- validated on: {_names(self.validated)}",
+                "",
+                "## Settings",
+                "",
+                f"- epoch kept: {self.after.number}",
+                *(f"- {name.replace('_', ' ')}: {value}" for name, value in settings),
+                "",
+                "## License",
+                "",
+                *_license(self.base),
+                "",
+            ]
+        )
+
+
+def _counted(images: Sequence[LabeledImage]) -> str:
+    count = sum(image.object_count for image in images)
+    nouns = "image" if len(images) == 1 else "images", "object" if count == 1 else "objects"
+    return f"{len(images)} {nouns[0]} with {count} {nouns[1]}"
+
+
+def _names(images: Sequence[LabeledImage]) -> str:
+    return ", ".join(image.name for image in images)
+
+
+def _license(base: str) -> list[str]:
+    try:
+        model = find_model(base)
+    except ValueError:
+        return [
+            f"That of the base, {base}, which is a file of your own: see where it comes from. The "
+            "license of your images may add to it."
+        ]
+    return [
+        f"That of the base, {model.license} ({model.page}): name its authors, {model.citation}. "
+        "The license of your images may add to it."
+    ]

@@ -1,0 +1,229 @@
+"""`napari-sam train`: fine-tune a model on labeled images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
+from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
+from napari_sam.cli.options import (
+    channels_option,
+    checked_choice,
+    json_option,
+    model_options,
+    reader_option,
+    values_option,
+)
+from napari_sam.cli.output import print_json, readers_on_stderr
+from napari_sam.engine.training_settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from napari_sam.batch.images import ImageFile
+    from napari_sam.batch.training import TrainingJob, TrainingResult
+    from napari_sam.batch.training_card import Epoch
+
+_DEFAULTS: Final = TrainingSettings()
+_EXAMPLES: Final = """\b
+Examples:
+  napari-sam train images labels -o nuclei.pt
+  napari-sam train "plates/*.tif" labels -o cells.pt --model vit_b_lm
+  napari-sam train images all.json -o cells.safetensors --epochs 30 --json
+  napari-sam --model nuclei.pt image.tif
+  napari-sam convert --hugging-face nuclei.pt model.safetensors
+
+\b
+Exit codes:
+  0    the checkpoint is written
+  1    it is not: no better than the model before, or a file cannot be read or written
+  2    usage error, or CHECKPOINT exists or belongs to a training with other settings
+  130  stopped with Ctrl-C; run the same command again to go on
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("images", metavar="IMAGES")
+@click.argument("labels", metavar="LABELS")
+@click.option(
+    *("-o", "--output", "checkpoint"),
+    required=True,
+    metavar="CHECKPOINT",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The new checkpoint, .pt or .safetensors. Its card (.md) and the curves of training "
+    "(.csv) get the same name.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS.epochs,
+    show_default=True,
+    help="Epochs, unless training ends early.",
+)
+@click.option(
+    "--objects-per-epoch",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS.objects_per_epoch,
+    show_default=True,
+    help="Objects that are learned from in an epoch.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    default=_DEFAULTS.patience,
+    show_default=True,
+    help="Epochs without a better model after which training ends early.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=_DEFAULTS.learning_rate,
+    show_default=True,
+    help="The highest learning rate.",
+)
+@click.option(
+    "--validation",
+    "validation_share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=_DEFAULTS.validation_share,
+    show_default=True,
+    help="Share of the images to validate on.",
+)
+@click.option(
+    "--seed", type=int, default=_DEFAULTS.seed, show_default=True, help="Of all that is random."
+)
+@click.option("--overwrite", is_flag=True, help="Replace CHECKPOINT, and begin anew.")
+@model_options
+@reader_option
+@values_option
+@channels_option
+@json_option
+def train(
+    images: str,
+    labels: str,
+    checkpoint: Path,
+    overwrite: bool,
+    model: str | None,
+    device: str,
+    reader: str | None,
+    intensities: str,
+    channels: int | None,
+    as_json: bool,
+    **settings: int | float,
+) -> None:
+    """Fine-tune a model on IMAGES and the LABELS of their objects.
+
+    Both are files, folders or patterns. The labels of cell.tif are cell.tif or cell_labels.tif in
+    LABELS, in any format that the widget opens; or LABELS is one file for all images, such as COCO.
+    All objects of an image should be labeled.
+
+    A share of the images is kept apart, to see after each epoch what one click on an object gives.
+    The best state is written, unless it is no better than the model before. A run that was stopped
+    goes on when the same command is run again.
+    """
+    hide_progress_of_napari()
+    choice = checked_choice(model, device)
+    from napari_sam.batch.labeled import find_pairs
+    from napari_sam.batch.training import TrainingJob, data_digest
+
+    opener = NapariOpener(reader, intensities, channels)
+    with usage_errors():
+        pairs = find_pairs(images, labels)
+        job = TrainingJob(
+            checkpoint.absolute(),
+            choice,
+            TrainingSettings(**settings),  # type: ignore[arg-type]
+            data_digest(pairs, (reader, intensities, channels)),
+            overwrite,
+        )
+        job.check()
+    progress = _Progress(as_json)
+    result = _trained(job, pairs, opener, progress)
+    _print_result(job, result, as_json)
+    if not result.is_written:
+        sys.exit(FAILED)
+
+
+def _trained(
+    job: TrainingJob,
+    pairs: Sequence[tuple[ImageFile, Path]],
+    opener: NapariOpener,
+    progress: _Progress,
+) -> TrainingResult:
+    """Train, and end the command where that fails or is stopped."""
+    from napari_sam.batch.labeled import read_pairs
+    from napari_sam.batch.training import Reporting, train
+    from napari_sam.session.jobs import user_message
+
+    reporting = Reporting(progress.show_epoch, progress.show)
+    try:
+        with readers_on_stderr():
+            images = read_pairs(pairs, opener)
+        return train(job, images, reporting)
+    except KeyboardInterrupt:
+        end_stopped(CAN_CONTINUE)
+    except (RuntimeError, MemoryError, OSError) as error:
+        what = f"{job.model.name} cannot be trained"
+        message = user_message(error, what, "choose a smaller model")
+        raise click.ClickException(f"{message} {CAN_CONTINUE}") from error
+    finally:
+        progress.clear()
+
+
+class _Progress:
+    """Shows one line for each epoch, and what is done meanwhile on a terminal."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._epochs_on_stderr = as_json
+        self._has_terminal = sys.stderr.isatty()
+
+    def show_epoch(self, epoch: Epoch) -> None:
+        """Print what came of an epoch."""
+        ious = f"one click {epoch.one_click_iou:.3f}, box {epoch.box_iou:.3f}"
+        text = f"before training: {ious}"
+        if epoch.number:
+            losses = f"loss {epoch.mask_loss:.3f} (masks), {epoch.score_loss:.3f} (scores)"
+            text = f"epoch {epoch.number}: {losses}; {ious}; {epoch.seconds:.0f} s"
+        self.clear()
+        click.echo(text, err=self._epochs_on_stderr)
+
+    def show(self, step: str, share: float) -> None:
+        """Show how much of a step is done."""
+        if self._has_terminal:
+            click.echo(f"\r\x1b[K{step} {share:.0%}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Clear what `show` shows."""
+        if self._has_terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> None:
+    before, best = result.epochs[0], result.epochs[result.best]
+    if as_json:
+        files = (job.checkpoint, job.card) if result.is_written else ()
+        content = {
+            "checkpoint": str(job.checkpoint) if result.is_written else None,
+            "files": [str(path) for path in (*files, job.curves)],
+            "best_epoch": result.best,
+            "epochs": [asdict(epoch) for epoch in result.epochs],
+        }
+        print_json(content)
+    if not result.is_written:
+        print_error(
+            f"No checkpoint was written: after {len(result.epochs) - 1} epochs, the model is no "
+            f"better on the validation images than {job.model.name}, whose IoU is "
+            f"{before.one_click_iou:.3f} after one click. Check that all objects are labeled; then "
+            "add images, or try --learning-rate "
+            f"{job.settings.learning_rate / 4:g} with more --epochs."
+        )
+    elif not as_json:
+        click.echo(
+            f"Wrote {job.checkpoint}: IoU after one click {best.one_click_iou:.3f}, "
+            f"{best.one_click_iou - before.one_click_iou:+.3f}. What it was made of is in "
+            f"{job.card}."
+        )

@@ -1,0 +1,1 @@
+"""Fine-tuning: simulated prompts, losses, adapters of the image encoder, and the loop over them."""

@@ -1,0 +1,155 @@
+"""Train the mask decoder of a model on tiles with known objects."""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_sam.engine.training_settings import TrainingSettings
+from napari_sam.model.embedding import maps_of
+from napari_sam.model.predictor import Predictor
+from napari_sam.model.runtime.devices import EXACT, PRECISIONS, fastest_precision
+from napari_sam.model.sam.base import SegmentAnything
+from napari_sam.model.training.tiles import TrainingTile, visits_of
+from napari_sam.model.training.visit import Visit
+
+_AT_ONCE: Final = 4
+"""Objects of a tile that are visited together..."""
+_PER_STEP: Final = 2
+"""...and such visits for each step of the optimizer."""
+_WARM_UP: Final = 20
+"""Steps until the full learning rate."""
+_WEIGHT_DECAY: Final = 0.01
+_MAX_NORM: Final = 1.0
+"""Longer gradients are shortened to it."""
+
+
+class MeanLosses(NamedTuple):
+    """The means of the losses of an epoch."""
+
+    mask: float
+    score: float
+
+
+class Trainer:
+    """Trains a model in place.
+
+    Parameters
+    ----------
+    model : SegmentAnything
+        From `load_model`.
+    settings : TrainingSettings
+        How it is trained.
+    device : str
+        A torch device. An accelerator computes in mixed precision.
+    """
+
+    def __init__(self, model: SegmentAnything, settings: TrainingSettings, device: str) -> None:
+        self.model, self.settings, self.device = model.to(device), settings, device
+        self._trained = _decoder_weights(model)
+        for parameter in self._trained.values():
+            parameter.requires_grad_(True)
+        self._optimizer = torch.optim.AdamW(
+            self._trained.values(), settings.learning_rate, weight_decay=_WEIGHT_DECAY
+        )
+        precision = EXACT if device == "cpu" else fastest_precision(device)
+        kind = torch.device(device).type
+        self._mixed = torch.autocast(kind, PRECISIONS[precision], enabled=precision != EXACT)
+        self._scaler = torch.amp.GradScaler(kind, enabled=precision == "float16")
+        with torch.no_grad():
+            self._image_pe = model.prompts.image_pe()
+        self._spec = self.predictor().spec
+
+    def predictor(self) -> Predictor:
+        """Return what predicts with the model as it is now, until it is trained again."""
+        return Predictor(self.model, self.device)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the trained weights under their published names, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self._trained.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return what another trainer of the same model and settings can go on from."""
+        return {
+            "weights": self.weights(),
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "scaler": self._scaler.state_dict(),
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.use(state["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+
+    def use(self, weights: dict[str, Tensor]) -> None:
+        """Replace the trained weights by others from `weights`."""
+        with torch.no_grad():
+            for name, parameter in self._trained.items():
+                parameter.copy_(weights[name])
+
+    def train(
+        self,
+        tiles: Sequence[TrainingTile],
+        epoch: int,
+        on_object: Callable[[int, int], None] = lambda done, total: None,
+    ) -> MeanLosses:
+        """Train for an epoch, counted from 0.
+
+        The same tiles, epoch and state give the same model, whatever was trained before.
+        ``on_object(done, total)`` is called after some objects, and may raise to stop.
+        """
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        total, done = self.settings.objects_per_epoch, 0
+        visits = list(visits_of(tiles, total, _AT_ONCE, rng))
+        steps = math.ceil(len(visits) / _PER_STEP)
+        sums = np.zeros(2)
+        self._optimizer.zero_grad(set_to_none=True)
+        for number, tile in enumerate(visits):
+            sums += self._visit(tile, rng)
+            done += len(tile.label_ids)
+            if (number + 1) % _PER_STEP == 0 or number + 1 == len(visits):
+                self._step(epoch * steps + number // _PER_STEP, self.settings.epochs * steps)
+            on_object(done, total)
+        return MeanLosses(*(float(mean) for mean in sums / done))
+
+    def _visit(self, tile: TrainingTile, rng: np.random.Generator) -> tuple[float, float]:
+        """Add the gradients of some objects of a tile; return the sums of their losses."""
+        with self._mixed:
+            visit = Visit(self.model, self._image_pe, self._maps(tile), tile, rng)
+            mask = score = torch.zeros((), device=self.device)
+            for parts in visit.losses():
+                mask = mask + torch.stack([part.mask for part in parts]).mean()
+                score = score + torch.stack([part.score for part in parts]).mean()
+        loss: Tensor = self._scaler.scale((mask + score) / (_AT_ONCE * _PER_STEP))
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(mask.detach()), float(score.detach())
+
+    def _maps(self, tile: TrainingTile) -> tuple[Tensor, ...]:
+        maps = maps_of(tile.embed(), self._spec, torch.float32)
+        return tuple(part.to(self.device) for part in maps)
+
+    def _step(self, step: int, steps: int) -> None:
+        rate = 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1, (step + 1) / _WARM_UP)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * rate
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self._trained.values(), _MAX_NORM)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+
+
+def _decoder_weights(model: SegmentAnything) -> dict[str, nn.Parameter]:
+    """Return the weights of the mask decoder, but for those that finish image embeddings."""
+    encoding = {tensor.data_ptr() for tensor in model.encoding_state().values()}
+    (prefix,) = (name for name, part in model.named_children() if part is model.decoder)
+    return {
+        f"{prefix}.{name}": parameter
+        for name, parameter in model.decoder.named_parameters()
+        if parameter.data_ptr() not in encoding
+    }

@@ -1,0 +1,127 @@
+"""A training from labeled images to a checkpoint: stopped, refused, resumed."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from napari_sam.batch.training import Reporting, TrainingError, TrainingJob, split, train
+from napari_sam.batch.validation import Validation, overlap
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.training_settings import TrainingSettings
+from napari_sam.model import VARIANTS, load_model
+from napari_sam.model.checkpoints.state_dicts import read_checkpoint
+from tests.batch.labeled_images import labeled_image, tiny_choice
+from tests.model.conftest import TINY_CONFIG
+
+SETTINGS = TrainingSettings(epochs=2, objects_per_epoch=6, learning_rate=1e-2)
+
+
+@pytest.fixture
+def images():
+    return [labeled_image(seed) for seed in range(3)]
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.setitem(VARIANTS, "vit_tiny", TINY_CONFIG)
+    return TrainingJob(tmp_path / "discs.pt", tiny_choice(tmp_path), SETTINGS)
+
+
+def judged(monkeypatch, *ious):
+    """Have the models be judged by these numbers, click and box in turn."""
+    numbers = iter(ious)
+    monkeypatch.setattr(Validation, "mean_iou", lambda *_: next(numbers))
+
+
+def test_a_better_model_is_written_with_its_card_and_curves(monkeypatch, job, images):
+    judged(monkeypatch, 0.5, 0.6, 0.7, 0.6, 0.6, 0.7)
+    shown = []
+    result = train(job, images, Reporting(shown.append))
+    assert (result.best, result.is_written, list(result.epochs)) == (1, True, shown)
+    before, after = (read_checkpoint(path).state_dict for path in (job.base, job.checkpoint))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("mask_decoder.") for name in changed)
+    load_model(checkpoint=job.checkpoint)
+    card = job.card.read_text()
+    assert "| one click | 0.500 | 0.700 |" in card
+    assert "learned from 2 images with 6 objects" in card
+    assert "a file of your own" in card
+    rows = [line.split(",") for line in job.curves.read_text().splitlines()]
+    assert rows[0][3:5] == ["one_click_iou", "box_iou"]
+    assert [row[3:5] for row in rows[1:]] == [["0.5", "0.6"], ["0.7", "0.6"], ["0.6", "0.7"]]
+    assert not job.folder.exists()
+    with pytest.raises(TrainingError, match="already exists"):
+        train(job, images)
+
+
+@pytest.mark.parametrize(
+    "ious",
+    [
+        (0.5, 0.6, 0.4, 0.6, 0.45, 0.6),  # worse after a click
+        (0.5, 0.6, 0.5, 0.6, 0.5, 0.6),  # as good
+        (0.5, 0.6, 0.7, 0.5, 0.8, 0.5),  # worse with a box
+    ],
+)
+def test_a_model_that_is_no_better_is_not_written(monkeypatch, job, images, ious):
+    judged(monkeypatch, *ious)
+    result = train(job, images)
+    assert (result.best, result.is_written) == (0, False)
+    assert not job.checkpoint.exists()
+    assert not job.card.exists()
+    assert job.curves.exists()
+
+
+def test_training_ends_early(monkeypatch, job, images):
+    judged(monkeypatch, 0.5, 0.6, 0.7, 0.6, 0.7, 0.6, 0.7, 0.6)
+    settings = TrainingSettings(epochs=9, objects_per_epoch=2, patience=2)
+    result = train(TrainingJob(job.checkpoint, job.model, settings), images)
+    assert (len(result.epochs) - 1, result.best) == (3, 1)
+
+
+def test_a_stopped_training_goes_on_to_the_same_result(monkeypatch, job, images):
+    judged(monkeypatch, 0.5, 0.6, 0.6, 0.6, 0.7, 0.7, 0.5, 0.6, 0.6, 0.6, 0.7, 0.7)
+
+    def stop(step, share):
+        if step == "epoch 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(job, images, Reporting(on_progress=stop))
+    assert not job.checkpoint.exists()
+    other = TrainingJob(job.checkpoint, job.model, TrainingSettings(seed=4))
+    with pytest.raises(TrainingError, match="other images, labels or settings"):
+        train(other, images)
+    resumed = train(job, images)
+    other_path = job.checkpoint.with_name("whole.pt")
+    whole = train(TrainingJob(other_path, job.model, SETTINGS), images)
+    assert [epoch.number for epoch in resumed.epochs] == [0, 1, 2]
+    for name in ("mask_loss", "score_loss", "one_click_iou", "box_iou"):
+        values = [[getattr(e, name) for e in result.epochs[1:]] for result in (resumed, whole)]
+        assert values[0] == values[1]
+    states = [read_checkpoint(path).state_dict for path in (job.checkpoint, other_path)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_images_are_split_by_the_seed(images):
+    many = [labeled_image(seed) for seed in range(5)]
+    learned, validated = split(many, SETTINGS)
+    assert (len(learned), len(validated)) == (4, 1)
+    assert split(many, SETTINGS)[1] == validated
+    with pytest.raises(TrainingError, match="two labeled images"):
+        split(images[:1], SETTINGS)
+
+
+def test_a_full_disk_is_told_before_the_images_are_embedded(monkeypatch, job, images):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(TrainingError, match="GiB are free: free some space"):
+        train(job, images)
+
+
+def test_overlap():
+    square = MaskCrop(torch.ones(4, 4).bool().numpy(), 0, 0)
+    half = MaskCrop(square.mask[:2], 2, 0)
+    assert overlap(square, half) == 0.5
+    assert overlap(square, MaskCrop(square.mask[:0, :0], 0, 0)) == 0
+    assert overlap(half, square) == 0.5
