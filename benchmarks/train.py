@@ -1,7 +1,7 @@
 """Fine-tune on made cells: how much better one click is on images that were held out.
 
     python benchmarks/train.py [--kind "only nuclei"] [--images 20] [--held-out 5] [--epochs 4]
-        [--objects 150] [--test 0] [--json]
+        [--objects 150] [--adapters 0] [--test 0] [--json]
 
 It writes images of benchmarks/cells.py and their labels as files, and trains the bundled model as
 `napari-sam train` does; the held-out images are those that it validates on. With --test, as many
@@ -66,6 +66,7 @@ def measured(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
         epochs=chosen.epochs,
         objects_per_epoch=chosen.objects,
         learning_rate=chosen.learning_rate,
+        adapters=chosen.adapters,
         validation_share=chosen.held_out / chosen.images,
     )
     job = TrainingJob(folder / "cells.pt", ModelChoice(device="cpu"), settings)
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--objects", type=int, default=150, help="in each epoch")
     parser.add_argument("--learning-rate", type=float, default=TrainingSettings.learning_rate)
+    parser.add_argument("--adapters", type=int, default=0, help="their rank")
     parser.add_argument("--test", type=int, default=0, help="further images")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()

@@ -210,7 +210,7 @@ class _Run:
         return state
 
     def _embedded_tiles(self) -> list[TrainingTile]:
-        """Return all tiles to learn from, once they are embedded."""
+        """Return all tiles to learn from, embedded if that is of use."""
         embedder = self._embedder()
         planes = [plane for image in self._learned for plane in image.planes]
         tiles = [
@@ -220,6 +220,8 @@ class _Run:
         ]
         if not tiles:
             raise TrainingError("All objects are too small to be learned from: enlarge the images.")
+        if self._job.settings.adapters:
+            return tiles  # they are embedded anew each time
         self._check_room(len(tiles) * embedder.spec.embedding_nbytes)
         for number, tile in enumerate(tiles):
             self._reporting.on_progress("embedding", number / len(tiles))
@@ -299,7 +301,8 @@ class _Run:
 
     def _embedder(self) -> Embedder:
         """Return what embeds and decodes with the model as it is now."""
-        return Embedder(self._job.model, lambda *_: self._trainer.predictor(), self._store)
+        store = None if self._job.settings.adapters else self._store
+        return Embedder(self._job.model, lambda *_: self._trainer.predictor(), store)
 
     def _save(self) -> None:
         self._job.folder.mkdir(parents=True, exist_ok=True)
@@ -321,7 +324,9 @@ class _Run:
         best = self._best_number
         result = TrainingResult(tuple(self._epochs), best, is_written=best > 0)
         if result.is_written:
-            variant = write_trained(self._job.checkpoint, self._job.base, self._best)
+            self._trainer.use(self._best)
+            weights = self._trainer.published()
+            variant = write_trained(self._job.checkpoint, self._job.base, weights)
             card = TrainingCard(
                 *(self._job.checkpoint.name, self._job.model.name, variant),
                 *(self._learned, self._validated, self._job.settings),

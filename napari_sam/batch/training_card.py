@@ -52,8 +52,8 @@ class TrainingCard:
             [
                 f"# {self.name}",
                 "",
-                f"{self.base} ({self.variant}), fine-tuned with napari-sam-live {__version__}: the "
-                "mask decoder, with simulated clicks, boxes and corrections.",
+                f"{self.base} ({self.variant}), fine-tuned with napari-sam-live {__version__}: "
+                f"{self._parts}, with simulated clicks, boxes and corrections.",
                 "",
                 f"## Quality: mean IoU on {_counted(self.validated)} that it did not learn from",
                 "",
@@ -79,6 +79,12 @@ class TrainingCard:
                 "",
             ]
         )
+
+    @property
+    def _parts(self) -> str:
+        rank = self.settings.adapters
+        adapters = f" and the image encoder (adapters of rank {rank})" if rank else ""
+        return f"the mask decoder{adapters}"
 
 
 def _counted(images: Sequence[LabeledImage]) -> str:

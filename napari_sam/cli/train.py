@@ -34,6 +34,7 @@ Examples:
   napari-sam train images labels -o nuclei.pt
   napari-sam train "plates/*.tif" labels -o cells.pt --model vit_b_lm
   napari-sam train images all.json -o cells.safetensors --epochs 30 --json
+  napari-sam train images labels -o nuclei.pt --adapters 4 --device cuda
   napari-sam --model nuclei.pt image.tif
   napari-sam convert --hugging-face nuclei.pt model.safetensors
 
@@ -95,6 +96,14 @@ Exit codes:
 )
 @click.option(
     "--seed", type=int, default=_DEFAULTS.seed, show_default=True, help="Of all that is random."
+)
+@click.option(
+    "--adapters",
+    type=click.IntRange(min=0),
+    default=_DEFAULTS.adapters,
+    metavar="RANK",
+    help="Also adapt the image encoder, by low-rank adapters that become part of its weights. "
+    "Slow without a GPU, as images are embedded anew each time.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace CHECKPOINT, and begin anew.")
 @model_options

@@ -21,6 +21,8 @@ class TrainingSettings:
         Share of the images that the model is validated on, and does not learn from.
     seed : int
         Of all that is random.
+    adapters : int
+        Rank of the adapters of the image encoder; 0 leaves the encoder as it is.
     """
 
     epochs: int = 10
@@ -29,3 +31,4 @@ class TrainingSettings:
     learning_rate: float = 2e-4
     validation_share: float = 0.2
     seed: int = 0
+    adapters: int = 0

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from napari_sam.engine.protocols import ProgressCallback
 
@@ -179,7 +180,8 @@ def run_steps(
 ) -> Tensor:
     """Put `x` through the steps of an encoder, reporting ``(done, total)`` after each of them."""
     for done, step in enumerate(steps, start=1):
-        x = step(x)
+        # In training, the activations inside a step would take gigabytes until the way back.
+        x = checkpoint(step, x, use_reentrant=False) if x.requires_grad else step(x)
         if on_block is not None:
             on_block(done, len(steps))
     return x

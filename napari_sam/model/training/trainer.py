@@ -1,4 +1,4 @@
-"""Train the mask decoder of a model on tiles with known objects."""
+"""Train a model on tiles with known objects: its mask decoder, and adapters of its encoder."""
 
 import copy
 import math
@@ -14,8 +14,13 @@ from napari_sam.model.embedding import maps_of
 from napari_sam.model.predictor import Predictor
 from napari_sam.model.runtime.devices import EXACT, PRECISIONS, fastest_precision
 from napari_sam.model.sam.base import SegmentAnything
+from napari_sam.model.training.adapters import adapted_weights, add_adapters
 from napari_sam.model.training.tiles import TrainingTile, visits_of
 from napari_sam.model.training.visit import Visit
+from napari_sam.model.transforms import resize_image
+
+_ENCODER: Final = "image_encoder"
+"""The name of the image encoder in all models, and of its weights as published."""
 
 _AT_ONCE: Final = 4
 """Objects of a tile that are visited together..."""
@@ -50,9 +55,13 @@ class Trainer:
 
     def __init__(self, model: SegmentAnything, settings: TrainingSettings, device: str) -> None:
         self.model, self.settings, self.device = model.to(device), settings, device
-        self._trained = _decoder_weights(model)
-        for parameter in self._trained.values():
+        self._encoder = dict(model.named_children())[_ENCODER]
+        self._decoder = _decoder_weights(model)
+        for parameter in self._decoder.values():
             parameter.requires_grad_(True)
+        self._trained = self._decoder.copy()
+        if settings.adapters:
+            self._trained |= add_adapters(self._encoder, settings.adapters, settings.seed)
         self._optimizer = torch.optim.AdamW(
             self._trained.values(), settings.learning_rate, weight_decay=_WEIGHT_DECAY
         )
@@ -69,8 +78,14 @@ class Trainer:
         return Predictor(self.model, self.device)
 
     def weights(self) -> dict[str, Tensor]:
-        """Return a copy of the trained weights under their published names, on the CPU."""
+        """Return a copy of what is trained, on the CPU."""
         return {name: value.detach().cpu().clone() for name, value in self._trained.items()}
+
+    def published(self) -> dict[str, Tensor]:
+        """Return the weights that are another by training under their published names."""
+        of_encoder = adapted_weights(self._encoder)
+        of_decoder = {name: value.detach().cpu() for name, value in self._decoder.items()}
+        return of_decoder | {f"{_ENCODER}.{name}": value for name, value in of_encoder.items()}
 
     def state(self) -> dict[str, Any]:
         """Return what another trainer of the same model and settings can go on from."""
@@ -87,7 +102,7 @@ class Trainer:
         self._scaler.load_state_dict(state["scaler"])
 
     def use(self, weights: dict[str, Tensor]) -> None:
-        """Replace the trained weights by others from `weights`."""
+        """Replace what is trained by a copy from `weights`."""
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(weights[name])
@@ -130,8 +145,13 @@ class Trainer:
         return float(mask.detach()), float(score.detach())
 
     def _maps(self, tile: TrainingTile) -> tuple[Tensor, ...]:
-        maps = maps_of(tile.embed(), self._spec, torch.float32)
-        return tuple(part.to(self.device) for part in maps)
+        if not self.settings.adapters:
+            maps = maps_of(tile.embed(), self._spec, torch.float32)
+            return tuple(part.to(self.device) for part in maps)
+        pixels = tile.read()
+        resized = resize_image(pixels, self._spec.input_size(pixels.shape[:2]))
+        image = torch.from_numpy(resized).to(self.device)
+        return self.model.encode(self.model.preprocess(image.permute(2, 0, 1)))
 
     def _step(self, step: int, steps: int) -> None:
         rate = 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1, (step + 1) / _WARM_UP)

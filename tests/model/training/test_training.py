@@ -1,6 +1,7 @@
 """Simulated prompts, losses and steps, with a tiny model."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,27 @@ def test_only_the_decoder_learns_and_a_resumed_training_is_the_same(config):
     assert any(name.endswith("mask_tokens.weight") for name in changed)
     encoding = trainers[0].predictor().fingerprint
     assert encoding == Predictor(base, "cpu").fingerprint  # what is embedded stays of use
+
+
+@pytest.mark.parametrize("config", [TINY_CONFIG, TINY_2])
+def test_adapters_become_part_of_the_encoder(config):
+    base = random_model(config)
+    tile = tile_of(base)
+    settings = replace(SETTINGS, adapters=2, learning_rate=1e-2)
+    trainer = Trainer(copy.deepcopy(base), settings, "cpu")
+    embedded = Predictor(base, "cpu").encode(tile.read()).numpy()
+    np.testing.assert_array_equal(trainer.predictor().encode(tile.read()).numpy(), embedded)
+    trainer.train([tile], 0)
+    published = trainer.published()
+    of_encoder = [name for name in published if name.startswith("image_encoder.")]
+    assert of_encoder
+    assert all(name.endswith(".qkv.weight") for name in of_encoder)
+    base.load_state_dict(published, strict=False)
+    adapted = trainer.predictor().encode(tile.read()).numpy()
+    assert not np.allclose(adapted, embedded, atol=1e-3)
+    np.testing.assert_allclose(
+        Predictor(base, "cpu").encode(tile.read()).numpy(), adapted, atol=1e-4
+    )
 
 
 def test_a_trained_model_gives_the_same_masks_in_transformers(tmp_path, tiny, tiny_hugging_face):
