@@ -24,9 +24,9 @@ _ENCODER: Final = "image_encoder"
 
 _AT_ONCE: Final = 4
 """Objects of a tile that are visited together..."""
-_PER_STEP: Final = 2
+_PER_STEP: Final = 1
 """...and such visits for each step of the optimizer."""
-_WARM_UP: Final = 20
+_WARM_UP: Final = 10
 """Steps until the full learning rate."""
 _WEIGHT_DECAY: Final = 0.01
 _MAX_NORM: Final = 1.0
