@@ -32,6 +32,7 @@ from napari_sam.session.objects.history import Edit, is_with_stroke
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.plane_request import PlaneRequest
+from napari_sam.session.predicted_classes.run import PredictedClasses
 from napari_sam.session.prefetch.prefetcher import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.propagation.stack_editing import StackEditing
@@ -138,6 +139,10 @@ class AnnotationSession:
         """Segments one object per prompt of a batch."""
         self.words = WordSearch(active_model, background, lambda: self.request)
         """Finds what words name."""
+        self.predicted_classes = PredictedClasses(
+            embedding, editing, background, lambda: self.request
+        )
+        """Predicts the classes of objects from those that the user has classed."""
         self.request = PlaneRequest()
         """What is shown."""
         self._is_applying = self._is_publishing_due = False
@@ -286,6 +291,8 @@ class AnnotationSession:
             if request.prompts is not None and (is_other or request.prompts != before.prompts):
                 self.set_prompts(request.prompts)
         self.stack.show(request)
+        if is_other or request.target is not before.target:
+            self.predicted_classes.follow_plane()
 
     def _go_to_plane(self, request: PlaneRequest) -> None:
         plane, embedding = request.plane, self.embedding
@@ -309,6 +316,7 @@ class AnnotationSession:
         self.automatic.leave_model()
         self.batch_prompts.abort("Another model was chosen")
         self.stack.abort("Another model was chosen")
+        self.predicted_classes.follow()
 
     def _on_model_loaded(self) -> None:
         if tile := self._plan_tiles():

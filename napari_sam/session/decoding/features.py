@@ -102,12 +102,12 @@ def _measure(logits: NDArray[np.float32], gray: NDArray[np.float32] | None) -> t
         np.count_nonzero(logits > _OFFSET) / outer,
         area / mask.size,
         np.count_nonzero(edges) / edges.size,
-        *((np.nan, np.nan) if gray is None else _light(mask[::_EVERY, ::_EVERY], gray)),
-        *_shape(mask, area),
+        *((np.nan, np.nan) if gray is None else light_of(mask[::_EVERY, ::_EVERY], gray)),
+        *shape_of(mask, area),
     )
 
 
-def _light(mask: NDArray[np.bool_], gray: NDArray[np.float32]) -> tuple[float, float]:
+def light_of(mask: NDArray[np.bool_], gray: NDArray[np.float32]) -> tuple[float, float]:
     """Return the mean gray inside a mask, and the difference to that around it."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not rows.size:  # thinner than the step
@@ -126,7 +126,7 @@ def _spread(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     return np.asarray(counts[2 * reach + 1 :] > counts[: -2 * reach - 1])
 
 
-def _shape(mask: NDArray[np.bool_], area: int) -> tuple[float, float]:
+def shape_of(mask: NDArray[np.bool_], area: int) -> tuple[float, float]:
     """Return elongation and fullness of a mask, from its second moments."""
     weights = mask.astype(np.float32)
     y, x = (np.arange(length, dtype=np.float32) for length in mask.shape)

@@ -10,9 +10,9 @@ import scipy
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.engine.embeddings import as_float32
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.embedding.pooling import grid_of, mean_under
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.propagation.patches import Patch, Window
 
@@ -118,15 +118,6 @@ def _separation(inside: NDArray[np.float32], around: NDArray[np.float32]) -> flo
 
 def _feature(crop: MaskCrop, embedded: EmbeddedTile) -> NDArray[np.float32]:
     """Return the direction of the mean embedding under a mask."""
-    name = embedded.decoder.spec.arrays[0].name
-    grid = as_float32(embedded.embedding.to_arrays()[name])
-    side = grid.shape[-1]
-    cell_px = embedded.tile.side / side
-    height, width = (-(-n // cell_px) for n in embedded.tile.size)
-    grid = grid[:, : int(height), : int(width)]
-    rows, columns = np.nonzero(crop.mask)
-    y = ((rows + crop.top - embedded.tile.top + 0.5) / cell_px).astype(int)
-    x = ((columns + crop.left - embedded.tile.left + 0.5) / cell_px).astype(int)
-    inside = grid[:, y.clip(0, grid.shape[1] - 1), x.clip(0, grid.shape[2] - 1)].mean(axis=1)
-    feature = inside - grid.mean(axis=(1, 2))
+    grid = grid_of(embedded)
+    feature = mean_under(crop, grid, embedded.tile) - grid.mean(axis=(1, 2))
     return np.asarray(feature / max(float(np.linalg.norm(feature)), 1e-6))
