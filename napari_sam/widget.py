@@ -8,14 +8,14 @@ from typing import Final
 from weakref import WeakSet
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QEvent, QEventLoop, QTimer
+from qtpy.QtCore import QEvent, QEventLoop
 from qtpy.QtGui import QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
 from napari_sam._distribution import old_distribution_warning, unsound_qt_warning
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
-from napari_sam._qt.workarounds import claim_height, rest_with_deleted_canvas
+from napari_sam._qt.workarounds import call_soon, claim_height, rest_with_deleted_canvas
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.messages import Messages
@@ -105,14 +105,14 @@ class SamWidget(QWidget):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
-            QTimer.singleShot(0, self._dispatcher.end_turn)
+            call_soon(self, self._dispatcher.end_turn)
 
     def _import_pandas(self) -> None:
         self._dispatcher.let_owner_run()
         importlib.import_module("pandas")
 
     def _claim_height_soon(self) -> None:
-        QTimer.singleShot(0, self._claim_height)
+        call_soon(self, self._claim_height)
 
     def _claim_height(self) -> None:
         if not self._is_closed:
@@ -136,7 +136,7 @@ class SamWidget(QWidget):
     def event(self, event: QEvent) -> bool:
         """Notice that napari has taken the widget out of its dock, which sends no close event."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            QTimer.singleShot(0, self._shut_down_if_undocked)
+            call_soon(self, self._shut_down_if_undocked)
         return bool(super().event(event))
 
     def closeEvent(self, event: QEvent) -> None:

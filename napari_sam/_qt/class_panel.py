@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeWidgetItem
 
 from napari_sam._qt.building import button, check_box, fill, row, swatch, table
 from napari_sam._qt.class_requests import ClassRequests
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix
+from napari_sam._qt.workarounds import call_soon
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
 
@@ -173,7 +174,7 @@ class ClassPanel(ClassRequests):
         self._contents[self.rows.indexOfTopLevelItem(item)] = None  # it shows something else now
         if name is not None:
             # After the editor in the row is gone.
-            QTimer.singleShot(0, lambda: self.rename_requested.emit(name, new_name))
+            call_soon(self, lambda: self.rename_requested.emit(name, new_name))
 
     def _on_add(self) -> None:
         name = self._new.text().strip()

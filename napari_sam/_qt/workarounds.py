@@ -5,10 +5,12 @@ every repaint in it, on the processor cores that the model needs. tests/test_cal
 benchmarks/live_loop.py show what they are good for.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QCursor, QShowEvent
 from qtpy.QtWidgets import (
@@ -40,6 +42,15 @@ _STATUS_BAR_MS: Final = 250
 """How often the status bar is repainted at least while previews are on."""
 _CANVAS_PX: Final = 200
 """The least width of the canvas that a column of docks is added beside."""
+
+
+def call_soon(owner: QObject, act: Callable[[], object]) -> None:
+    """Act once the events that wait are processed, unless Qt has deleted the owner by then.
+
+    Reason: PySide6 also calls methods of deleted objects, which then raise.
+    Remove it when `QTimer.singleShot` forgets them, as with PyQt6.
+    """
+    QTimer.singleShot(0, lambda: act() if isalive(owner) else None)
 
 
 class WheelGuard(QObject):
@@ -109,7 +120,7 @@ class PanelColumn(QScrollArea):
     def showEvent(self, event: QShowEvent) -> None:
         """Update the width to the window's style, which is known by now."""
         super().showEvent(event)
-        QTimer.singleShot(0, self._update_hint)
+        call_soon(self, self._update_hint)
 
     def _update_hint(self) -> None:
         """Redo the layout around the column only if the column needs more or less room."""
@@ -127,7 +138,7 @@ class PanelColumn(QScrollArea):
             self._update_hint()
             if not self._is_watch_due:  # many panels are laid out at the start
                 self._is_watch_due = True
-                QTimer.singleShot(0, self._watch_values)
+                call_soon(self, self._watch_values)
         return bool(super().eventFilter(watched, event))
 
 
@@ -178,7 +189,7 @@ class CalmStatusBar(QObject):
     def eventFilter(self, _: QObject, event: QEvent) -> bool:
         """Hold repaints back after one is done."""
         if event.type() == QEvent.Type.Paint:
-            QTimer.singleShot(0, self._hold)
+            call_soon(self, self._hold)
         return False
 
     def _let_paint(self) -> None:

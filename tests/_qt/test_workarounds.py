@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from qtpy.QtGui import QMovie, QWheelEvent
 from qtpy.QtWidgets import (
     QApplication,
@@ -18,6 +18,7 @@ from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 from napari_sam._qt.workarounds import (
     CalmStatusBar,
     PanelColumn,
+    call_soon,
     claim_height,
     pause_spinners,
 )
@@ -138,3 +139,13 @@ def test_spinners_are_paused(qtbot):
     pause_spinners(window)
     assert label.movie().state() in (QMovie.MovieState.Paused, QMovie.MovieState.NotRunning)
     assert plain.movie() is None
+
+
+def test_nothing_is_done_for_an_owner_that_is_deleted(qtbot):
+    done, owner, other = [], QObject(), QObject()
+    call_soon(owner, lambda: done.append("deleted"))
+    call_soon(other, lambda: done.append("there"))
+    owner.deleteLater()
+    QApplication.sendPostedEvents(owner, QEvent.Type.DeferredDelete)
+    qtbot.waitUntil(lambda: bool(done))
+    assert done == ["there"]
