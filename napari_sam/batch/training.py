@@ -34,9 +34,7 @@ from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.models.model_choice import ModelChoice, find_runtime
 
 _LEAST_GAIN: Final = 0.001
-"""By how much an epoch has to be better after one click than the best before, or the base..."""
-_MOST_LOSS: Final = 0.02
-"""...and by how much it may be worse than the base with a box."""
+"""By how much the quality of an epoch has to be better than that of the best before."""
 _GIB: Final = 2**30
 _NO_LOSS: Final = math.nan
 
@@ -268,8 +266,8 @@ class _Run:
         """The number of the best epoch; 0 if none is better than the model before training."""
         base = best = self._epochs[0]
         for epoch in self._epochs[1:]:
-            is_better = epoch.one_click_iou >= best.one_click_iou + _LEAST_GAIN
-            if is_better and epoch.box_iou >= base.box_iou - _MOST_LOSS:
+            is_better = epoch.quality >= best.quality + _LEAST_GAIN
+            if is_better and epoch.one_click_iou > base.one_click_iou:
                 best = epoch
         return best.number
 

@@ -25,6 +25,11 @@ class Epoch:
     box_iou: float  # the same with boxes around them
     seconds: float
 
+    @property
+    def quality(self) -> float:
+        """What epochs are compared by."""
+        return (self.one_click_iou + self.box_iou) / 2
+
 
 @dataclass(frozen=True)
 class TrainingCard:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
+from napari_sam.cli.exit_codes import (
+    CAN_CONTINUE,
+    FAILED,
+    end_stopped,
+    print_error,
+    print_warning,
+    usage_errors,
+)
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
     channels_option,
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
     from napari_sam.batch.training_card import Epoch
 
 _DEFAULTS: Final = TrainingSettings()
+_MOST_LOSS: Final = 0.02
+"""By how much the IoU with a box may fall without a warning."""
 _EXAMPLES: Final = """\b
 Examples:
   napari-sam train images labels -o nuclei.pt
@@ -150,8 +159,7 @@ def train(
             overwrite,
         )
         job.check()
-    progress = _Progress(as_json)
-    result = _trained(job, pairs, opener, progress)
+    result = _trained(job, pairs, opener, _Progress(as_json))
     _print_result(job, result, as_json)
     if not result.is_written:
         sys.exit(FAILED)
@@ -226,8 +234,8 @@ def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> No
         print_error(
             f"No checkpoint was written: after {len(result.epochs) - 1} epochs, the model is no "
             f"better on the validation images than {job.model.name}, whose IoU is "
-            f"{before.one_click_iou:.3f} after one click. Check that all objects are labeled; then "
-            "add images, or try --learning-rate "
+            f"{before.one_click_iou:.3f} after one click and {before.box_iou:.3f} with a box. "
+            "Check that all objects are labeled; then add images, or try --learning-rate "
             f"{job.settings.learning_rate / 4:g} with more --epochs."
         )
     elif not as_json:
@@ -235,4 +243,9 @@ def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> No
             f"Wrote {job.checkpoint}: IoU after one click {best.one_click_iou:.3f}, "
             f"{best.one_click_iou - before.one_click_iou:+.3f}. What it was made of is in "
             f"{job.card}."
+        )
+    if result.is_written and best.box_iou < before.box_iou - _MOST_LOSS:
+        print_warning(
+            f"With a box, the IoU fell from {before.box_iou:.3f} to {best.box_iou:.3f}: train "
+            f"for more --epochs, or keep {job.model.name} for boxes."
         )
