@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeW
 from napari_sam._qt.building import button, check_box, fill, row, swatch, table
 from napari_sam._qt.class_requests import ClassRequests
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix
+from napari_sam._qt.predicted_classes_box import PredictedClassesBox
 from napari_sam._qt.workarounds import call_soon
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
@@ -55,7 +56,8 @@ class ClassPanel(ClassRequests):
         self._find = QLineEdit(placeholderText="find a class", clearButtonEnabled=True)
         self._find.textChanged.connect(self._show_matching)
         parts = self._build_new(), self._find, self.rows, self._build_buttons()
-        fill(self, *parts, self._build_files())
+        self.predicted = PredictedClassesBox()
+        fill(self, *parts, self.predicted, self._build_files())
         self.layout().setStretchFactor(self.rows, 1)
         self.show_classes((), None, {}, {})
 

@@ -8,10 +8,12 @@ from qtpy.QtWidgets import QMenu, QTableView
 
 from napari_sam._qt.object_columns import (
     COLUMNS,
+    CONFIDENCE,
     FIRST,
     LAST,
     LINEAGE,
     PARENT,
+    PREDICTED,
     SLICE,
     STABILITY,
     VOLUME,
@@ -20,6 +22,7 @@ from napari_sam._qt.object_model import ObjectModel
 
 _OF_SLICES: Final = (SLICE, VOLUME)
 _OF_FRAMES: Final = (FIRST, LAST, PARENT, LINEAGE)
+_OF_PREDICTIONS: Final = (PREDICTED, CONFIDENCE)
 
 
 class ColumnMenu(QMenu):
@@ -48,6 +51,7 @@ class ColumnMenu(QMenu):
         for number, action in self._actions.items():
             is_possible = self._model.has_slices or number not in _OF_SLICES
             is_possible &= self._model.has_frames or number not in _OF_FRAMES
+            is_possible &= self._model.has_predictions or number not in _OF_PREDICTIONS
             action.setVisible(is_possible)
             is_hidden = not (is_possible and action.isChecked())
             is_other |= is_hidden != self._view.isColumnHidden(number)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from napari_sam._qt.slice_columns import slice_text
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.predicted_classes.classifier import PredictedClass
 
 _EXPONENTS: Final = {2: "²", 3: "³"}
 
@@ -23,11 +24,17 @@ class PlaneAxes:
     frame_axis: int | None = None  # along which objects are tracks
     # from an object to the first one of its lineage
     founder_of: Callable[[int], int] = field(default=int, compare=False)
+    # from an object to its predicted class; None while classes are not predicted
+    predicted_of: Callable[[int], PredictedClass | None] | None = None
 
     def frames_of(self, record: ObjectRecord) -> range | None:
         """Return the frames that a track extends through; None without frames."""
         axis = self.frame_axis
         return None if axis is None else range(record.start[axis], record.stop[axis])
+
+    def prediction_of(self, record: ObjectRecord) -> PredictedClass | None:
+        """Return the predicted class of an object; None if there is none."""
+        return None if self.predicted_of is None else self.predicted_of(record.label_id)
 
     def area_of(self, record: ObjectRecord) -> float | int:
         """Return an object's area in square units; in pixels, a whole number."""
@@ -114,6 +121,16 @@ def _founder(record: ObjectRecord, axes: PlaneAxes) -> int | None:
     return None if axes.frame_axis is None else axes.founder_of(record.label_id)
 
 
+def _predicted(record: ObjectRecord, axes: PlaneAxes) -> str:
+    prediction = axes.prediction_of(record)
+    return "" if prediction is None else prediction.name
+
+
+def _confidence(record: ObjectRecord, axes: PlaneAxes) -> float | None:
+    prediction = axes.prediction_of(record)
+    return None if prediction is None else prediction.confidence
+
+
 COLUMNS: Final = (
     Column("id", "Label value of the object", lambda r, _: r.label_id),
     Column(
@@ -131,6 +148,8 @@ COLUMNS: Final = (
         lambda r, a: a.area_of(r),
         exponent=2,
     ),
+    Column("predicted", "Class that the object probably has, as examples tell", _predicted, False),
+    Column("confidence", "How sure the predicted class is, 0 to 1", _confidence),
     Column(
         "slice",
         "Slices of the object, from the first to the last",
@@ -159,10 +178,35 @@ COLUMNS: Final = (
         cell_tooltip=lambda r: r.note,
     ),
 )
-CLASS, REVIEWED, AREA, SLICE, FIRST, LAST, PARENT, LINEAGE, STABILITY, VOLUME, NOTE = (
+(
+    CLASS,
+    REVIEWED,
+    AREA,
+    PREDICTED,
+    CONFIDENCE,
+    SLICE,
+    FIRST,
+    LAST,
+    PARENT,
+    LINEAGE,
+    STABILITY,
+    VOLUME,
+    NOTE,
+) = (
     [column.title for column in COLUMNS].index(title)
     for title in (
-        *("class", "✓", "area", "slice", "first", "last", "parent", "lineage"),
+        *(
+            "class",
+            "✓",
+            "area",
+            "predicted",
+            "confidence",
+            "slice",
+            "first",
+            "last",
+            "parent",
+            "lineage",
+        ),
         *("stability", "volume", "note"),
     )
 )

@@ -162,6 +162,11 @@ class ObjectModel(QAbstractTableModel):
         """Whether objects are tracks."""
         return self._axes.frame_axis is not None
 
+    @property
+    def has_predictions(self) -> bool:
+        """Whether classes are predicted."""
+        return self._axes.predicted_of is not None
+
     def parent_of(self, label_id: int) -> int:
         """Return the object that divided into another one; 0 without one."""
         return self._records[label_id].parent_id

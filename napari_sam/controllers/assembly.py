@@ -18,6 +18,7 @@ from napari_sam.controllers.memory import MemoryController
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.options import OptionsController
+from napari_sam.controllers.predicted_classes import PredictedClassesController
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
@@ -41,6 +42,7 @@ class Controllers:
         self.learning = LearningController(context, options.on_demand)
         self.objects = objects = ObjectTableController(context)
         self.classes = classes = ClassesController(context, objects, options.on_demand)
+        self.predicted_classes = PredictedClassesController(context, classes.on_demand)
         self.stack = stack = StackController(context, objects)
         self.memory = MemoryController(context, stack.on_demand)
         self.tracks = tracks = TracksController(context, objects, stack, classes)
@@ -102,6 +104,7 @@ class Controllers:
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models, self.learning, self.memory
         objects = (
+            self.predicted_classes,
             self.classes,
             self.words,
             self.batch_prompts,

@@ -47,7 +47,8 @@ class ClassesController:
         self._objects, self._defer = objects, context.dispatcher.post
         self._messages, self._reminder = context.messages, ""
         self._classes = classes = session.classes
-        self._panel = OnDemand(ClassPanel)
+        self._panel = self.on_demand = OnDemand(ClassPanel)
+        """What is in the window of all classes."""
         self.chips = chips = ClassChips()
         self._image = binding.plane.image  # the last one that was annotated
         self._target: TargetLayer | None = None

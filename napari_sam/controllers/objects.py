@@ -53,6 +53,8 @@ class ObjectTableController:
             (binding.plane.stack_changed, self._on_plane_changed),
             (binding.tracks.changed, self._on_plane_changed),
             (binding.shortcuts.changed, self._on_shortcuts_changed),
+            (session.predicted_classes.changed, self._on_plane_changed),
+            (session.predicted_classes.predicted, self._on_records_changed),
             (session.changed, self._on_session_changed),
             (session.accepted, self._on_accepted),
             (table.view.selectionModel().selectionChanged, self._on_selection_changed),
@@ -187,7 +189,12 @@ class ObjectTableController:
         is_depth = bool(sliced) and sliced[-1] != frame_axis
         distance = target.slice_distance(sliced[-1], unit) if is_depth else None
         about = tuple(sliced), pixel_area, unit, distance, frame_axis
-        return PlaneAxes(*about, lambda label_id: founder_in(registry, label_id, frame_axis))
+
+        def founder_of(label_id: int) -> int:
+            return founder_in(registry, label_id, frame_axis)
+
+        predicted = self._session.predicted_classes
+        return PlaneAxes(*about, founder_of, predicted.of if predicted.is_on else None)
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         self._changed |= label_ids

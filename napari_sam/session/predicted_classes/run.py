@@ -268,7 +268,8 @@ def _predicted(
     predictions = {
         record.label_id: each for (record, _), each in zip(unknown, predicted, strict=True)
     }
-    return _Result(predictions, f"{counted(len(predictions))} predicted from {len(known):,}.")
+    found = counted(len(predictions))
+    return _Result(predictions, f"{found} predicted from {len(known):,} examples.")
 
 
 def _image_of(request: PlaneRequest) -> object:
