@@ -32,6 +32,7 @@ from napari_sam.model.training.trainer import Trainer
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.models.model_choice import ModelChoice, find_runtime
+from napari_sam.storage.decoder_files import find_decoder
 
 _LEAST_GAIN: Final = 0.001
 """By how much the quality of an epoch has to be better than that of the best before."""
@@ -83,6 +84,9 @@ class TrainingJob:
     def check(self) -> None:
         """Raise ValueError if the result could not be written, or would replace something."""
         check_name(self.checkpoint)
+        decoder = find_decoder(self.checkpoint)
+        if decoder is not None:  # it would be taken for that of the new checkpoint
+            raise TrainingError(f"{decoder} is in the way: choose another name, or move it away.")
         if self.overwrite:
             return
         for path in (self.checkpoint, self.card):

@@ -1,5 +1,6 @@
 """A training from labeled images to a checkpoint: stopped, refused, resumed."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -54,6 +55,9 @@ def test_a_better_model_is_written_with_its_card_and_curves(monkeypatch, job, im
     assert not job.folder.exists()
     with pytest.raises(TrainingError, match="already exists"):
         train(job, images)
+    job.checkpoint.with_name("discs_decoder.pt").touch()
+    with pytest.raises(TrainingError, match="is in the way: choose another name"):
+        replace(job, overwrite=True).check()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from napari_sam.model.checkpoints.variants import VARIANTS, detect_variant
 from napari_sam.model.conversion import write_weights
 from napari_sam.model.sam.tiny_vit import TinyViTConfig
 from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.decoder_files import decoder_path
 
+_ENCODER: Final = "image_encoder."
 _CLASSES: Final = 1000
 """Of the classifier that MobileSAM's own code builds, and asks for, without using it."""
 
@@ -59,6 +61,9 @@ def read_state(path: Path) -> dict[str, Any]:
 def write_trained(path: Path, base: Path | None, weights: dict[str, Tensor]) -> str:
     """Write a model of which some weights were trained; return its variant.
 
+    The instance decoder of the base, if it has one, is written beside, unless it was made for other
+    image embeddings than those of the new model.
+
     Parameters
     ----------
     path : Path
@@ -75,7 +80,8 @@ def write_trained(path: Path, base: Path | None, weights: dict[str, Tensor]) -> 
     """
     source = base or VARIANTS[DEFAULT_VARIANT].bundled_checkpoint
     assert source is not None
-    state = read_checkpoint(source).state_dict
+    found = read_checkpoint(source)
+    state = found.state_dict
     variant, config = detect_variant(state, source)
     missing = [name for name in weights if name not in state]
     if missing:
@@ -84,6 +90,9 @@ def write_trained(path: Path, base: Path | None, weights: dict[str, Tensor]) -> 
     if isinstance(config.image_encoder, TinyViTConfig):
         state = _classifier(config.image_encoder.dims[-1]) | state
     write_weights(state, path, variant)
+    has_same_encoder = not any(name.startswith(_ENCODER) for name in weights)
+    if found.decoder_state and has_same_encoder:
+        write_weights(found.decoder_state, decoder_path(path, ".safetensors"), variant)
     return variant
 
 

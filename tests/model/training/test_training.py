@@ -178,6 +178,17 @@ def test_mobile_sams_own_code_finds_its_classifier(tmp_path):
     load_model(checkpoint=tmp_path / "new.safetensors")
 
 
+def test_an_instance_decoder_is_kept_while_its_encoder_is_the_same(tmp_path, tiny):
+    torch.save(
+        {"model_state": tiny, "decoder_state": {"out.weight": torch.ones(2)}}, tmp_path / "a"
+    )
+    name = next(name for name in tiny if name.startswith("image_encoder."))
+    write_trained(tmp_path / "kept.pt", tmp_path / "a", {})
+    write_trained(tmp_path / "not.pt", tmp_path / "a", {name: tiny[name] + 1})
+    assert read_checkpoint(tmp_path / "kept.pt").decoder_state
+    assert not read_checkpoint(tmp_path / "not.pt").decoder_state
+
+
 def test_damaged_states_and_unwritable_files_are_told(tmp_path):
     write_state(tmp_path / "state.pt", {"epochs": [[0, float("nan")]]})
     assert read_state(tmp_path / "state.pt")["epochs"][0][0] == 0
