@@ -202,7 +202,7 @@ def _apart(
         height, width = crop.mask.shape
         below = labels[crop.top : crop.top + height, crop.left : crop.left + width]
         below[crop.mask & (below == 0)] = index + 1
-    pieces = label(labels, connectivity=2)
+    pieces = label(labels, connectivity=1)
     return [
         _record_of_piece(crop, *masks[_first_of(labels, crop) - 1], size)
         for crop in instances(pieces, max(1, min_size))

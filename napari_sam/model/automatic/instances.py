@@ -20,7 +20,7 @@ from napari_sam.model.automatic.mask_ops import box_of
 from napari_sam.model.automatic.mask_set import MaskRecord
 
 _WITH_CORNERS: Final = 2
-"""Pixels that touch at corners belong together in seeds, but regions grow across edges only."""
+"""Pixels that touch at corners belong together in seeds of AIS; all else goes across edges."""
 _TRUNCATE: Final = 3.0
 _SHIFT: Final = 0.1
 """How far the threshold of the foreground is raised to measure the stability of an object."""
@@ -128,7 +128,7 @@ def point_prompts(maps: InstanceMaps, settings: InstanceSettings) -> npt.NDArray
     """
     inside = _inside(maps.center_distances, maps.boundary_distances, settings)
     inside &= maps.foreground >= settings.foreground_threshold
-    components = label(inside, connectivity=_WITH_CORNERS)
+    components = label(inside, connectivity=1)
     free = ~find_boundaries(components, mode="outer")
     free[[0, -1]] = free[:, [0, -1]] = False
     depths = ndimage.distance_transform_edt(free)

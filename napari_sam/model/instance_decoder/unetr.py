@@ -6,17 +6,18 @@ arXiv:2103.10504). The decoder sees the embedding alone, nothing of the layers o
 
 The names of the parts are those of the published weights. What is written here computes the same
 in another order: convolutions of single pixels go before the interpolation, which commutes with
-them, and the halves of a concatenation are convolved apart.
+them, and large maps are computed in strips.
 """
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_sam.model.instance_decoder.config import MAP_COUNT, InstanceDecoderConfig
-
-_EPSILON = 1e-5
+from napari_sam.model.instance_decoder.strips import Maps, interpolated, transposed
 
 
 class _Interpolation(nn.Module):
@@ -26,8 +27,8 @@ class _Interpolation(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(self.conv(x), scale_factor=2, mode="bilinear", align_corners=False)
+    def forward(self, x: Tensor) -> Maps:
+        return interpolated(self.conv(x))
 
 
 class _TransposedConvolution(nn.Module):
@@ -37,9 +38,8 @@ class _TransposedConvolution(nn.Module):
         super().__init__()
         self.block = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        enlarged: Tensor = self.block(x)
-        return enlarged
+    def forward(self, x: Tensor) -> Maps:
+        return transposed(x, self.block.weight, self.block.bias)
 
 
 def _upsampler(config: InstanceDecoderConfig, in_channels: int, out_channels: int) -> nn.Module:
@@ -54,9 +54,8 @@ class _Convolution(nn.Module):
         super().__init__()
         self.block = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        convolved: Tensor = self.block(x)
-        return convolved
+    def forward(self, x: Maps) -> Tensor:
+        return x.convolved(self.block.weight, self.block.bias)
 
 
 class _Deconvolution(nn.Module):
@@ -71,8 +70,9 @@ class _Deconvolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Only after `fold`."""
         deconvolved: Tensor = self.block(x)
-        return deconvolved.relu_()
+        return deconvolved
 
     def fold(self) -> None:
         """Make one convolution of the second and the batch normalization after it."""
@@ -83,7 +83,7 @@ class _Deconvolution(nn.Module):
 
 
 class _ConvBlock(nn.Module):
-    """Normalizes each map by itself and convolves, twice."""
+    """Convolves twice; each map is normalized by itself before."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -92,30 +92,27 @@ class _ConvBlock(nn.Module):
         # The published names count normalizations and activations, which have no weights.
         self.block = nn.ModuleDict({"1": first, "4": second})
 
-    def forward(self, *parts: Tensor) -> Tensor:
-        """Take maps as if they were concatenated."""
-        first, second = _convolution(self.block["1"]), _convolution(self.block["4"])
-        weights = torch.split(first.weight, [part.shape[1] for part in parts], dim=1)
-        x = F.conv2d(_normalized(parts[0]), weights[0], first.bias, padding=1)
-        for part, weight in zip(parts[1:], weights[1:], strict=True):
-            x += F.conv2d(_normalized(part), weight, padding=1)
-        convolved: Tensor = second(_normalized(x.relu_()))
-        return convolved.relu_()
+    @property
+    def _both(self) -> Iterator[nn.Conv2d]:
+        for convolution in self.block.values():
+            assert isinstance(convolution, nn.Conv2d)
+            yield convolution
 
+    def forward(self, x: Maps) -> Tensor:
+        """Take maps that are normalized."""
+        first, second = self._both
+        middle = Maps.of(x.convolved(first.weight, first.bias))
+        return middle.normalized().convolved(second.weight, second.bias)
 
-def _convolution(module: nn.Module) -> nn.Conv2d:
-    assert isinstance(module, nn.Conv2d)
-    return module
+    def strips(self, x: Maps, spent: Tensor) -> Iterator[Tensor]:
+        """Yield the result some rows at a time, and write over maps that are needed no longer.
 
-
-def _normalized(x: Tensor) -> Tensor:
-    """Bring each map (1, C, H, W) to mean 0 and variance 1."""
-    return F.instance_norm(x, eps=_EPSILON)
-
-
-def _middle_channels(x: Tensor, count: int) -> Tensor:
-    """Return as many channels as asked for: the published network leaves out the outermost."""
-    return x.narrow(1, (x.shape[1] - count) // 2, count)
+        For maps that are hundreds of megabytes large.
+        """
+        first, second = self._both
+        middle = Maps.of(x.convolved(first.weight, first.bias, spent))
+        for _, _, strip in middle.normalized().convolved_strips(second.weight, second.bias):
+            yield strip
 
 
 class _Stages(nn.Module):
@@ -123,9 +120,14 @@ class _Stages(nn.Module):
 
     def __init__(self, config: InstanceDecoderConfig) -> None:
         super().__init__()
-        pairs = list(zip(config.widths[:-1], config.widths[1:], strict=True))
+        pairs = list(pairwise(config.widths))
         self.samplers = nn.ModuleList(_upsampler(config, *pair) for pair in pairs)
         self.blocks = nn.ModuleList(_ConvBlock(*pair) for pair in pairs)
+
+
+def _joined(larger: Maps, part: Maps) -> Maps:
+    """Put maps beside others, of which the published network leaves out the outermost."""
+    return larger.normalized().beside(part.middle(larger.shape[0]).normalized())
 
 
 class Unetr(nn.Module):
@@ -165,22 +167,26 @@ class Unetr(nn.Module):
             (3, 16 e, 16 e) from 0 to 1: foreground, distance to the center and to the boundary of
             an object, which are low inside it.
         """
-        x = finer = embedding[None]
+        x = finer = embedding[None].contiguous(memory_format=torch.channels_last)
         joined = []
         for deconvolution in (self.deconv1, self.deconv2, self.deconv3, self.deconv4):
             finer = deconvolution(finer)
-            joined.append(finer)
-        x = self.base(x)
-        samplers = [*self.decoder.samplers, self.deconv_out]
-        blocks = [*self.decoder.blocks, self.decoder_head]
-        for sampler, block, part in zip(samplers, blocks, joined, strict=True):
-            x = sampler(x)
-            x = block(x, _middle_channels(part, x.shape[1]))
-        maps: Tensor = self.out_conv(x)
-        return maps[0].sigmoid_()
+            joined.append(Maps.of(finer))
+        x = self.base(Maps.of(x).normalized())
+        for sampler, block, part in zip(
+            self.decoder.samplers, self.decoder.blocks, joined[:-1], strict=True
+        ):
+            x = block(_joined(sampler(x), part))
+        last = _joined(self.deconv_out(x), joined[-1])
+        strips = [self.out_conv(strip) for strip in self.decoder_head.strips(last, finer)]
+        maps = torch.cat(strips, dim=2)[0]
+        return maps.sigmoid_()
 
     def fold(self) -> None:
         """Compute once what depends on the weights alone; they are not to be saved after that."""
         self.eval()
         for deconvolution in (self.deconv1, self.deconv2, self.deconv3, self.deconv4):
             deconvolution.fold()
+        for weights in self.parameters():
+            if weights.ndim == 4:
+                weights.data = weights.contiguous(memory_format=torch.channels_last)
