@@ -45,7 +45,7 @@ Examples:
   napari-sam train images all.json -o cells.safetensors --epochs 30 --json
   napari-sam train images labels -o nuclei.pt --adapters 4 --device cuda
   napari-sam --model nuclei.pt image.tif
-  napari-sam convert --hugging-face nuclei.pt model.safetensors
+  napari-sam convert --hugging-face cells.pt model.safetensors
 
 \b
 Exit codes:
