@@ -58,26 +58,32 @@ def segmented(maps: InstanceMaps, settings: InstanceSettings) -> list[MaskRecord
     mask = foreground > settings.foreground_threshold
     seeds = label(_inside(center, boundary, settings) & mask, connectivity=_WITH_CORNERS)
     labels = watershed(boundary, seeds, mask=mask)
-    height, width = labels.shape
-    records = []
-    for crop in instances(labels, settings.min_size):
-        rows, columns = _region(crop)
-        inside = foreground[rows, columns][crop.mask]
-        deepest = np.where(crop.mask, boundary[rows, columns], np.inf).argmin()
-        y, x = divmod(int(deepest), crop.mask.shape[1])
-        records.append(
-            MaskRecord(
-                crop,
-                box_of(crop),
-                inside.size,
-                float(inside.mean()),
-                float((inside > settings.foreground_threshold + _SHIFT).mean()),
-                (float(crop.left + x), float(crop.top + y)),
-                (0, 0, width, height),
-                candidate=None,
-            )
-        )
-    return records
+    return [
+        _record(crop, foreground, boundary, settings)
+        for crop in instances(labels, settings.min_size)
+    ]
+
+
+def _record(
+    crop: MaskCrop,
+    foreground: npt.NDArray[np.float32],
+    boundary: npt.NDArray[np.float32],
+    settings: InstanceSettings,
+) -> MaskRecord:
+    region, (height, width) = _region(crop), foreground.shape
+    inside = foreground[region][crop.mask]
+    deepest = np.where(crop.mask, boundary[region], np.inf).argmin()
+    y, x = divmod(int(deepest), crop.mask.shape[1])
+    return MaskRecord(
+        crop,
+        box_of(crop),
+        inside.size,
+        float(inside.mean()),
+        float((inside > settings.foreground_threshold + _SHIFT).mean()),
+        (float(crop.left + x), float(crop.top + y)),
+        (0, 0, width, height),
+        candidate=None,
+    )
 
 
 def instances(labels: npt.NDArray[Any], min_size: int) -> Iterator[MaskCrop]:
