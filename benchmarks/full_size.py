@@ -73,9 +73,9 @@ def compare() -> None:
         image_embeddings=embedding, input_points=points[None], input_labels=labels[None]
     )
     encoder, decoder = model.prompt_encoder, model.mask_decoder
-    image_pe = encoder.image_pe()
-    tokens = decoder.prepare(embedding[0].flatten(1).T, encoder.dense(None), image_pe)
-    logits, ious = decoder(tokens, image_pe, encoder.sparse(points, labels, None), True)
+    factored = model.factored(encoder.image_pe())
+    tokens = model.prepare((embedding[0],), factored)
+    logits, ious = decoder(factored, tokens, encoder.sparse(points, labels, None), True)
     for name, ours, other in (
         ("embedding", embedding, expected),
         ("logits", logits, output.pred_masks[0]),

@@ -1,5 +1,6 @@
 """The image embeddings of SAM and SAM 2, on the device of their predictor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from napari_sam.engine.embeddings import EmbeddingArrays, ImageEmbedding, check_arrays
 from napari_sam.engine.spec import ArraySpec, ModelSpec, Size
 from napari_sam.model.sam.base import IMAGE_EMBEDDING, SegmentAnything
-from napari_sam.model.sam.transformer import ImageTokens
 
 _ARRAY_TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "uint16"}
 
@@ -22,23 +22,26 @@ class SamEmbedding:
 
     Attributes
     ----------
-    image_embedding : Tensor
-        (C, e, e), of the predictor's precision.
-    image_tokens : ImageTokens
-        The work that all prompts on the image share, and its finer maps, if there are any.
+    maps : mapping of str to Tensor
+        What the encoder gave, (C, H, W) each by name, in the predictor's precision; the image
+        embedding (C, e, e) is the first.
     original_size, input_size : tuple of int
         (H, W) of the image and of its resized version inside the square input.
     """
 
-    image_embedding: Tensor
-    image_tokens: ImageTokens
+    maps: Mapping[str, Tensor]
     original_size: Size
     input_size: Size
 
     @property
+    def image_embedding(self) -> Tensor:
+        """The image embedding, (C, e, e)."""
+        return self.maps[IMAGE_EMBEDDING]
+
+    @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return self.image_embedding.nbytes + self.image_tokens.nbytes
+        return sum(part.nbytes for part in self.maps.values())
 
     def numpy(self) -> npt.NDArray[np.float32]:
         """Return a copy of the plain embedding, (C, e, e) float32."""
@@ -46,8 +49,7 @@ class SamEmbedding:
 
     def to_arrays(self) -> EmbeddingArrays:
         """Return the maps of the image in the predictor's precision; bfloat16 as its bits."""
-        maps = {IMAGE_EMBEDDING: self.image_embedding} | self.image_tokens.maps
-        return {name: _array(part) for name, part in maps.items()}
+        return {name: _array(part) for name, part in self.maps.items()}
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

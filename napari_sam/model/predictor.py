@@ -21,14 +21,15 @@ from napari_sam.engine.spec import Capability, ModelSpec, Size
 from napari_sam.model.embedding import SamEmbedding, checked, embedding_spec, maps_of
 from napari_sam.model.instances import InstancePredictor
 from napari_sam.model.prediction import OneStepPrediction, TorchPrediction
+from napari_sam.model.prepared import PreparedImages
 from napari_sam.model.prompts import PromptBatch
 from napari_sam.model.runtime.devices import PRECISIONS, available_devices
 from napari_sam.model.runtime.parallel import map_on_cores
 from napari_sam.model.runtime.streams import Streams
 from napari_sam.model.sam.base import SegmentAnything
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.linear import convolutions_are_faster
 from napari_sam.model.sam.traced import TracedDecoder
-from napari_sam.model.sam.transformer import ImageTokens
 from napari_sam.model.sam2.sam2 import Sam2
 from napari_sam.model.sam2.tracking import Tracker
 from napari_sam.model.sequences import SequencePredictor
@@ -36,7 +37,7 @@ from napari_sam.model.transforms import resize_image
 from napari_sam.model.validation import check_image, check_mask_input
 
 ACCELERATOR_BATCH = 32
-"""Prompts decoded together on an accelerator; each takes about 30 MB in float32."""
+"""Prompts decoded together on an accelerator; each takes less than 30 MB in float32."""
 
 PREPROCESSING_VERSION = 1
 """To be increased when `encode` changes the image before the encoder in another way."""
@@ -91,9 +92,11 @@ class Predictor:
         self._model = self._placed(model)
         self.streams = Streams(self.device)
         with torch.inference_mode():
-            self._image_pe = self._model.prompts.image_pe().to(self._dtype)
+            image_pe = self._model.prompts.image_pe().to(self._dtype)
+            self._factored = self._model.factored(image_pe)
         self.spec = self._find_spec()
         self._trace: TracedDecoder | None = None
+        self._images = PreparedImages(partial(_prepare, self._model, self._factored))
         if self.device == "cpu":
             convolutions_are_faster()  # measured here: a trace would record the measurement
 
@@ -136,7 +139,7 @@ class Predictor:
                 torch.zeros(array.shape, dtype=self._dtype, device=self.device)
                 for array in self.spec.arrays
             )
-            self._trace = TracedDecoder.of(self._model, maps, self._image_pe)
+            self._trace = TracedDecoder.of(self._model, self._factored, maps)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -158,7 +161,7 @@ class Predictor:
         if not isinstance(self._model, Sam2) or Capability.MEMORY not in self.spec.capabilities:
             raise ValueError("This model remembers no slices; choose one of SAM 2.1.")
         with torch.inference_mode():
-            tracker = Tracker(self._model, self._image_pe)
+            tracker = Tracker(self._model, self._factored)
         # Not a method of this object, which would then refer to itself and stay in memory.
         check = partial(checked, dtype=self._dtype, device=self.device)
         return SequencePredictor(tracker, self.spec, self.streams, check)
@@ -230,9 +233,12 @@ class Predictor:
 
     def _prepared(self, maps: tuple[Tensor, ...], original_size: Size) -> SamEmbedding:
         """Compute what all prompts on an image of (H, W) pixels share."""
-        tokens = self._model.prepare(maps, self._image_pe)
-        input_size = self.spec.input_size(original_size)
-        return SamEmbedding(maps[0], tokens, original_size, input_size)
+        # In one order in memory, so that a restored embedding gives the same masks to the bit.
+        parts = (part.contiguous() for part in maps)
+        named = dict(zip(self._model.map_names, parts, strict=True))
+        embedding = SamEmbedding(named, original_size, self.spec.input_size(original_size))
+        self._images.welcome(embedding)
+        return embedding
 
     # Decoding --------------------------------------------------------------------------------
 
@@ -259,10 +265,10 @@ class Predictor:
             raise ValueError("There is no prompt; pass points, a box or a mask.")
         embedding = self._checked(embedding)
         prompt = prompt.in_input(embedding.original_size, embedding.input_size)
-        tokens = embedding.image_tokens
+        tokens = self._images.of(embedding)
         if mask_input is not None:
             mask = check_mask_input(mask_input, self.spec.low_res_side)
-            tokens = self._tokens_with_mask(embedding, self.streams.send(mask))
+            tokens = replace(tokens, columns=self._mask_columns(self.streams.send(mask)))
         if self._trace is not None and multimask_output and prompt.has_positions:
             results = self._traced(tokens, *self._positions(prompt))
         else:
@@ -291,7 +297,7 @@ class Predictor:
         if prompts.prompt_count == 0:
             return []
         prompts = prompts.in_input(embedding.original_size, embedding.input_size)
-        results = self._decode_each(embedding.image_tokens, prompts, multimask_output)
+        results = self._decode_each(self._images.of(embedding), prompts, multimask_output)
         return [
             prediction for result in results for prediction in self._predictions(embedding, *result)
         ]
@@ -318,30 +324,25 @@ class Predictor:
     ) -> tuple[Tensor, Tensor]:
         """Decode one prompt, (1, n, 2) and (1, n), to three masks; only after `warm_up`."""
         assert self._trace is not None
-        return self._trace.three_masks(self._image_pe, positions_xy, kinds, *vars(tokens).values())
+        return self._trace.three_masks(positions_xy, kinds, *vars(tokens).values())
 
     def _plain(
         self, tokens: ImageTokens, sparse: Tensor, multimask_output: bool
     ) -> tuple[Tensor, Tensor]:
         """Decode ``sparse_embeddings`` (B, n, C) without the trace."""
         results: tuple[Tensor, Tensor] = self._model.decoder(
-            tokens, self._image_pe, sparse, multimask_output
+            self._factored, tokens, sparse, multimask_output
         )
         return results
 
     def _checked(self, embedding: ImageEmbedding) -> SamEmbedding:
         return checked(embedding, self._dtype, self.device)
 
-    def _tokens_with_mask(self, embedding: SamEmbedding, mask_input: Tensor) -> ImageTokens:
-        """Prepare the image tokens of an image with a mask prompt (1, 1, 4 e, 4 e)."""
-        given = embedding.image_embedding
+    def _mask_columns(self, mask_input: Tensor) -> Tensor:
+        """Encode a mask prompt (1, 1, 4 e, 4 e)."""
         if self._trace is not None:
-            parts = self._trace.mask_prompt(given, mask_input, self._image_pe)
-            tokens = ImageTokens(*parts)
-        else:
-            dense = self._model.dense(mask_input)
-            tokens = self._model.prepare_tokens(given, dense, self._image_pe)
-        return replace(embedding.image_tokens, **vars(tokens))
+            return self._trace.mask_columns(mask_input)
+        return self._model.prompts.mask_columns(mask_input).to(self._dtype)
 
     def _sparse(self, prompts: PromptBatch) -> Tensor:
         """Encode prompts in input pixels."""
@@ -365,3 +366,10 @@ class Predictor:
                 logits.float().cpu().numpy(), ious.float().cpu().numpy(), strict=True
             )
         ]
+
+
+def _prepare(
+    model: SegmentAnything, factored: FactoredTransformer, embedding: SamEmbedding
+) -> ImageTokens:
+    """Do the work that all prompts on an image share."""
+    return model.prepare(tuple(embedding.maps.values()), factored)

@@ -19,7 +19,7 @@ from napari_sam.model.embedding import SamEmbedding
 from napari_sam.model.prediction import OneStepPrediction
 from napari_sam.model.prompts import PromptBatch
 from napari_sam.model.runtime.streams import Streams
-from napari_sam.model.sam2.mask_decoder import FineImageTokens
+from napari_sam.model.sam2.mask_decoder import finer_rows
 from napari_sam.model.sam2.memory import ObjectMemory, Remembered
 from napari_sam.model.sam2.tracking import Found, Slice, Tracker
 
@@ -197,8 +197,8 @@ class SequencePredictor:
                 f"A slice is {given.original_size} pixels large, the first one "
                 f"{sequence.original_size}; a sequence has slices of one size."
             )
-        assert isinstance(given.image_tokens, FineImageTokens)
-        return given, Slice(given.image_embedding, given.image_tokens)
+        embedding_map, *finer = given.maps.values()
+        return given, Slice(embedding_map, finer_rows(finer))
 
     def _positions(self, prompt: PromptBatch, given: SamEmbedding) -> tuple[Tensor, Tensor]:
         scaled = prompt.in_input(given.original_size, given.input_size)

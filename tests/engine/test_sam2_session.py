@@ -142,11 +142,10 @@ def test_what_comes_next_is_embedded_ahead(start, pixels, predictor, monkeypatch
         assert session.state.phase is Phase.READY
 
 
-def test_as_many_tiles_are_kept_as_their_prepared_embeddings_fit(start):
+def test_as_many_tiles_are_kept_as_their_embeddings_fit(start):
     session = start()
     embedding = session.embedding.embedded.embedding
-    held = vars(embedding.image_tokens).values()
-    nbytes = embedding.image_embedding.nbytes + sum(tensor.nbytes for tensor in held)
+    nbytes = sum(array.nbytes for array in embedding.to_arrays().values())
     assert session.embedding.embedder.capacity_tiles == 2**29 // nbytes
 
 

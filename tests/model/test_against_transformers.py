@@ -1,5 +1,7 @@
 """The whole model against transformers' SamModel with the same random weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,8 +44,10 @@ def test_masks(tiny_model, tiny_hugging_face, image, kind, multimask):
         multimask_output=multimask,
     )
     encoder, decoder = tiny_model.prompt_encoder, tiny_model.mask_decoder
-    image_pe = encoder.image_pe()
-    tokens = decoder.prepare(embedding[0].flatten(1).T, encoder.dense(mask), image_pe)
-    logits, ious = decoder(tokens, image_pe, encoder.sparse(points, labels, boxes), multimask)
+    factored = tiny_model.factored(encoder.image_pe())
+    tokens = tiny_model.prepare((embedding[0],), factored)
+    if mask is not None:
+        tokens = replace(tokens, columns=encoder.mask_columns(mask))
+    logits, ious = decoder(factored, tokens, encoder.sparse(points, labels, boxes), multimask)
     assert_close(logits, expected.pred_masks[0])
     assert_close(ious, expected.iou_scores[0])

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from napari_sam.model.onnx.two_way import two_way
 from napari_sam.model.sam.sam import Sam
 
 
@@ -99,10 +100,12 @@ class DecoderGraph(nn.Module):
         encoder, decoder = self.prompt_encoder, self.mask_decoder
         sparse = encoder.sparse_uniform(point_coords, point_labels.long())
         dense = torch.where(has_mask_input > 0.5, encoder.dense(mask_input), encoder.dense(None))
-        image = decoder.prepare(image_embeddings[0].flatten(1).T, dense, self.image_pe)
         output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])[None]
-        tokens, image_tokens = decoder.transformer(
-            image, self.image_pe, torch.cat([output_tokens, sparse], dim=1)
+        tokens, image_tokens = two_way(
+            decoder.transformer,
+            image_embeddings[0].flatten(1).T + dense,
+            self.image_pe,
+            torch.cat([output_tokens, sparse], dim=1),
         )
         low_res = self._masks(image_tokens, tokens)
         iou_predictions = decoder.iou_prediction_head(tokens[:, 0])
@@ -111,7 +114,7 @@ class DecoderGraph(nn.Module):
     def _masks(self, image_tokens: Tensor, tokens: Tensor) -> Tensor:
         """Do for all masks in one go what `MaskDecoder` does in place, which no graph can hold."""
         decoder, side = self.mask_decoder, self.prompt_encoder.embedding_size
-        grid = image_tokens.transpose(1, 2).view(1, -1, side, side)
+        grid = image_tokens.T.reshape(1, -1, side, side)
         upscaled = decoder.output_upscaling(grid).flatten(2)  # (1, C / 8, 16 L)
         mlps = decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(mlps)], dim=1)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.instance_decoder.unetr import Unetr
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
-from napari_sam.model.sam.transformer import ImageTokens
 
 # Mean and standard deviation of ImageNet's RGB values, 0 to 255.
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -97,32 +97,27 @@ class SegmentAnything(nn.Module, ABC):
         """What is added to every image token of an image on its own, (1, C) float32."""
         return None
 
-    def dense(self, mask_input: Tensor | None) -> Tensor:
-        """Encode a mask prompt or none: what `MaskDecoder.prepare` adds to the image tokens."""
-        dense, offset = self.prompts.dense(mask_input), self.dense_offset
-        return dense if offset is None else dense + offset
+    def factored(self, image_pe: Tensor) -> FactoredTransformer:
+        """Make what decodes, once per model; `image_pe` (L, C) has the precision to compute in."""
+        return self.decoder.factored(image_pe, self.prompts.mask_rows())
 
-    def prepare(self, maps: tuple[Tensor, ...], image_pe: Tensor) -> ImageTokens:
-        """Do the work that all prompts without a mask share.
+    def prepare(self, maps: tuple[Tensor, ...], factored: FactoredTransformer) -> ImageTokens:
+        """Do the work that all prompts share.
 
         Parameters
         ----------
         maps : tuple of Tensor
             From `encode`.
-        image_pe : Tensor
-            (L, C) positional encoding.
+        factored : FactoredTransformer
+            Of this model.
 
         Returns
         -------
         ImageTokens
             What the mask decoder takes.
         """
-        return self.prepare_tokens(maps[0], self.dense(None), image_pe)
-
-    def prepare_tokens(self, embedding: Tensor, dense: Tensor, image_pe: Tensor) -> ImageTokens:
-        """Prepare the tokens of an image embedding (C, e, e) and ``dense`` (L or 1, C)."""
-        flat = embedding.permute(1, 2, 0).flatten(0, 1)
-        return self.decoder.prepare(flat, dense.to(embedding.dtype), image_pe)
+        dense, offset = self.prompts.dense(None), self.dense_offset
+        return prepare_tokens(maps[0], dense if offset is None else dense + offset, factored)
 
     @abstractmethod
     def encoding_state(self) -> dict[str, Tensor]:
@@ -135,3 +130,9 @@ class SegmentAnything(nn.Module, ABC):
     @abstractmethod
     def fold(self) -> None:
         """Compute once what depends on the weights alone; they are not to be saved after that."""
+
+
+def prepare_tokens(embedding: Tensor, dense: Tensor, factored: FactoredTransformer) -> ImageTokens:
+    """Prepare the tokens of an image embedding (C, e, e), each with ``dense`` (1, C) added."""
+    tokens: Tensor = embedding.flatten(1).T
+    return factored.prepare(tokens + dense.to(tokens.dtype))

@@ -4,22 +4,23 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 "Lightweight mask decoder" and "Resolving ambiguity".
 """
 
-import math
-from collections.abc import Iterator
+from math import isqrt
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from napari_sam.model.sam.common import MLP, LayerNorm2d, gelu_
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens, Upscalable
+from napari_sam.model.sam.folding import Folded, fold
 from napari_sam.model.sam.linear import linear
-from napari_sam.model.sam.transformer import ImageTokens, TwoWayTransformer
+from napari_sam.model.sam.transformer import TwoWayTransformer
 
 FinerMaps = tuple[Tensor, Tensor]
 """What a decoder adds to its tokens while they are upscaled: (4 L, C / 4) and (16 L, C / 8)."""
 
-STRIP_ROWS = 4096
-"""Tokens upscaled at a time in the last step; two megabytes of float32 come out."""
+STRIP_TOKENS = 512
+"""Image tokens upscaled at a time; one megabyte of float32 comes out."""
 
 
 class MaskDecoder(nn.Module):
@@ -63,36 +64,37 @@ class MaskDecoder(nn.Module):
         )
         self.iou_prediction_head = MLP(dim, iou_head_hidden_dim, count, iou_head_depth)
 
-    def prepare(self, image_embedding: Tensor, dense: Tensor, image_pe: Tensor) -> ImageTokens:
-        """Do the work that all prompts on one image share.
+    def factored(self, image_pe: Tensor, mask_rows: Tensor) -> FactoredTransformer:
+        """Make the transformer that decodes, once per model.
 
         Parameters
         ----------
-        image_embedding : Tensor
-            (L, C), the image tokens row by row.
-        dense : Tensor
-            ``dense_embeddings``, (L, C), or (1, C) without a mask prompt.
         image_pe : Tensor
-            (L, C) positional encoding.
-
-        Returns
-        -------
-        ImageTokens
-            What `forward` takes.
+            (L, C) positional encoding, in the precision to compute in; L must be a square number.
+        mask_rows : Tensor
+            (r, C) from the prompt encoder.
         """
-        return self.transformer.prepare(image_embedding + dense, image_pe)
+        first, _, _, second, _ = self.output_upscaling
+        assert isinstance(first, nn.ConvTranspose2d)
+        assert isinstance(second, nn.ConvTranspose2d)
+        folded = fold(self.transformer, (first, second), image_pe, mask_rows)
+        return FactoredTransformer(self.transformer, folded)
 
     def forward(
-        self, image: ImageTokens, image_pe: Tensor, sparse: Tensor, multimask_output: bool
+        self,
+        factored: FactoredTransformer,
+        image: ImageTokens,
+        sparse: Tensor,
+        multimask_output: bool,
     ) -> tuple[Tensor, Tensor]:
         """Decode prompts.
 
         Parameters
         ----------
+        factored : FactoredTransformer
+            Of this decoder.
         image : ImageTokens
-            From `prepare`.
-        image_pe : Tensor
-            (L, C) positional encoding; L must be a square number.
+            Prepared by it.
         sparse : Tensor
             ``sparse_embeddings`` (B, n, C).
         multimask_output : bool
@@ -106,14 +108,13 @@ class MaskDecoder(nn.Module):
         """
         output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         output_tokens = output_tokens.expand(sparse.shape[0], -1, -1)
-        tokens, image_tokens = self.transformer(
-            image, image_pe, torch.cat([output_tokens, sparse], dim=1)
-        )
+        tokens, upscalable = factored(image, torch.cat([output_tokens, sparse], dim=1))
         # Mask token 0 answers clear prompts; the others answer ambiguous ones.
         wanted = slice(1, self.mask_tokens.num_embeddings) if multimask_output else slice(0, 1)
         mask_tokens = tokens[:, 1 : 1 + self.mask_tokens.num_embeddings][:, wanted]
-        low_res_logits = self.masks(image_tokens, self.hypernetworks(mask_tokens, wanted))
-        return low_res_logits, self.qualities(tokens[:, 0])[:, wanted]
+        hyper = self.hypernetworks(mask_tokens, wanted)
+        logits = self.masks(factored.folded, upscalable, hyper)
+        return logits, self.qualities(tokens[:, 0])[:, wanted]
 
     def hypernetworks(self, mask_tokens: Tensor, wanted: slice) -> Tensor:
         """Turn the wanted mask tokens (B, K, C) into weights of channels, (B, K, C / 8)."""
@@ -127,58 +128,47 @@ class MaskDecoder(nn.Module):
         scores: Tensor = head(iou_token.to(next(head.parameters()).dtype))
         return scores
 
-    def masks(self, image_tokens: Tensor, hyper: Tensor, finer: FinerMaps | None = None) -> Tensor:
-        """Upscale (B, L, C) image tokens and weigh their channels by `hyper` (B, K, C / 8).
+    def masks(
+        self, folded: Folded, tokens: Upscalable, hyper: Tensor, finer: FinerMaps | None = None
+    ) -> Tensor:
+        """Upscale image tokens and weigh their channels by `hyper` (B, K, C / 8).
 
         A transposed convolution whose stride is its kernel size is a linear layer per token. Done
         that way, the channels stay innermost throughout, and only the finished logits, a few
         hundred kilobytes, are brought into image order: (B, K, 4 e, 4 e).
         """
-        batch, length, _ = image_tokens.shape
-        side = math.isqrt(int(length))
-        if hyper.requires_grad:  # training: what is written into a buffer has no gradient
-            pairs = zip(image_tokens, hyper, strict=True)
-            logits = torch.stack([self._with_gradient(*pair, finer) for pair in pairs])
-        else:
-            logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
-            for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
-                self._into(out, tokens, weights, finer)
-        # Axes: mask, then row and column of the token, of its quarter, of the pixel in it.
-        logits = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
-        return logits.reshape(batch, -1, 4 * side, 4 * side)
+        base, *others = tokens
+        logits = torch.stack(
+            [
+                self._upscaled(folded, Upscalable(base, *parts), weights, finer)
+                for *parts, weights in zip(*others, hyper, strict=True)
+            ]
+        )
+        batch, count, _ = hyper.shape
+        side = isqrt(len(folded.pixel_order))
+        ordered = logits.flatten(0, 1).index_select(1, folded.pixel_order)
+        return ordered.view(batch, count, side, side)
 
-    def _into(self, out: Tensor, tokens: Tensor, hyper: Tensor, finer: FinerMaps | None) -> None:
-        """Write the logits of one prompt, with (L, C) image tokens, to `out` (K, 16 L)."""
-        done = 0
-        for pixels in self._upscaled(tokens, finer):
-            torch.mm(hyper, pixels.T, out=out[:, done : done + len(pixels)])
-            done += len(pixels)
-
-    def _with_gradient(self, tokens: Tensor, hyper: Tensor, finer: FinerMaps | None) -> Tensor:
-        """Return the logits of one prompt, with (L, C) image tokens, as (K, 16 L)."""
-        return torch.cat([hyper @ pixels.T for pixels in self._upscaled(tokens, finer)], dim=1)
-
-    def _upscaled(self, image_tokens: Tensor, finer: FinerMaps | None) -> Iterator[Tensor]:
-        """Upscale (L, C) tokens of one prompt; yield (n, C / 8) pixels, strip by strip."""
-        first, norm, _, second, _ = self.output_upscaling
+    def _upscaled(
+        self, folded: Folded, tokens: Upscalable, hyper: Tensor, finer: FinerMaps | None
+    ) -> Tensor:
+        """Upscale the image tokens of one prompt to logits (K, 16 L)."""
+        norm = self.output_upscaling[1]
         assert isinstance(norm, LayerNorm2d)
-        x = _transposed_convolution(image_tokens, first)  # (4 L, C / 4)
-        if finer is not None:
-            x += finer[0]
-        x = gelu_(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-        # The last activation is the largest by far; on a processor it had better stay in cache.
-        rows = STRIP_ROWS if x.device.type == "cpu" else len(x)
-        finest = None if finer is None else torch.split(finer[1], 4 * rows)
-        for number, strip in enumerate(torch.split(x, rows)):
-            pixels = _transposed_convolution(strip, second)  # (4 rows, C / 8)
-            if finest is not None:
-                pixels += finest[number]
-            yield gelu_(pixels)
-
-
-def _transposed_convolution(x: Tensor, conv: nn.Module) -> Tensor:
-    """Apply a 2 x 2 transposed convolution of stride 2 to each of n tokens: (n, C) to (4 n, C')."""
-    assert isinstance(conv, nn.ConvTranspose2d)
-    assert conv.bias is not None
-    weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
-    return linear(x, weight, conv.bias.repeat(4)).view(4 * len(x), -1)
+        length = len(tokens.base)
+        # The activations are by far the largest; on a processor they had better stay in cache.
+        step = STRIP_TOKENS if tokens.base.device.type == "cpu" else length
+        logits = []
+        for start in range(0, length, step):
+            strip, fine, finest = (slice(n * start, n * (start + step)) for n in (1, 4, 16))
+            x = tokens.base[strip] * tokens.scale[strip]
+            x = x.addmm_(tokens.columns[:, strip].T, tokens.rows).add_(folded.upscaled_bias)
+            x = x.view(-1, *norm.weight.shape)  # a row for each quarter of a token
+            if finer is not None:
+                x += finer[0][fine]
+            x = gelu_(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+            x = linear(x, folded.pixels, folded.pixels_bias).view(-1, hyper.shape[1])
+            if finer is not None:
+                x += finer[1][finest]
+            logits.append(hyper @ gelu_(x).T)
+        return torch.cat(logits, dim=1)

@@ -162,6 +162,29 @@ class PromptEncoder(nn.Module):
         encoded: Tensor = self.mask_downscaling(mask_input)
         return encoded.permute(0, 2, 3, 1).reshape(-1, encoded.shape[1])
 
+    def mask_columns(self, mask_input: Tensor) -> Tensor:
+        """Encode a mask prompt, as `dense` does, up to its last layer.
+
+        Parameters
+        ----------
+        mask_input : Tensor
+            As for `dense`.
+
+        Returns
+        -------
+        Tensor
+            (r, cells); their products with `mask_rows` are the difference that the mask makes.
+        """
+        hidden = self.mask_downscaling[:-1](mask_input)[0].flatten(1)
+        return torch.cat([hidden, torch.ones_like(hidden[:1])])
+
+    def mask_rows(self) -> Tensor:
+        """Return what `mask_columns` weigh, (r, C): the last layer, and no longer no mask."""
+        last = self.mask_downscaling[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        return torch.cat([last.weight.flatten(1).T, last.bias[None] - self.no_mask_embed.weight])
+
     def _embed_positions(self, xy: Tensor) -> Tensor:
         # A pixel's position is its center.
         encoded: Tensor = self.pe_layer((xy + 0.5) / self.image_size)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model.sam.base import SegmentAnything
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING
-from napari_sam.model.sam.transformer import ImageTokens
 
 # Here as well as around the trace: when another thread leaves `catch_warnings` meanwhile, as napari
 # does while it builds its window, the filters from before are back, and would let them through.
@@ -29,41 +29,36 @@ class _ThreeMasks(nn.Module):
     Only tensors go in and out: ``low_res_logits`` (1, 3, 4 e, 4 e) and ``iou_predictions`` (1, 3).
     """
 
-    def __init__(self, model: SegmentAnything, tokens_type: type[ImageTokens]) -> None:
+    def __init__(
+        self,
+        model: SegmentAnything,
+        factored: FactoredTransformer,
+        tokens_type: type[ImageTokens],
+        dtype: torch.dtype,
+    ) -> None:
         super().__init__()
-        self.encoder, self.decoder = model.prompts, model.decoder
-        self.tokens_type = tokens_type
+        # torch lets go of what is traced late, so this is not the whole model.
+        self.encoder, self.decoder, self.factored = model.prompts, model.decoder, factored
+        self.tokens_type, self.dtype = tokens_type, dtype
 
     def forward(
-        self, image_pe: Tensor, positions_xy: Tensor, kinds: Tensor, *tokens: Tensor
+        self, positions_xy: Tensor, kinds: Tensor, *tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        sparse = self.encoder.sparse_uniform(positions_xy, kinds).to(image_pe.dtype)
+        sparse = self.encoder.sparse_uniform(positions_xy, kinds).to(self.dtype)
         image = self.tokens_type(*tokens)
-        result: tuple[Tensor, Tensor] = self.decoder(image, image_pe, sparse, True)
+        result: tuple[Tensor, Tensor] = self.decoder(self.factored, image, sparse, True)
         return result
 
 
 class _MaskPrompt(nn.Module):
-    """The parts of `ImageTokens` for an image with a mask prompt.
+    """The columns of a mask prompt."""
 
-    torch lets go of what is traced late, so this is not the whole model.
-    """
-
-    offset: Tensor | None
-
-    def __init__(self, model: SegmentAnything) -> None:
+    def __init__(self, model: SegmentAnything, dtype: torch.dtype) -> None:
         super().__init__()
-        self.encoder, self.decoder = model.prompts, model.decoder
-        self.register_buffer("offset", model.dense_offset)
+        self.encoder, self.dtype = model.prompts, dtype
 
-    def forward(
-        self, image_embedding: Tensor, mask_input: Tensor, image_pe: Tensor
-    ) -> tuple[Tensor, ...]:
-        flat = image_embedding.permute(1, 2, 0).flatten(0, 1)
-        dense = self.encoder.dense(mask_input)
-        if self.offset is not None:
-            dense = dense + self.offset
-        return tuple(vars(self.decoder.prepare(flat, dense.to(flat.dtype), image_pe)).values())
+    def forward(self, mask_input: Tensor) -> Tensor:
+        return self.encoder.mask_columns(mask_input).to(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -78,18 +73,18 @@ class TracedDecoder:
     Parameters
     ----------
     three_masks : callable
-        Takes the positional encoding, any number of points and box corners as
-        `PromptEncoder.sparse_uniform` has them, and the parts of `ImageTokens`.
-    mask_prompt : callable
-        For a mask prompt, whose image tokens `three_masks` takes.
+        Takes any number of points and box corners as `PromptEncoder.sparse_uniform` has them, and
+        the parts of `ImageTokens`.
+    mask_columns : callable
+        What `PromptEncoder.mask_columns` does.
     """
 
     three_masks: Callable[..., tuple[Tensor, Tensor]]
-    mask_prompt: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
+    mask_columns: Callable[[Tensor], Tensor]
 
     @classmethod
     def of(
-        cls, model: SegmentAnything, maps: tuple[Tensor, ...], image_pe: Tensor
+        cls, model: SegmentAnything, factored: FactoredTransformer, maps: tuple[Tensor, ...]
     ) -> TracedDecoder:
         """Trace a decoder on an example, which takes some tenths of a second, once per model.
 
@@ -97,20 +92,21 @@ class TracedDecoder:
         ----------
         model : SegmentAnything
             Stays as it is and shares its weights with the traces.
+        factored : FactoredTransformer
+            Of the model.
         maps : tuple of Tensor
             Of an image, an example.
-        image_pe : Tensor
-            (L, C) positional encoding.
         """
-        positions_xy = image_pe.new_zeros(1, 2, 2, dtype=torch.float32)
-        kinds = torch.tensor([[FOREGROUND, PADDING]], device=image_pe.device)
+        device, dtype = maps[0].device, maps[0].dtype
+        positions_xy = torch.zeros(1, 2, 2, device=device)
+        kinds = torch.tensor([[FOREGROUND, PADDING]], device=device)
         side = model.prompts.mask_input_size
-        mask_input = image_pe.new_zeros(1, 1, side, side, dtype=torch.float32)
-        tokens = model.prepare(maps, image_pe)
-        masks = _ThreeMasks(model, type(tokens))
+        mask_input = torch.zeros(1, 1, side, side, device=device)
+        tokens = model.prepare(maps, factored)
+        masks = _ThreeMasks(model, factored, type(tokens), dtype)
         return cls(
-            _traced(masks, image_pe, positions_xy, kinds, *vars(tokens).values()),
-            _traced(_MaskPrompt(model), maps[0], mask_input, image_pe),
+            _traced(masks, positions_xy, kinds, *vars(tokens).values()),
+            _traced(_MaskPrompt(model, dtype), mask_input),
         )
 
 

@@ -6,6 +6,7 @@ arXiv:2408.00714), section 4 and appendix D.1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_sam.model.sam.common import MLP
-from napari_sam.model.sam.mask_decoder import MaskDecoder
-from napari_sam.model.sam.transformer import ImageTokens, TwoWayTransformer
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
+from napari_sam.model.sam.mask_decoder import FinerMaps, MaskDecoder
+from napari_sam.model.sam.transformer import TwoWayTransformer
 
 STABILITY_DELTA, STABILITY_THRESH = 0.05, 0.98
 """A single mask whose stability, with logits shifted by this, is lower gives way to another."""
@@ -37,11 +39,6 @@ class FineImageTokens(ImageTokens):
     fine: Tensor
     finest: Tensor
 
-    @property
-    def maps(self) -> dict[str, Tensor]:
-        """The finer maps as images, (C', H, W), by name."""
-        return {FINE: image_of_rows(self.fine, 1), FINEST: image_of_rows(self.finest, 2)}
-
 
 def rows_of_image(image: Tensor, halvings: int) -> Tensor:
     """Order the pixels of (C, H, W) by tokens, quarters, and quarters of these: (H W, C)."""
@@ -52,15 +49,10 @@ def rows_of_image(image: Tensor, halvings: int) -> Tensor:
     return split.permute(*axes, 0).reshape(-1, channels)
 
 
-def image_of_rows(rows: Tensor, halvings: int) -> Tensor:
-    """Bring pixels ordered by `rows_of_image` into the order of a square image, (C, H, W)."""
-    count, channels = rows.shape
-    part = 2**halvings
-    side = round(count**0.5) // part
-    split = rows.view(side, side, *[2] * (2 * halvings), channels)
-    levels = range(halvings + 1)
-    axes = [2 * level for level in levels] + [2 * level + 1 for level in levels]
-    return split.permute(-1, *axes).reshape(channels, side * part, side * part)
+def finer_rows(images: Sequence[Tensor]) -> FinerMaps:
+    """Order the pixels of both finer maps as `FineImageTokens` has them."""
+    fine, finest = images
+    return rows_of_image(fine, 1), rows_of_image(finest, 2)
 
 
 class Decoded(NamedTuple):
@@ -105,23 +97,31 @@ class Sam2MaskDecoder(MaskDecoder):
         self.pred_obj_score_head = MLP(dim, dim, 1, depth=3)
 
     def forward(
-        self, image: ImageTokens, image_pe: Tensor, sparse: Tensor, multimask_output: bool
+        self,
+        factored: FactoredTransformer,
+        image: ImageTokens,
+        sparse: Tensor,
+        multimask_output: bool,
     ) -> tuple[Tensor, Tensor]:
         """Decode prompts; see `MaskDecoder.forward`."""
-        decoded = self.decode(image, image_pe, sparse, multimask_output)
+        decoded = self.decode(factored, image, sparse, multimask_output)
         return decoded.low_res_logits, decoded.iou_predictions
 
     def decode(
-        self, image: ImageTokens, image_pe: Tensor, sparse: Tensor, multimask_output: bool
+        self,
+        factored: FactoredTransformer,
+        image: ImageTokens,
+        sparse: Tensor,
+        multimask_output: bool,
     ) -> Decoded:
         """Decode prompts.
 
         Parameters
         ----------
+        factored : FactoredTransformer
+            Of this decoder.
         image : ImageTokens
-            `FineImageTokens` of one image, shared by all prompts.
-        image_pe : Tensor
-            (L, C) positional encoding; L must be a square number.
+            `FineImageTokens` of one image, prepared by it and shared by all prompts.
         sparse : Tensor
             ``sparse_embeddings`` (B, n, C).
         multimask_output : bool
@@ -136,14 +136,12 @@ class Sam2MaskDecoder(MaskDecoder):
         assert isinstance(image, FineImageTokens)
         own = [self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight]
         own_tokens = torch.cat(own).expand(sparse.shape[0], -1, -1)
-        tokens, image_tokens = self.transformer(
-            image, image_pe, torch.cat([own_tokens, sparse], dim=1)
-        )
+        tokens, upscalable = factored(image, torch.cat([own_tokens, sparse], dim=1))
         # With one mask wanted all are computed, as it may turn out to be another one.
         wanted = slice(1 if multimask_output else 0, self.multimask_count + 1)
         mask_tokens = tokens[:, 2 : 3 + self.multimask_count][:, wanted]
         hyper = self.hypernetworks(mask_tokens, wanted)
-        logits = self.masks(image_tokens, hyper, (image.fine, image.finest))
+        logits = self.masks(factored.folded, upscalable, hyper, (image.fine, image.finest))
         ious = torch.sigmoid(self.qualities(tokens[:, 1]))[:, wanted]
         object_logits = self.pred_obj_score_head(tokens[:, 0])
         if not multimask_output:

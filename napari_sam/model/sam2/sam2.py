@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.sam.base import IMAGE_EMBEDDING, SegmentAnything
 from napari_sam.model.sam.common import MLP
-from napari_sam.model.sam.transformer import ImageTokens, TwoWayTransformer
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
+from napari_sam.model.sam.transformer import TwoWayTransformer
 from napari_sam.model.sam2.config import MemoryConfig, Sam2Config
 from napari_sam.model.sam2.hiera import ImageEncoder
 from napari_sam.model.sam2.mask_decoder import (
@@ -20,7 +21,7 @@ from napari_sam.model.sam2.mask_decoder import (
     FINEST,
     FineImageTokens,
     Sam2MaskDecoder,
-    rows_of_image,
+    finer_rows,
 )
 from napari_sam.model.sam2.memory_attention import MemoryAttention
 from napari_sam.model.sam2.memory_encoder import MemoryEncoder
@@ -109,10 +110,10 @@ class Sam2(SegmentAnything):
         """That nothing is remembered, (1, C) float32."""
         return self.no_mem_embed[0].float()
 
-    def prepare(self, maps: tuple[Tensor, ...], image_pe: Tensor) -> ImageTokens:
-        """Do the work that all prompts without a mask share; see `SegmentAnything.prepare`."""
-        tokens = super().prepare(maps, image_pe)
-        fine, finest = (rows_of_image(part, number) for number, part in enumerate(maps[1:], 1))
+    def prepare(self, maps: tuple[Tensor, ...], factored: FactoredTransformer) -> ImageTokens:
+        """Do the work that all prompts share; see `SegmentAnything.prepare`."""
+        tokens = super().prepare(maps, factored)
+        fine, finest = finer_rows(maps[1:])
         return FineImageTokens(**vars(tokens), fine=fine, finest=finest)
 
     def encoding_state(self) -> dict[str, Tensor]:

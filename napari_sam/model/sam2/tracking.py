@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from napari_sam.model.sam.base import prepare_tokens
+from napari_sam.model.sam.factored import FactoredTransformer
+from napari_sam.model.sam.mask_decoder import FinerMaps
 from napari_sam.model.sam2.config import MemoryConfig
 from napari_sam.model.sam2.mask_decoder import FineImageTokens
 from napari_sam.model.sam2.memory import Recalled, Remembered
@@ -39,14 +42,14 @@ class Slice:
     ----------
     embedding : Tensor
         (C, e, e) image embedding.
-    tokens : FineImageTokens
-        Prepared from it as if nothing were remembered.
+    finer : tuple of Tensor
+        (4 L, C / 4) and (16 L, C / 8), the finer maps as `FineImageTokens` has them.
     prepared : Tensor or None
         (L, C), from `Tracker.prepare`; needed to find objects by what is remembered.
     """
 
     embedding: Tensor
-    tokens: FineImageTokens
+    finer: FinerMaps
     prepared: Tensor | None = None
 
 
@@ -80,17 +83,18 @@ class Tracker:
     ----------
     model : Sam2
         With what sequences need.
-    image_pe : Tensor
-        (L, C) positional encoding of the image tokens, in the precision of the model.
+    factored : FactoredTransformer
+        Of the model, in its precision.
     """
 
-    def __init__(self, model: Sam2, image_pe: Tensor) -> None:
+    def __init__(self, model: Sam2, factored: FactoredTransformer) -> None:
         assert model.config.memory is not None
-        self._model, self._image_pe = model, image_pe
+        self._model, self._factored = model, factored
         self.memory: MemoryConfig = model.config.memory
         side = model.config.embedding_size
-        self._cells = sine_grid(model.config.embed_dim, side).to(image_pe)
-        self._memory_cells = sine_grid(self.memory.dim, side).to(image_pe)
+        like = factored.folded.gain
+        self._cells = sine_grid(model.config.embed_dim, side).to(like)
+        self._memory_cells = sine_grid(self.memory.dim, side).to(like)
 
     def prepare(self, plane: Slice) -> Slice:
         """Do the work that all objects share that are found by what is remembered."""
@@ -107,10 +111,9 @@ class Tracker:
         `positions` are points and box corners (1, n, 2) with their kinds (1, n), and `mask_input`
         is (1, 1, 4 e, 4 e) logits.
         """
-        tokens = plane.tokens
-        if mask_input is not None:
-            tokens = self._tokens(plane, plane.embedding, self._model.dense(mask_input))
-        return self._decode(tokens, positions)
+        model = self._model
+        dense = model.prompts.dense(None) + model.dense_offset
+        return self._decode(self._tokens(plane, plane.embedding, dense, mask_input), positions)
 
     def find_again(
         self,
@@ -122,8 +125,8 @@ class Tracker:
     ) -> Found:
         """Find an object by what is remembered of it, and a prompt, if there is one."""
         conditioned = self._conditioned(plane, recalled, longest)
-        dense = self._model.prompts.dense(mask_input)
-        return self._decode(self._tokens(plane, conditioned, dense), positions)
+        dense = self._model.prompts.dense(None)
+        return self._decode(self._tokens(plane, conditioned, dense, mask_input), positions)
 
     def take(self, plane: Slice, mask: Tensor) -> Found:
         """Take a mask, (S, S) of zeros and ones, for the object as it is."""
@@ -138,8 +141,8 @@ class Tracker:
             model.mask_downsample.bias,
             stride=model.mask_downsample.stride,
         )
-        dense = model.prompts.dense(shrunk.float())
-        found = self._decode(self._tokens(plane, plane.embedding, dense), None)
+        dense = model.prompts.dense(None)
+        found = self._decode(self._tokens(plane, plane.embedding, dense, shrunk.float()), None)
         is_there = bool((mask > 0).any())
         return Found(
             low_res,
@@ -149,10 +152,14 @@ class Tracker:
             found.pointer if is_there else model.no_obj_ptr[0].to(found.pointer.dtype),
         )
 
-    def _tokens(self, plane: Slice, embedding: Tensor, dense: Tensor) -> FineImageTokens:
-        tokens = self._model.prepare_tokens(embedding, dense, self._image_pe)
-        fine, finest = plane.tokens.fine, plane.tokens.finest
-        return FineImageTokens(**vars(tokens), fine=fine, finest=finest)
+    def _tokens(
+        self, plane: Slice, embedding: Tensor, dense: Tensor, mask_input: Tensor | None
+    ) -> FineImageTokens:
+        tokens = prepare_tokens(embedding, dense, self._factored)
+        if mask_input is not None:
+            columns = self._model.prompts.mask_columns(mask_input).to(self._factored.dtype)
+            tokens = replace(tokens, columns=columns)
+        return FineImageTokens(**vars(tokens), fine=plane.finer[0], finest=plane.finer[1])
 
     def _decode(self, tokens: FineImageTokens, positions: tuple[Tensor, Tensor] | None) -> Found:
         model = self._model
@@ -161,7 +168,10 @@ class Tracker:
         else:
             sparse, count = model.prompts.sparse_uniform(*positions), positions[0].shape[1] - 1
         decoded = model.decoder.decode(
-            tokens, self._image_pe, sparse.to(self._image_pe.dtype), count <= MOST_POINTS_FOR_MANY
+            self._factored,
+            tokens,
+            sparse.to(self._factored.dtype),
+            count <= MOST_POINTS_FOR_MANY,
         )
         best = int(decoded.iou_predictions[0].argmax())
         object_logit = decoded.object_logits[0, 0].float()
@@ -179,7 +189,7 @@ class Tracker:
         """Remember an object in a slice; a mask that was prompted is one without doubt."""
         full = found.full_logits
         mask = (full > 0).float() if is_prompted else torch.sigmoid(full)
-        model, dtype = self._model, self._image_pe.dtype
+        model, dtype = self._model, self._factored.dtype
         scaled = (mask * MASK_SCALE + MASK_BIAS).to(dtype)
         rows = model.memory_encoder(plane.embedding, scaled[None, None])[0]
         object_logit = float(found.object_logit)
@@ -191,7 +201,7 @@ class Tracker:
 
     def _conditioned(self, plane: Slice, recalled: Recalled, longest: int) -> Tensor:
         """Condition the image embedding of a slice, (C, e, e), on what is recalled."""
-        model, dtype = self._model, self._image_pe.dtype
+        model, dtype = self._model, self._factored.dtype
         prepared = plane.prepared if plane.prepared is not None else self.prepare(plane).prepared
         ages = model.maskmem_tpos_enc[:, 0, 0].to(dtype)
         rows = [part.to(dtype) for _, part in recalled.slices]

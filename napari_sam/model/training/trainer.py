@@ -135,11 +135,14 @@ class Trainer:
     def _visit(self, tile: TrainingTile, rng: np.random.Generator) -> tuple[float, float]:
         """Add the gradients of some objects of a tile; return the sums of their losses."""
         with self._mixed:
-            visit = Visit(self.model, self._image_pe, self._maps(tile), tile, rng)
-            mask = score = torch.zeros((), device=self.device)
-            for parts in visit.losses():
-                mask = mask + torch.stack([part.mask for part in parts]).mean()
-                score = score + torch.stack([part.score for part in parts]).mean()
+            maps = tuple(part.float() for part in self._maps(tile))
+        # The decoder has lengths of tokens as sums of products, which need all digits.
+        factored = self.model.factored(self._image_pe)
+        visit = Visit(self.model, factored, maps, tile, rng)
+        mask = score = torch.zeros((), device=self.device)
+        for parts in visit.losses():
+            mask = mask + torch.stack([part.mask for part in parts]).mean()
+            score = score + torch.stack([part.score for part in parts]).mean()
         loss: Tensor = self._scaler.scale((mask + score) / (_AT_ONCE * _PER_STEP))
         loss.backward()  # type: ignore[no-untyped-call]
         return float(mask.detach()), float(score.detach())

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_sam.engine.probes import HEIGHT
 from napari_sam.model.prompts import PromptBatch
 from napari_sam.model.sam.base import SegmentAnything
-from napari_sam.model.sam.transformer import ImageTokens
+from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.training.losses import Losses, losses
 from napari_sam.model.training.simulated import CELL_PX, Mask, Place, corrected, first_prompt
 from napari_sam.model.training.tiles import BEYOND, TrainingTile
@@ -52,8 +52,8 @@ class Visit:
     ----------
     model : SegmentAnything
         The model that learns.
-    image_pe : Tensor
-        (L, C), its positional encoding.
+    factored : FactoredTransformer
+        Of the model as it is now, with gradients.
     maps : tuple of Tensor
         The image embedding of the tile, and its finer maps.
     tile : TrainingTile
@@ -63,14 +63,14 @@ class Visit:
     """
 
     model: SegmentAnything
-    image_pe: Tensor
+    factored: FactoredTransformer
     maps: tuple[Tensor, ...]
     tile: TrainingTile
     rng: np.random.Generator
 
     def losses(self) -> Iterator[list[Losses]]:
         """Yield the losses of each object: of its first masks, and of corrected ones."""
-        tokens = self.model.prepare(self.maps, self.image_pe)
+        tokens = self.model.prepare(self.maps, self.factored)
         labels = self.tile.labels
         valid = self._tensor(labels != BEYOND)
         for label_id in self.tile.label_ids:
@@ -104,14 +104,12 @@ class Visit:
         parts = (None if array is None else self._tensor(array) for array in prompt)
         sparse = self.model.prompts.sparse(*parts)
         is_single = self.rng.random() < _SINGLE_MASK
-        logits, scores = self.model.decoder(tokens, self.image_pe, sparse, not is_single)
+        logits, scores = self.model.decoder(self.factored, tokens, sparse, not is_single)
         return Decode(logits[0], scores[0])
 
     def _with_mask(self, tokens: ImageTokens, logits: Tensor) -> ImageTokens:
         """Return the tokens of the image with a mask prompt (s, s)."""
-        dense = self.model.dense(logits[None, None])
-        parts = self.model.prepare_tokens(self.maps[0], dense, self.image_pe)
-        return replace(tokens, **vars(parts))
+        return replace(tokens, columns=self.model.prompts.mask_columns(logits[None, None]))
 
     def _tensor(self, array: np.typing.NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32)).to(self.image_pe.device)
+        return torch.from_numpy(array.astype(np.float32)).to(self.maps[0].device)

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -66,13 +68,44 @@ def test_decoder_is_the_plain_one(sam, batch, count, with_mask):
     dense = torch.randn(1, 256, 64, 64) if with_mask else torch.randn(1, 256, 1, 1)
     logits, ious = PlainDecoder(sam)(image_embedding, sparse, dense)
 
-    decoder, image_pe = sam.mask_decoder, sam.prompt_encoder.image_pe()
-    tokens = image_embedding[0].flatten(1).T
-    prepared = decoder.prepare(tokens, dense[0].flatten(1).T, image_pe)
+    factored = sam.factored(sam.prompt_encoder.image_pe())
+    prepared = factored.prepare((image_embedding + dense)[0].flatten(1).T)
     for multimask, wanted in ((True, slice(1, 4)), (False, slice(0, 1))):
-        result = decoder(prepared, image_pe, sparse, multimask)
+        result = sam.mask_decoder(factored, prepared, sparse, multimask)
         torch.testing.assert_close(result[0], logits[:, wanted], rtol=1e-4, atol=1e-3)
         torch.testing.assert_close(result[1], ious[:, wanted], rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_are_those_of_the_plain_decoder(tiny_model):
+    torch.manual_seed(2)
+    model = copy.deepcopy(tiny_model)
+    plain = PlainDecoder(model).double()
+    plain.decoder.requires_grad_(True)
+    embedding, sparse = torch.randn(1, 32, 14, 14).double(), torch.randn(1, 2, 32).double()
+    weights = torch.randn(1, 3, 56, 56).double()
+    factored = model.decoder.factored(plain.image_pe[0], model.prompts.mask_rows())
+    prepared = factored.prepare(embedding[0].flatten(1).T)
+    gradients = []
+    for logits, ious in (
+        model.decoder(factored, prepared, sparse, True),
+        (part[:, 1:] for part in plain(embedding, sparse, torch.zeros(1, 32, 1, 1))),
+    ):
+        model.decoder.zero_grad()
+        ((weights * logits).sum() + ious.sum()).backward()
+        gradients.append(
+            {
+                name: parameter.grad
+                for name, parameter in model.decoder.named_parameters()
+                if parameter.grad is not None
+            }
+        )
+    ours, expected = gradients
+    assert len(ours) > 100
+    for name, gradient in expected.items():
+        # A bias of keys shifts all scores alike; of its gradient, only rounding is left.
+        torch.testing.assert_close(
+            ours.get(name, torch.zeros_like(gradient)), gradient, rtol=1e-6, atol=1e-8
+        )
 
 
 def test_points_without_a_box_get_one_padding_point(sam):

@@ -65,13 +65,13 @@ def test_prompts(published, name):
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_masks(published, name):
-    image_pe = published.prompt_encoder.image_pe()
+    factored = published.factored(published.prompt_encoder.image_pe())
     decoder, dense = published.mask_decoder, golden()[f"{name}/dense_embeddings"][0]
     embedding = as_tokens(golden()["image_embedding"][0])
-    tokens = decoder.prepare(embedding, as_tokens(dense), image_pe)
+    tokens = factored.prepare(embedding + as_tokens(dense))
     sparse = golden()[f"{name}/sparse_embeddings"]
     for mode in ("multi", "single"):
-        logits, ious = decoder(tokens, image_pe, sparse, mode == "multi")
+        logits, ious = decoder(factored, tokens, sparse, mode == "multi")
         assert_close(logits, golden()[f"{name}/{mode}_low_res_logits"])
         assert_close(ious, golden()[f"{name}/{mode}_iou_predictions"])
         if mode == "multi":

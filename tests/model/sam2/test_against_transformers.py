@@ -66,12 +66,11 @@ def test_masks(tiny_sam2, hugging_face_image, image, kind, multimask):
         multimask_output=multimask,
     )
     encoder, decoder = tiny_sam2.prompts, tiny_sam2.decoder
-    image_pe = encoder.image_pe()
-    tokens = tiny_sam2.prepare(maps, image_pe)
+    factored = tiny_sam2.factored(encoder.image_pe())
+    tokens = tiny_sam2.prepare(maps, factored)
     if mask is not None:
-        part = tiny_sam2.prepare_tokens(maps[0], tiny_sam2.dense(mask), image_pe)
-        tokens = type(tokens)(**vars(part), fine=tokens.fine, finest=tokens.finest)
-    decoded = decoder.decode(tokens, image_pe, encoder.sparse(points, labels, boxes), multimask)
+        tokens = replace(tokens, columns=encoder.mask_columns(mask))
+    decoded = decoder.decode(factored, tokens, encoder.sparse(points, labels, boxes), multimask)
     assert_close(decoded.low_res_logits, expected.pred_masks[0])
     assert_close(decoded.iou_predictions, expected.iou_scores[0])
     assert_close(decoded.object_logits, expected.object_score_logits[0])

@@ -14,7 +14,7 @@ from napari_sam.model.checkpoints.variants import VARIANTS
 from napari_sam.model.embedding import embedding_spec
 from napari_sam.model.onnx.export import OnnxExportError, export_onnx
 from napari_sam.model.sam.common import EXPORTING
-from napari_sam.model.sam2.mask_decoder import image_of_rows, rows_of_image
+from napari_sam.model.sam2.mask_decoder import rows_of_image
 
 CLICKS = {"points_xy": [[120, 80], [30, 200]], "point_labels": [1, 0]}
 BOX = {"box_xyxy": [20, 30, 180, 170]}
@@ -47,8 +47,10 @@ def test_rows_and_pixels(halvings):
     image = torch.arange(3 * 16 * 16).view(3, 16, 16)
     rows = rows_of_image(image, halvings)
     part = 2**halvings
-    assert rows[: part**2].sort(0)[0].T.equal(image[:, :part, :part].flatten(1))
-    assert image_of_rows(rows, halvings).equal(image)
+    tokens = image.unfold(1, part, part).unfold(2, part, part).flatten(3).flatten(1, 2)
+    assert rows.T.view(3, -1, part**2).sort(-1)[0].equal(tokens)
+    assert rows[:4].T.equal(image[:, :2, :2].flatten(1))
+    assert rows[4:8].T.equal(image[:, :2, 2:4].flatten(1))
 
 
 def test_masks_are_those_of_transformers(predictor, hugging_face_image, square, embedding):

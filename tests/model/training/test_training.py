@@ -156,9 +156,10 @@ def test_a_trained_model_gives_the_same_masks_in_transformers(tmp_path, tiny, ti
     with torch.no_grad():
         expected = theirs(image, input_points=point[None], input_labels=torch.ones(1, 1, 1))
         ours = load_model(checkpoint=tmp_path / "new.pt")
-        tokens = ours.prepare(ours.encode(image), ours.prompts.image_pe())
+        factored = ours.factored(ours.prompts.image_pe())
+        tokens = ours.prepare(ours.encode(image), factored)
         sparse = ours.prompts.sparse(point, torch.ones(1, 1), None)
-        logits, scores = ours.decoder(tokens, ours.prompts.image_pe(), sparse, True)
+        logits, scores = ours.decoder(factored, tokens, sparse, True)
     error = torch.linalg.norm(logits - expected.pred_masks[0, 0])
     assert error <= 1e-4 * torch.linalg.norm(logits)
     torch.testing.assert_close(scores[0], expected.iou_scores[0, 0], rtol=1e-3, atol=1e-3)
