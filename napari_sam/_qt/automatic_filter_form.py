@@ -4,10 +4,10 @@ from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QStackedWidget, QWidget
+from qtpy.QtWidgets import QLayout, QStackedWidget, QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
-from napari_sam._qt.building import fill, form, row
+from napari_sam._qt.building import button, fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -73,8 +73,19 @@ class AutomaticFilterForm(QWidget):
         parts = row(self.areas, self._area_text)
         parts.setStretch(0, 2)
         fill(areas, parts)
-        fill(self, self._pages, form(("area", areas)))
+        fill(self, self._pages, form(("area", areas)), self._build_likeness())
         self.show_plane(1, AutomaticRunSettings())
+
+    def _build_likeness(self) -> QLayout:
+        self.like = button(
+            "Like these",
+            "Find only objects like the examples: those chosen in the table, or else all objects "
+            "of the target on this slice. The likest come first; rejected masks count as unlike",
+        )
+        _, slider = self._slider_row(
+            "least_likeness", "", 0.0, "How like the examples masks have to be, after 'Like these'"
+        )
+        return row(self.like, slider, stretch=slider)
 
     def _slider_row(
         self, name: str, text: str, lowest: float, tooltip: str
@@ -97,7 +108,8 @@ class AutomaticFilterForm(QWidget):
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show settings; nothing is emitted."""
         for name, slider in self.sliders.items():
-            part = settings.instances if hasattr(settings.instances, name) else settings.published
+            parts = settings, settings.instances, settings.published
+            part = next(part for part in parts if hasattr(part, name))
             with QSignalBlocker(slider):
                 slider.setValue(getattr(part, name))
         self._pages.setCurrentIndex(int(settings.method is not Method.GRID))

@@ -81,6 +81,7 @@ class AutomaticPanel(QWidget):
             self._sizes = shape, input_side
             self.run.show_plane(shape, input_side)
             self.filters.show_plane(1 if shape is None else shape[0] * shape[1], self.settings)
+        self.filters.like.setEnabled(self.run.can_start)
         self.results.show_plane(is_here=is_here, can_start=self.run.can_start)
 
     def show_methods(self, *, is_offered: bool) -> None:
@@ -92,4 +93,5 @@ class AutomaticPanel(QWidget):
     def show_state(self, state: AutomaticState) -> None:
         """Show the progress of a run."""
         self.run.show_state(state)
+        self.filters.like.setEnabled(self.run.can_start)
         self.results.show_running(state.is_running, can_start=self.run.can_start)

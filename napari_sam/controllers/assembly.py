@@ -46,7 +46,7 @@ class Controllers:
         self.stack = stack = StackController(context, objects)
         self.memory = MemoryController(context, stack.on_demand)
         self.tracks = tracks = TracksController(context, objects, stack, classes)
-        self.automatic = automatic = AutomaticController(context)
+        self.automatic = automatic = AutomaticController(context, lambda: objects.table.selected)
         annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
         self.batch_prompts = batch_prompts = BatchPromptsController(context)
         annotate.user_layers_changed.connect(batch_prompts.offer)

@@ -1,5 +1,7 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
+from collections.abc import Callable, Sequence
+
 from napari.layers import Image, Layer
 from napari.utils.events import Event
 
@@ -23,6 +25,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
+from napari_sam.session.objects.slice_planning import crop_of
 from napari_sam.session.objects.slices import slices_in_words
 from napari_sam.session.stack import SliceRange
 from napari_sam.session.state import SessionState
@@ -34,7 +37,8 @@ class AutomaticController:
     There are no masks before there is a panel: until then, only the keys of the review work.
     """
 
-    def __init__(self, context: WidgetContext) -> None:
+    def __init__(self, context: WidgetContext, chosen: Callable[[], Sequence[int]]) -> None:
+        self._chosen = chosen  # the objects that are chosen in the table
         self._binding, self._session = context.binding, context.session
         session = context.session
         self._generator, self._review = session.automatic, session.automatic_review
@@ -74,6 +78,7 @@ class AutomaticController:
             (run.preview.clicked, self.preview),
             (run.whole.clicked, self.run_whole),
             (run.remaining.clicked, self.run_remaining),
+            (panel.filters.like.clicked, self.run_like_these),
             (run.cancel.clicked, self._generator.cancel),
             (run.detail_chosen, self._show_count),
             (run.go_requested, self._places.go),
@@ -138,17 +143,39 @@ class AutomaticController:
         self._start(self._run_tiles(), existing=existing)
         self._has_nothing_to_match = existing is None or not existing.records
 
+    def run_like_these(self) -> None:
+        """Generate masks of objects like those chosen in the table, or like all of the target."""
+        target = self._session.editing.target
+        try:
+            records = () if target is None else tuple(target.labels.registry)
+        except TargetError as error:
+            self._messages.warn(str(error))
+            return
+        chosen = set(self._chosen())
+        examples = tuple(one for one in records if one.label_id in chosen) or records
+        if target is None or not any(crop_of(record, target).mask.size for record in examples):
+            self._messages.warn(
+                "There are no examples here: accept some objects of the kind on this slice first."
+            )
+            return
+        existing = ExistingObjects(
+            target, records, match_size=False, match_brightness=False, examples=examples
+        )
+        self._start(self._run_tiles(), existing=existing, is_here_only=True)
+
     def _start(
         self,
         tiles: tuple[Tile, ...],
         view: Box | None = None,
         existing: ExistingObjects | None = None,
+        *,
+        is_here_only: bool = False,
     ) -> None:
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
         if shown is None or plane is None:
             return
         self._has_nothing_to_match = False
-        slices = None if view is not None else self._slices
+        slices = None if view is not None or is_here_only else self._slices
         settings = self.panel.settings
         parts: tuple[Tile, ...] = ()
         if settings.method is not Method.GRID:

@@ -178,6 +178,30 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     widget.close()  # in the middle of a run
 
 
+def test_objects_like_the_examples_are_offered_by_likeness(opened, said):
+    _, widget, panel = opened()
+    press(widget, panel.filters.like)
+    assert said[-1].startswith("There are no examples here")
+    assert widget.session.automatic.request is None
+    press(widget, panel.run.whole)
+    for _ in range(2):
+        press(widget, panel.results.next)
+        press(widget, accept_button(widget))
+    last = list(widget.binding.target.labels.registry)[-1]
+    widget.controllers.objects.table.select_only([last.label_id])
+    press(widget, panel.filters.like)
+    existing = widget.session.automatic.request.existing
+    assert existing.examples == (last,)  # the chosen row
+    counts = []
+    for least in (0, 0.5, 1):
+        panel.filters.sliders["least_likeness"].setValue(least)
+        widget.wait_until_idle(TIMEOUT_S)
+        counts.append(len(widget.session.automatic.picture.masks))
+    assert counts[0] >= 3
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[2]
+
+
 def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     viewer, widget, panel = opened()
     other = viewer.add_image(np.full((60, 50), 9, np.uint8), name="blank")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -12,9 +13,14 @@ from psygnal import Signal
 from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
 from napari_sam.session.automatic.masks import MaskKey, choose_masks
 from napari_sam.session.automatic.picture import AutomaticPicture, Painter, step_for
-from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, generate_tile_masks
+from napari_sam.session.automatic.request import (
+    AutomaticRequest,
+    TileMasks,
+    generate_tile_masks,
+    limits_of,
+)
 from napari_sam.session.automatic.settings import AutomaticRunSettings
-from napari_sam.session.automatic.similarity import SimilarityLimits, similarity_limits
+from napari_sam.session.automatic.similarity import SimilarityLimits
 from napari_sam.session.background import Background
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
@@ -231,10 +237,8 @@ class AutomaticMaskGenerator:
         self, request: AutomaticRequest, embedder: Embedder, job: Job
     ) -> NDArray[np.float32] | None:
         """Generate masks, on the run's thread; return edges if they were asked for."""
-        limits: SimilarityLimits | None = None
-        if request.existing is not None:
-            image = request.plane.read(embedder.spec.input_side)
-            limits = similarity_limits(request.existing, image)
+        rest = partial(self._background.yield_to_foreground, job)
+        limits = limits_of(request, embedder, rest)
         last: TileMasks | None = None
 
         def on_masks(number: int, share: float, masks: TileMasks | None) -> None:
@@ -242,9 +246,7 @@ class AutomaticMaskGenerator:
             last = masks
             job.report((number, share, masks, limits))
 
-        generate_tile_masks(
-            request, embedder, lambda: self._background.yield_to_foreground(job), on_masks
-        )
+        generate_tile_masks(request, embedder, rest, on_masks)
         if not request.keep_logits or last is None or last.mask_set is None:
             return None
         from napari_sam.model.automatic.by_products import detect_edges
@@ -302,10 +304,13 @@ class AutomaticMaskGenerator:
         self.settings = settings
         self._choose()
 
-    def exclude(self, keys: Iterable[MaskKey]) -> None:
-        """Offer all masks but these."""
+    def exclude(self, keys: Iterable[MaskKey], rejected: Collection[MaskKey] = ()) -> None:
+        """Offer all masks but these, of which some were rejected and the others accepted."""
         excluded = frozenset(keys)
         if excluded != self._excluded:
+            limits = None if self._run is None else self._run.limits
+            if limits is not None and limits.likeness is not None:
+                limits.likeness.decide(excluded.difference(rejected), rejected)
             self._excluded = excluded
             self._choose()
 

@@ -210,7 +210,8 @@ def choose_masks(
 ) -> list[AutomaticMask]:
     """Choose among the masks of all tiles; decodes nothing. For a background thread.
 
-    With a target, masks that lie on its labels are left out.
+    With a target, masks that lie on its labels are left out. The best come first, or the likest
+    examples.
     """
     height, width = pyramid.shape
     most_px = min(settings.max_area_px, settings.max_share * height * width)
@@ -230,6 +231,8 @@ def choose_masks(
         and mask.key not in excluded
         and (target is None or _labeled_share(mask, target) < _MAX_LABELLED_SHARE)
     ]
+    if limits is not None and limits.likeness is not None:
+        return limits.likeness.ranked(chosen, settings.least_likeness)
     return sorted(chosen, key=lambda mask: -mask.record.predicted_iou)
 
 

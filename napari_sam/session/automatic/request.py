@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.methods import Method
+from napari_sam.session.automatic.likeness import likeness_to
 from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunSettings
-from napari_sam.session.automatic.similarity import ExistingObjects
+from napari_sam.session.automatic.similarity import (
+    ExistingObjects,
+    SimilarityLimits,
+    similarity_limits,
+)
 from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.embedding.pooling import grid_of
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Box, Tile
+from napari_sam.session.objects.features import SeenTile
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.stack import SliceRange
 
@@ -117,6 +124,26 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
         return [(0, length)]
     count = ceil((length - side * _OVERLAP) / (side * (1 - _OVERLAP)))
     return [(round(k * (length - side) / (count - 1)), side) for k in range(count)]
+
+
+def limits_of(
+    request: AutomaticRequest, embedder: Embedder, rest: Callable[[], None]
+) -> SimilarityLimits | None:
+    """Return what masks have in common with existing objects; None without these.
+
+    `rest` is called now and then, and what it raises ends the work.
+    """
+    existing, plane = request.existing, request.plane
+    if existing is None:
+        return None
+    embedder.load()  # only then its sizes are known
+    image = plane.read(embedder.spec.input_side)
+    limits = similarity_limits(existing, image)
+    if not existing.examples:
+        return limits
+    embedded = embedder.obtain(plane, plane.pyramid(embedder.spec).whole, lambda _: rest())
+    seen = SeenTile(embedded.tile, grid_of(embedded), image)
+    return limits._replace(likeness=likeness_to(existing.examples, existing.target, seen))
 
 
 def generate_tile_masks(

@@ -233,4 +233,4 @@ class AutomaticReview:
         for key in self._accepted_alone - done:
             self._accepted_alone.discard(key)
             self._returning = key
-        self._generator.exclude(done)
+        self._generator.exclude(done, self._rejected_members)

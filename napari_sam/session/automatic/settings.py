@@ -36,6 +36,7 @@ class AutomaticRunSettings:
     min_area_px: float = 0
     max_area_px: float = inf
     max_share: Annotated[float, MAX_SHARE] = 1.0
+    least_likeness: float = 0.4  # of masks that are ranked by examples, 0 to 1
     links: LinkSettings = field(default_factory=LinkSettings)  # how masks of slices are linked
     method: Method = Method.GRID  # how masks are found
     instances: InstanceSettings = PUBLISHED[Method.AIS]  # of the other methods
@@ -54,7 +55,13 @@ class AutomaticRunSettings:
 
     def with_preset(self, settings: AutomaticRunSettings) -> AutomaticRunSettings:
         """Return the settings of a preset, with what belongs to no preset as it is here."""
-        return replace(settings, links=self.links, method=self.method, instances=self.instances)
+        return replace(
+            settings,
+            least_likeness=self.least_likeness,
+            links=self.links,
+            method=self.method,
+            instances=self.instances,
+        )
 
     def with_method(self, method: Method) -> AutomaticRunSettings:
         """Return settings for another method, the smallest size as published for it."""

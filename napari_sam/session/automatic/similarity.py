@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.automatic.likeness import Likeness
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
 
@@ -25,13 +26,15 @@ class ExistingObjects:
     records: tuple[ObjectRecord, ...]  # their objects when the run began
     match_size: bool = True  # whether masks have to be about as large as these objects
     match_brightness: bool = True  # whether masks have to be about as bright
+    examples: tuple[ObjectRecord, ...] = ()  # if there are any, masks are ranked by likeness
 
 
 class SimilarityLimits(NamedTuple):
-    """The areas and the brightness that masks may have."""
+    """The areas and the brightness that masks may have, and what ranks them by examples."""
 
     area_px: tuple[float, float] = (0, inf)
     brightness: tuple[float, float] = (-inf, inf)
+    likeness: Likeness | None = None
 
     def admit(self, area_px: float, brightness: float) -> bool:
         """Whether a mask lies within the limits."""

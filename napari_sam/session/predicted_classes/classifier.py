@@ -7,12 +7,9 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_sam.formats.classes import ClassError
+from napari_sam.session.objects.features import ObjectFeatures, comparable
 from napari_sam.session.objects.records import counted
-from napari_sam.session.predicted_classes.features import ObjectFeatures
 
 LEAST_EXAMPLES: Final = 3
 """Objects of a class from which on it is predicted."""
@@ -86,7 +83,7 @@ def predict_classes(
         return []
     from sklearn.linear_model import LogisticRegression
 
-    features = _comparable([*examples, *others])
+    features = comparable([*examples, *others])
     known, unknown = features[: len(examples)], features[len(examples) :]
     # A class with few examples is as likely as one with many.
     classifier = LogisticRegression(
@@ -98,14 +95,3 @@ def predict_classes(
         PredictedClass(str(classifier.classes_[index]), float(share[index]))
         for index, share in zip(best, shares, strict=True)
     ]
-
-
-def _comparable(features: Sequence[ObjectFeatures]) -> NDArray[np.float64]:
-    """Return all features in units of their spread; what the model sees counts as all others."""
-    parts = []
-    for part in zip(*features, strict=True):
-        values = np.array(part, np.float64)
-        values -= values.mean(axis=0)
-        values /= np.maximum(values.std(axis=0), 1e-6)
-        parts.append(values / values.shape[1] ** 0.5)
-    return np.concatenate(parts, axis=1)

@@ -14,11 +14,11 @@ from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.pooling import grid_of
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile, TilePyramid
+from napari_sam.session.objects.features import ObjectFeatures, SeenTile, features_of
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import crop_of, indices_of, slice_index_of
 from napari_sam.session.plane_request import PlaneRequest
-from napari_sam.session.predicted_classes.features import ObjectFeatures, SeenTile, features_of
 
 _LEAST_CELLS: Final = 1.5
 """Cells of the embedding that objects extend over, if there are tiles that are fine enough."""

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from napari_sam.formats.classes import ClassError
+from napari_sam.session.objects.features import ObjectFeatures
 from napari_sam.session.predicted_classes import classifier
 from napari_sam.session.predicted_classes.classifier import predict_classes, what_is_missing
-from napari_sam.session.predicted_classes.features import ObjectFeatures
 
 
 def features(*values):

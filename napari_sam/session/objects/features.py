@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -62,3 +63,19 @@ def _colors(crop: MaskCrop, seen: SeenTile) -> list[float]:
         gray = part[..., color]
         values += [*light_of(inside, gray), float(gray[inside].std())]
     return values
+
+
+def comparable(
+    features: Sequence[ObjectFeatures], embedding_weight: float = 1.0
+) -> NDArray[np.float64]:
+    """Return all features in units of their spread, (N, F).
+
+    What the model sees counts as much as all others together, unless its weight is another.
+    """
+    parts = []
+    for part, weight in zip(zip(*features, strict=True), (embedding_weight, 1.0), strict=True):
+        values = np.array(part, np.float64)
+        values -= values.mean(axis=0)
+        values /= np.maximum(values.std(axis=0), 1e-6)
+        parts.append(weight * values / values.shape[1] ** 0.5)
+    return np.concatenate(parts, axis=1)

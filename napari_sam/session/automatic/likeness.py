@@ -1,0 +1,127 @@
+"""How like examples automatic masks are: candidates for everything of a kind.
+
+The other masks count as negatives at first, though some are of the kind: among many of them, these
+hardly matter for the order (C. Elkan and K. Noto, "Learning classifiers from only positive and
+unlabeled data", 2008). Then only the half that is least like the examples does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.engine.masks import tight_crop
+from napari_sam.session.objects.features import ObjectFeatures, SeenTile, comparable, features_of
+from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.objects.slice_planning import crop_of
+
+_EMBEDDING_WEIGHT: Final = 0.5
+"""Of what the model sees, beside colors, size and shape."""
+_RIDGE: Final = 0.1
+_REJECTED_WEIGHT: Final = 0.1
+"""Of a mask that the user has rejected; all others weigh 1 together, as do all examples."""
+
+_Array = NDArray[np.float64]
+_Key = tuple[Any, ...]
+
+
+class Rankable(Protocol):
+    """An automatic mask."""
+
+    @property
+    def key(self) -> _Key:
+        """Tells it from all others."""
+
+    @property
+    def span(self) -> tuple[slice, slice]:
+        """Rows and columns of its bounding box."""
+
+    def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return its pixels at these rows and columns of the plane."""
+
+
+MaskT = TypeVar("MaskT", bound=Rankable)
+
+
+def likeness_of(
+    examples: Sequence[ObjectFeatures],
+    candidates: Sequence[ObjectFeatures],
+    rejected: Sequence[ObjectFeatures] = (),
+) -> NDArray[np.float64]:
+    """Return how like examples candidates are, from 0 to 1; rejected ones are of another kind."""
+    if not candidates:
+        return np.zeros(0)
+    features = comparable([*examples, *rejected, *candidates], _EMBEDDING_WEIGHT)
+    n_examples, n_known = len(examples), len(examples) + len(rejected)
+    positive, negative, unknown = np.split(features, [n_examples, n_known])
+    values = _fitted(positive, negative, unknown, unknown)
+    unlike = unknown[values <= np.median(values)]
+    return np.asarray((_fitted(positive, negative, unlike, unknown) + 1) / 2).clip(0, 1)
+
+
+def _fitted(positive: _Array, negative: _Array, unknown: _Array, wanted: _Array) -> _Array:
+    """Return what a ridge regression from the examples, 1, and the others, -1, tells of some."""
+    rejected = min(1.0, _REJECTED_WEIGHT * len(negative))
+    parts = (positive, 1.0, 1.0), (negative, -1.0, rejected), (unknown, -1.0, 1.0)
+    known = np.concatenate([part for part, _, _ in parts])
+    targets = np.concatenate([np.full(len(part), value) for part, value, _ in parts])
+    weights = np.concatenate([np.full(len(p), total / max(1, len(p))) for p, _, total in parts])
+    weights /= weights.sum()
+    middle, offset = weights @ known, float(weights @ targets)
+    scale = np.sqrt(weights)[:, None] * 2**0.5
+    scaled = (known - middle) * scale
+    square = scaled.T @ scaled + _RIDGE * np.eye(scaled.shape[1])
+    slopes = np.linalg.solve(square, scaled.T @ (scale[:, 0] * (targets - offset)))
+    return np.asarray((wanted - middle) @ slopes + offset)
+
+
+class Likeness:
+    """Ranks the automatic masks of a plane; each is measured once, on the thread that chooses.
+
+    What the user decides is told on the owner's thread.
+    """
+
+    def __init__(self, seen: SeenTile, examples: Sequence[ObjectFeatures]) -> None:
+        self._seen, self._examples = seen, list(examples)
+        self._measured: dict[_Key, ObjectFeatures] = {}
+        self._accepted: frozenset[_Key] = frozenset()
+        self._rejected: frozenset[_Key] = frozenset()
+
+    def decide(self, accepted: Collection[_Key], rejected: Collection[_Key]) -> None:
+        """Count accepted masks as examples, and rejected ones as of another kind."""
+        self._accepted, self._rejected = frozenset(accepted), frozenset(rejected)
+
+    def ranked(self, masks: Sequence[MaskT], least: float) -> list[MaskT]:
+        """Return the masks that are at least so much like the examples, the likest first."""
+        candidates = [self._features(mask) for mask in masks]
+        values = likeness_of(
+            [*self._examples, *self._known(self._accepted)],
+            candidates,
+            self._known(self._rejected),
+        )
+        order = np.argsort(-values, kind="stable")
+        return [masks[index] for index in order if values[index] >= least]
+
+    def _known(self, keys: Collection[_Key]) -> list[ObjectFeatures]:
+        return [self._measured[key] for key in sorted(keys, key=repr) if key in self._measured]
+
+    def _features(self, mask: Rankable) -> ObjectFeatures:
+        if mask.key not in self._measured:
+            rows, columns = mask.span
+            pixels = mask.at(*(np.arange(span.start, span.stop) for span in mask.span))
+            crop = tight_crop(pixels, rows.start, columns.start)
+            self._measured[mask.key] = features_of(crop, self._seen)
+        return self._measured[mask.key]
+
+
+def likeness_to(
+    records: Sequence[ObjectRecord], target: LabelsPlane, seen: SeenTile
+) -> Likeness | None:
+    """Return what ranks masks by objects of a plane; None if none of these is on it."""
+    crops = [crop_of(record, target) for record in records]
+    examples = [features_of(crop, seen) for crop in crops if crop.mask.size]
+    return Likeness(seen, examples) if examples else None

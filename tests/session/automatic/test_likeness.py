@@ -1,0 +1,87 @@
+"""Everything of a kind by ten examples: real masks of synthetic cells of two kinds."""
+
+import numpy as np
+import pytest
+
+from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, PlaneRequest
+from napari_sam.session.automatic.request import AutomaticRequest
+from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.automatic.similarity import ExistingObjects
+from napari_sam.session.objects.measuring import find_objects
+from tests.two_kinds import KINDS, two_kinds
+
+TIMEOUT_S = 120
+
+
+@pytest.fixture
+def session(real_predictor):
+    session = AnnotationSession(lambda *_: real_predictor)
+    yield session
+    session.close()
+
+
+def found_by(masks, array, kinds):
+    """Return the kind of each mask, and whether it is the first one of its object at IoU 0.5."""
+    taken, found = set(), []
+    for mask in masks:
+        inside = mask.at(np.arange(array.shape[0]), np.arange(array.shape[1]))
+        label_id = int(np.bincount(array[inside], minlength=len(kinds) + 1)[1:].argmax()) + 1
+        own = array == label_id
+        iou = (inside & own).sum() / (inside | own).sum()
+        is_first = iou >= 0.5 and label_id not in taken
+        taken |= {label_id} if is_first else set()
+        found.append((kinds[label_id] if iou >= 0.5 else None, is_first))
+    return found
+
+
+def average_precision(hits, count):
+    hits = np.array(hits)
+    return float((hits.cumsum() / np.arange(1, len(hits) + 1))[hits].sum() / count)
+
+
+def test_ten_examples_of_a_kind_find_the_others_first(session):
+    image, array, kinds = two_kinds(20, shape=(330, 330), seed=6)
+    kind = KINDS[1]
+    mine = [label_id for label_id, own in kinds.items() if own == kind]
+    known = np.where(np.isin(array, mine[:10]), array, 0).astype(np.uint16)
+    target = ArrayPlane(known)
+    target.labels.registry.replace_all(find_objects(target.labels))
+    plane = ImagePlane(image)
+    session.show(PlaneRequest(plane, target=target))
+    session.wait_until_idle(TIMEOUT_S)
+    session.automatic_review.set_here(True)
+    session.automatic_review.follow_target()
+
+    settings = AutomaticRunSettings().with_values(points_per_side=14, least_likeness=0)
+    records = tuple(target.labels.registry)
+    existing = ExistingObjects(
+        target, records, match_size=False, match_brightness=False, examples=records
+    )
+    whole = plane.pyramid(session.state.spec).whole
+    session.automatic.start(AutomaticRequest(plane, (whole,), settings, existing=existing))
+    session.wait_until_idle(TIMEOUT_S)
+    masks = session.automatic.picture.masks
+    found = found_by(masks, array, kinds)
+    hits = [own == kind and is_first for own, is_first in found]
+    assert average_precision(hits, 10) >= 0.85
+    assert sum(own == KINDS[0] for own, _ in found[:10]) <= 1
+
+    session.automatic.refine(settings.with_values(least_likeness=0.4))
+    session.wait_until_idle(TIMEOUT_S)
+    likest = session.automatic.picture.masks
+    assert masks[: len(likest)] == likest
+    assert 5 <= len(likest) <= 15
+
+    session.automatic.refine(settings)
+    session.wait_until_idle(TIMEOUT_S)
+    unlike = [mask for mask, (own, _) in zip(masks, found, strict=True) if own == KINDS[0]]
+    while session.automatic_review.current is not unlike[0]:
+        session.automatic_review.step(1)
+    session.automatic_review.reject_current()
+    session.wait_until_idle(TIMEOUT_S)
+    after = found_by(session.automatic.picture.masks, array, kinds)
+    assert len(after) == len(found) - 1
+    hits_after = [own == kind and is_first for own, is_first in after]
+    # It teaches that others are unlike, too.
+    del hits[masks.index(unlike[0])]
+    assert average_precision(hits_after, 10) >= average_precision(hits, 10)
