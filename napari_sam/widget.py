@@ -3,6 +3,7 @@
 import atexit
 import importlib
 import threading
+import warnings
 from contextlib import suppress
 from typing import Final
 from weakref import WeakSet
@@ -33,6 +34,14 @@ _LAYOUT_MS: Final = 500
 _FIRST_PAINT_S: Final = 2.0
 """How long the import of torch holds back for a window that is being built."""
 
+# Of tracing a decoder, which is meant: see `napari_sam.model.sam.traced`. What is ignored there is
+# heard of again if another thread leaves `catch_warnings` meanwhile, as napari's does while it
+# builds the window. So it is ignored from before that, too.
+warnings.filterwarnings(
+    "ignore",
+    r"(Converting|Iterating over) a tensor|Using len to get tensor shape",
+    module=r"napari_sam\.model\.",
+)
 
 _OPEN: Final[WeakSet["SamWidget"]] = WeakSet()
 """The widgets that are not closed yet."""

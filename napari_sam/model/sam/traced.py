@@ -14,14 +14,6 @@ from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING
 
-# Here as well as around the trace: when another thread leaves `catch_warnings` meanwhile, as napari
-# does while it builds its window, the filters from before are back, and would let them through.
-warnings.filterwarnings(
-    "ignore",
-    category=torch.jit.TracerWarning,  # type: ignore[attr-defined]
-    module="napari_sam",
-)
-
 
 class _ThreeMasks(nn.Module):
     """The three masks of one prompt: what a `MaskDecoder` does for a batch of one.
@@ -111,7 +103,7 @@ class TracedDecoder:
 
 
 def _traced(module: nn.Module, *example: Tensor) -> Any:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # in the window, `napari_sam.widget` has to help
         # What depends on sizes depends on those of the image's tokens alone, which never change;
         # and torch would rather have models compiled, for which most people have no compiler.
         warnings.simplefilter("ignore")
