@@ -226,9 +226,14 @@ class Decoding:
         """Decode the object unless its masks are ready; allow previews without one."""
         if self._embedding.plane is None:
             return
-        prompts = self.state.prompts
+        prompts, tile, before = self.state.prompts, self.in_sight, self.state.tile
         usable, _ = self.usable(prompts)
-        tile = self._next_tile(usable)
+        if usable.has_foreground:
+            if before is not None and not self._pyramid.has(before):
+                before = None  # planned for a model of other sizes
+                self._move(replace(self.state, tile=None, is_raised=False))
+            tile = initial_tile(self._pyramid, usable, tile, before, self.last_tile)
+            self._move(self.state.on_tile(tile))
         self.preview.allow(self._find if prompts.is_empty else None)
         if usable.has_foreground:
             self._decode_on(tile, usable)
@@ -237,18 +242,6 @@ class Decoding:
             self.candidates = None
         # After the decode, which the user waits for, and which has the processor meanwhile.
         self._embedding.want(tile)
-
-    def _next_tile(self, usable: Prompts) -> Tile:
-        """Return the tile to decode the object on, which it moves to."""
-        if not usable.has_foreground:
-            return self.in_sight
-        before = self.state.tile
-        if before is not None and not self._pyramid.has(before):
-            before = None  # planned for a model of other sizes
-            self._move(replace(self.state, tile=None, is_raised=False))
-        tile = initial_tile(self._pyramid, usable, self.in_sight, before, self.last_tile)
-        self._move_to(tile)
-        return tile
 
     def _decode_on(self, tile: Tile, usable: Prompts) -> None:
         """Decode the object on a tile, or on another one that is in memory."""
@@ -302,13 +295,11 @@ class Decoding:
                     return embedded
         return None
 
-    def _move_to(self, tile: Tile) -> None:
-        if tile != self.state.tile:
-            self._move(self.state.on_tile(tile))
-
     def _move(self, state: ObjectState) -> None:
+        """Go on with the object on another tile, if it is another one."""
         before, self.state = self.state, state
-        self.moved.emit(before, state)
+        if state.tile != before.tile:
+            self.moved.emit(before, state)
 
     def improve(self) -> bool:
         """Go to another tile if the shown mask is cut off or tiny; return whether it is."""
@@ -321,7 +312,7 @@ class Decoding:
         tile = refined_tile(self._pyramid, state, as_decoded, chosen, self.in_sight)
         if tile is None:
             return False
-        self._move_to(tile)
+        self._move(state.on_tile(tile))
         self.request()
         return True
 
