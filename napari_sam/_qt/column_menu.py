@@ -47,11 +47,11 @@ class ColumnMenu(QMenu):
 
     def show_columns(self) -> None:
         """Show the columns that are ticked and have something to show, the first ones in sight."""
-        is_other = False
+        is_other, axes = False, self._model.axes
         for number, action in self._actions.items():
-            is_possible = self._model.has_slices or number not in _OF_SLICES
-            is_possible &= self._model.has_frames or number not in _OF_FRAMES
-            is_possible &= self._model.has_predictions or number not in _OF_PREDICTIONS
+            is_possible = axes.has_slices or number not in _OF_SLICES
+            is_possible &= axes.has_frames or number not in _OF_FRAMES
+            is_possible &= axes.has_predictions or number not in _OF_PREDICTIONS
             action.setVisible(is_possible)
             is_hidden = not (is_possible and action.isChecked())
             is_other |= is_hidden != self._view.isColumnHidden(number)

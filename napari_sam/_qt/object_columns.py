@@ -27,6 +27,21 @@ class PlaneAxes:
     # from an object to its predicted class; None while classes are not predicted
     predicted_of: Callable[[int], PredictedClass | None] | None = None
 
+    @property
+    def has_slices(self) -> bool:
+        """Whether objects may be on several slices other than frames."""
+        return len(self.sliced) > int(self.has_frames)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether objects are tracks."""
+        return self.frame_axis is not None
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether classes are predicted."""
+        return self.predicted_of is not None
+
     def frames_of(self, record: ObjectRecord) -> range | None:
         """Return the frames that a track extends through; None without frames."""
         axis = self.frame_axis

@@ -35,7 +35,8 @@ class ObjectModel(QAbstractTableModel):
         """The rows of the objects that are shown, by label_id."""
         self._words: list[str] = []
         self._sorting = COLUMNS[0], False  # the column, and whether the largest come first
-        self._axes = PlaneAxes()
+        self.axes = PlaneAxes()
+        """The axes that describe the records."""
         self._colors: dict[str, str] = {}
         self._highlighted: int | None = None
 
@@ -57,7 +58,7 @@ class ObjectModel(QAbstractTableModel):
     def set_records(self, records: Iterable[ObjectRecord], axes: PlaneAxes) -> None:
         """Replace all records, and the axes that describe them."""
         self.beginResetModel()
-        self._axes = axes
+        self.axes = axes
         self._records = {record.label_id: record for record in records}
         self._set_order(self._sorted(filter(self._passes, self._records)))
         self.endResetModel()
@@ -73,7 +74,7 @@ class ObjectModel(QAbstractTableModel):
 
     def set_axes(self, axes: PlaneAxes) -> None:
         """Describe the records by other axes."""
-        self._axes = axes
+        self.axes = axes
         self.headerDataChanged.emit(Qt.Orientation.Horizontal, AREA, VOLUME)
         self._filter()
 
@@ -96,14 +97,14 @@ class ObjectModel(QAbstractTableModel):
             return True
         record = self._records[label_id]
         columns = [column for column in COLUMNS if column is not COLUMNS[REVIEWED]]
-        texts = [column.text(record, self._axes).casefold() for column in columns]
+        texts = [column.text(record, self.axes).casefold() for column in columns]
         return all(any(word in text for text in texts) for word in self._words)
 
     def _sorted(self, label_ids: Iterable[int]) -> list[int]:
         column, is_largest_first = self._sorting
 
         def key(label_id: int) -> Any:
-            return column.sort_key(self._records[label_id], self._axes)
+            return column.sort_key(self._records[label_id], self.axes)
 
         if column is COLUMNS[0]:
             return sorted(label_ids, reverse=is_largest_first)
@@ -152,21 +153,6 @@ class ObjectModel(QAbstractTableModel):
         self.shown = shown
         self.rows = {label_id: row for row, label_id in enumerate(shown)}
 
-    @property
-    def has_slices(self) -> bool:
-        """Whether objects may be on several slices other than frames."""
-        return len(self._axes.sliced) > int(self.has_frames)
-
-    @property
-    def has_frames(self) -> bool:
-        """Whether objects are tracks."""
-        return self._axes.frame_axis is not None
-
-    @property
-    def has_predictions(self) -> bool:
-        """Whether classes are predicted."""
-        return self._axes.predicted_of is not None
-
     def parent_of(self, label_id: int) -> int:
         """Return the object that divided into another one; 0 without one."""
         return self._records[label_id].parent_id
@@ -193,7 +179,7 @@ class ObjectModel(QAbstractTableModel):
             return None
         column = COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return column.header(self._axes)
+            return column.header(self.axes)
         return column.tooltip if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -213,8 +199,8 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole and column.cell_tooltip is not None:
             return column.cell_tooltip(record) or None
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            value = column.value(record, self._axes)
-            return value if isinstance(value, int) else column.text(record, self._axes)
+            value = column.value(record, self.axes)
+            return value if isinstance(value, int) else column.text(record, self.axes)
         return None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:

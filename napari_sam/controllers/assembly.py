@@ -60,8 +60,7 @@ class Controllers:
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         parts = *panels, automatic, objects.table, stack, tracks
-        texts = [part.texts for part in parts]
-        self.shortcuts = ShortcutsController(context, texts)
+        self.shortcuts = ShortcutsController(context, [part.texts for part in parts])
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
         tabs = objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options.tab

@@ -28,7 +28,7 @@ class ObjectTableController:
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = binding, session = context.binding, context.session
         self._messages = context.messages
-        self.table = ObjectTable()
+        self.table = table = ObjectTable()
         self.files = ExportController(context, self._rows_in)
         tooltip = "All objects of the target: sort, filter, go to, edit, export"
         self.tab = Tab(self.table, "Objects (0)", tooltip, scrolls=False)
@@ -38,7 +38,6 @@ class ObjectTableController:
         self._started: tuple[bool, int | None] = (False, None)
         self._changed: set[int] = set()
         self._many_timer = rest_timer(context.widget, 0, self._update_rows)
-        table = self.table
         table.go_requested.connect(binding.objects.go_to)
         table.reedit_requested.connect(self._on_reedit)
         attempt, objects = binding.objects.attempt, session.objects
