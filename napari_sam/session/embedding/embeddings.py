@@ -34,9 +34,6 @@ _THUMBNAIL_PX: Final = (96, 288)
 """Height and width; a thumbnail has at least one of them, and less than twice as much."""
 _HEADER_BYTES: Final = 512
 """Upper limit of what a file adds to an embedding."""
-_IN_MEMORY: Final = 4
-"""How much larger it may be in memory, with what a decoder computes once per image; for a guess
-before there is one."""
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
@@ -141,7 +138,7 @@ class Embedder:
         spec = self.spec
         if self._store is not None:
             return self._store.room_bytes() // (spec.embedding_nbytes + _HEADER_BYTES)
-        nbytes = self._cache.newest_nbytes or _IN_MEMORY * spec.embedding_nbytes
+        nbytes = self._cache.newest_nbytes or spec.embedding_nbytes
         return self._cache.capacity_bytes // nbytes
 
     @property
