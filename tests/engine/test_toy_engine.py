@@ -194,7 +194,7 @@ def test_embeddings_are_kept_in_memory(session, engine):
     assert TOY_SPEC.embedding_nbytes == nbytes
     embedder = Embedder(load_predictor=lambda *_: engine)
     embedder.load()
-    assert embedder.capacity_tiles == 2**29 // (4 * nbytes)  # a guess before there is one
+    assert embedder.capacity_tiles == 2**29 // nbytes  # a guess before there is one
     prepared = session.embedding.embedded.embedding.nbytes
     assert prepared < nbytes
     assert session.embedding.embedder.capacity_tiles == 2**29 // prepared

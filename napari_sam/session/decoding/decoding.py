@@ -297,8 +297,9 @@ class Decoding:
 
     def _move(self, state: ObjectState) -> None:
         """Go on with the object on another tile, if it is another one."""
-        before, self.state = self.state, state
-        if state.tile != before.tile:
+        before = self.state
+        if state.tile != before.tile:  # else the very object stays, which the history knows
+            self.state = state
             self.moved.emit(before, state)
 
     def improve(self) -> bool:
