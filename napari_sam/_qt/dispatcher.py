@@ -17,6 +17,7 @@ class QtDispatcher(QObject):
 
     _posted = Signal(object)
     _turn_asked = Signal()
+    _ran = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -65,18 +66,21 @@ class QtDispatcher(QObject):
 
     @Slot(object)
     def _run(self, callback: Callable[[], None]) -> None:
-        if not self._is_closed:
-            callback()
+        try:
+            if not self._is_closed:
+                callback()
+        finally:
+            self._ran.emit()
 
     def run_pending(self, timeout_s: float) -> None:
         """Run the event loop until a callback has run or `timeout_s` seconds have passed."""
-        self.end_turn()
         loop = QEventLoop()
         timer = QTimer(singleShot=True, timeout=loop.quit)
-        self._posted.connect(loop.quit, Qt.ConnectionType.QueuedConnection)
+        self._ran.connect(loop.quit)
+        self.end_turn()
         timer.start(max(1, round(timeout_s * 1000)))
         loop.exec()
-        self._posted.disconnect(loop.quit)
+        self._ran.disconnect(loop.quit)
 
     def close(self) -> None:
         """Drop all callbacks, pending and later ones."""
