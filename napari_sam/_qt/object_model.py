@@ -153,6 +153,10 @@ class ObjectModel(QAbstractTableModel):
         self.shown = shown
         self.rows = {label_id: row for row, label_id in enumerate(shown)}
 
+    def is_reviewed(self, label_id: int) -> bool:
+        """Whether an object is reviewed."""
+        return self._records[label_id].reviewed
+
     def parent_of(self, label_id: int) -> int:
         """Return the object that divided into another one; 0 without one."""
         return self._records[label_id].parent_id

@@ -46,6 +46,7 @@ class ObjectTable(QWidget):
         super().__init__()
         self._keys: Mapping[KeyBinding, str] = {}
         self._colors: dict[str, str] = {}
+        self._place: int | None = None  # the row that was selected last
         self.texts = ShortcutTexts()
         self.model = ObjectModel(self)
         self.model.change_requested.connect(self._on_cell_changed)
@@ -111,6 +112,7 @@ class ObjectTable(QWidget):
 
     def set_records(self, records: Iterable[ObjectRecord], axes: PlaneAxes) -> None:
         """Show the objects of another target."""
+        self._place = None
         self.model.set_records(records, axes)
         self._progress.setText(self.model.progress)
 
@@ -159,12 +161,32 @@ class ObjectTable(QWidget):
     def neighbor(self, step: int) -> int | None:
         """Return the object `step` rows after the selected ones, as sorted and filtered.
 
-        Without a selected row that is the first or the last object; None beyond the ends.
+        Without a selected row that is the one at the place of the last selected row, which may have
+        been deleted, or else the first or the last object; None beyond the ends.
         """
-        rows, count = self._selected_rows, self.model.rowCount()
-        before = rows[-1 if step > 0 else 0] if rows else -1 if step > 0 else count
-        neighbor = before + step
+        rows, count, is_forward = self._selected_rows, self.model.rowCount(), step > 0
+        if rows:
+            neighbor = rows[-1 if is_forward else 0] + step
+        elif self._place is not None:
+            neighbor = self._place if is_forward else self._place + step
+        else:
+            neighbor = 0 if is_forward else count - 1
         return self.model.shown[neighbor] if 0 <= neighbor < count else None
+
+    def next_unreviewed(self) -> int | None:
+        """Return the next object that is not reviewed, from the top again; None without one."""
+        rows, shown = self._selected_rows, self.model.shown
+        start = rows[-1] + 1 if rows else self._place or 0
+        selected = set(self.selected)
+        for label_id in shown[start:] + shown[:start]:
+            if label_id not in selected and not self.model.is_reviewed(label_id):
+                return label_id
+        return None
+
+    def start_over(self) -> None:
+        """Select no row, and begin with the first one next."""
+        self.view.clearSelection()
+        self._place = None
 
     def select(self, label_id: int) -> None:
         """Select the row of an object and request to go there."""
@@ -202,7 +224,8 @@ class ObjectTable(QWidget):
     # What is asked for ---------------------------------------------------------------------------
 
     def _on_selection_changed(self) -> None:
-        count = len(self._selected_rows)
+        rows = self._selected_rows
+        self._place, count = rows[0] if rows else self._place, len(rows)
         self._reedit.setEnabled(count == 1)
         self._delete.setEnabled(count > 0)
         self._merge.setEnabled(count > 1)

@@ -1,5 +1,6 @@
 """Connects the table of objects with the target and the view."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, cast
 
@@ -41,7 +42,7 @@ class ObjectTableController:
         table.go_requested.connect(binding.objects.go_to)
         table.reedit_requested.connect(self._on_reedit)
         attempt, objects = binding.objects.attempt, session.objects
-        table.remove_requested.connect(partial(attempt, objects.remove))
+        table.remove_requested.connect(self._on_remove)
         table.merge_requested.connect(partial(attempt, objects.merge))
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.shortcuts.run)
@@ -99,20 +100,20 @@ class ObjectTableController:
         self._go_to(self.table.neighbor(count), is_forward=count > 0)
 
     def review(self) -> None:
-        """Mark the selected objects as reviewed and go to the next; unmark them if all are.
+        """Mark the selected objects as reviewed and go to the next that is not; or unmark them.
 
-        Without a selected object, go to the first one. After the last one, none is selected.
+        Without a selected object, go to one. After the last one, none is selected.
         """
         self.tab.select()
-        selected = self.table.selected
+        self._messages.done()
+        selected, following = self.table.selected, self.table.next_unreviewed()
         if not selected or self._target is None:
-            self._go_to(self.table.neighbor(1))
-            return
-        records = [self._target.registry.get(label_id) for label_id in selected]
-        is_new = any(record is not None and not record.reviewed for record in records)
-        following = self.table.neighbor(1)  # before the table is sorted again
-        self._on_change(selected, "reviewed", is_new)
-        if is_new:
+            self._go_to(following)
+        elif all(self.table.model.is_reviewed(label_id) for label_id in selected):
+            self._on_change(selected, "reviewed", False)
+            self._messages.info(f"{_named(selected)} no longer reviewed.")
+        else:
+            self._on_change(selected, "reviewed", True)
             self._go_to(following)
 
     def _go_to(self, label_id: int | None, *, is_forward: bool = True) -> None:
@@ -125,7 +126,7 @@ class ObjectTableController:
             self._session.notifier.warn(f"No more objects in this direction: {progress}.")
             return
         if is_forward:  # the review is over: class keys are about the next object
-            self.table.view.clearSelection()
+            self.table.start_over()
         count = len(records)
         is_one = "The object is" if count == 1 else f"All {count:,} objects are"
         self._messages.info(f"{is_one} reviewed.")
@@ -217,6 +218,18 @@ class ObjectTableController:
         self._binding.objects.go_to(label_id, stays_on_slice=True)
         self._binding.objects.reedit(label_id)
 
+    def _on_remove(self, label_ids: list[int]) -> None:
+        self._messages.done()
+        self._binding.objects.attempt(self._session.objects.remove, label_ids)
+        if self._target is not None and self._target.registry.get(label_ids[0]) is None:
+            key = self._binding.shortcuts.text_of("undo") or "Undo"
+            self._messages.info(f"{_named(label_ids)} deleted: {key} takes it back.")
+
     def _on_change(self, label_ids: list[int], field: str, value: object) -> None:
         details = cast(Details, {field: value})
         self._binding.objects.attempt(lambda: self._session.objects.update(label_ids, **details))
+
+
+def _named(label_ids: Sequence[int]) -> str:
+    """Return some objects as the beginning of a sentence, with its verb."""
+    return f"Object {label_ids[0]} is" if len(label_ids) == 1 else f"{len(label_ids):,} objects are"

@@ -56,6 +56,33 @@ def test_every_accepted_object_has_a_row(opened):
     assert cells(table, 0) == [1, 2]
 
 
+def test_a_review_keeps_its_place_and_goes_to_what_is_not_reviewed(opened, capsys):
+    _, widget, table = opened
+    controller = widget.controllers.objects
+    registry = widget.binding.target.labels.registry
+    choose(table, 1)
+    controller.review()
+    assert (registry.get(2).reviewed, table.selected) == (True, [3])
+    table._delete.click()
+    assert "Object 3 is deleted: Ctrl+Z takes it back." in capsys.readouterr().out
+    widget.binding.objects.undo()
+    assert table.selected == []
+    controller.step(1)
+    assert table.selected == [3]
+    controller.review()
+    assert table.selected == [1]  # 2 is reviewed
+    choose(table, 1)
+    controller.review()
+    assert (registry.get(2).reviewed, table.selected) == (False, [2])
+    assert "Object 2 is no longer reviewed." in capsys.readouterr().out
+    controller.review()
+    assert table.selected == [1]
+    controller.review()
+    assert table.selected == []
+    controller.step(1)
+    assert table.selected == [1]
+
+
 def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
     _, widget, table = opened
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)
