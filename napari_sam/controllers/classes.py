@@ -130,8 +130,10 @@ class ClassesController:
         label_ids = self._objects.selected or ([] if reedited is None else [reedited])
         if label_ids:
             self._reclassify(label_ids, name)
-        else:
+        elif name != self._classes.table.current:
             self._classes.table.choose(name)
+            what = "no class" if name is None else f"class '{name}'"
+            self._messages.info(f"The next objects get {what}.")
 
     def _reclassify(self, label_ids: list[int], name: str | None) -> None:
         """Set the class of objects, and say so: they may be out of sight."""

@@ -223,6 +223,11 @@ def test_the_line_says_which_objects_a_key_or_the_end_of_a_review_is_about(opene
     press(viewer, "Y")
     assert said[3:] == ["All 3 objects are reviewed."]
     assert table.selected == []
+    press(viewer, "1")  # which it is
+    press(viewer, "0")
+    assert said[4:] == ["The next objects get no class."]
+    press(viewer, "1")
+    assert said[5:] == ["The next objects get class 'coin'."]
 
 
 def test_the_class_is_kept_for_the_next_image_and_the_line_says_so(make_widget):
