@@ -22,6 +22,7 @@ _RING: Final = 0.25
 _RING_PX: Final = (2.0, 8.0)
 """...and its limits, in pixels of the grid."""
 _LEAST_EDGE: Final = 0.6
+"""Of the gradient at the start, or of what is left of it where gray values fade."""
 _IS_TOLD_BY_GRAY: Final = 0.3
 """How well gray values must tell the inside from the ring for contrast to count."""
 _LEAST_CONTRAST: Final = 0.3
@@ -94,12 +95,15 @@ class Evidence:
 
         `iou` is the overlap with where the object was expected.
         """
-        ratios = [_ratio(self.edge, start.edge) / _LEAST_EDGE]
+        edge = _ratio(self.edge, start.edge) / _LEAST_EDGE
         if start.separation > _IS_TOLD_BY_GRAY:
+            # At a pole, an object fades with its border: the contrast tells how far.
+            faded = float(np.clip(_ratio(self.difference, start.difference), 1e-3, 1))
             least = _LEAST_SPREAD * abs(start.difference)
-            ratios.append(_ratio(self._contrast(least), start._contrast(least)) / _LEAST_CONTRAST)
+            contrast = _ratio(self._contrast(least), start._contrast(least))
+            ratios = [edge / faded, contrast / _LEAST_CONTRAST]
         else:
-            ratios.append(iou / _LEAST_IOU)
+            ratios = [edge, iou / _LEAST_IOU]
             if self.feature is not None and start.feature is not None:
                 ratios.append(float(self.feature @ start.feature) / _LEAST_LIKENESS)
         return float(np.clip(min(ratios) / 2, 0, 1))
