@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from napari_sam.batch.labeled import LabeledImage, LabeledPlane
-from napari_sam.engine.masks import MaskCrop, joined_crop
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.segment import innermost_xy, segment, whole_crop
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.propagation.meeting import overlap
 
 MAX_OBJECTS: Final = 60
 """Of all images together, as each takes some tenths of a second."""
@@ -73,13 +74,3 @@ class Validation:
                 prompts_for(mask),
             )
             yield overlap(whole_crop(candidates, candidates.best), mask)
-
-
-def overlap(crop: MaskCrop, other: MaskCrop) -> float:
-    """Return the intersection over union of two masks of a plane."""
-    if not crop.mask.size or not other.mask.size:
-        return 0.0
-    whole = joined_crop([crop, other])
-    window = whole.top, whole.left, (whole.mask.shape[0], whole.mask.shape[1])
-    shared = np.count_nonzero(crop.within(*window) & other.within(*window))
-    return float(shared / np.count_nonzero(whole.mask))
