@@ -23,9 +23,7 @@ _ENCODER: Final = "image_encoder"
 """The name of the image encoder in all models, and of its weights as published."""
 
 _AT_ONCE: Final = 4
-"""Objects of a tile that are visited together..."""
-_PER_STEP: Final = 1
-"""...and such visits for each step of the optimizer."""
+"""Objects of a tile that are visited together, for a step of the optimizer."""
 _WARM_UP: Final = 10
 """Steps until the full learning rate."""
 _WEIGHT_DECAY: Final = 0.01
@@ -121,14 +119,12 @@ class Trainer:
         rng = np.random.default_rng([self.settings.seed, epoch])
         total, done = self.settings.objects_per_epoch, 0
         visits = list(visits_of(tiles, total, _AT_ONCE, rng))
-        steps = math.ceil(len(visits) / _PER_STEP)
         sums = np.zeros(2)
         self._optimizer.zero_grad(set_to_none=True)
         for number, tile in enumerate(visits):
             sums += self._visit(tile, rng)
             done += len(tile.label_ids)
-            if (number + 1) % _PER_STEP == 0 or number + 1 == len(visits):
-                self._step(epoch * steps + number // _PER_STEP, self.settings.epochs * steps)
+            self._step(epoch * len(visits) + number, self.settings.epochs * len(visits))
             on_object(done, total)
         return MeanLosses(*(float(mean) for mean in sums / done))
 
@@ -143,7 +139,7 @@ class Trainer:
         for parts in visit.losses():
             mask = mask + torch.stack([part.mask for part in parts]).mean()
             score = score + torch.stack([part.score for part in parts]).mean()
-        loss: Tensor = self._scaler.scale((mask + score) / (_AT_ONCE * _PER_STEP))
+        loss: Tensor = self._scaler.scale((mask + score) / _AT_ONCE)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(mask.detach()), float(score.detach())
 
