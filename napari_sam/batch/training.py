@@ -194,10 +194,12 @@ class _Run:
             self._begin()
             while not self._is_over:
                 self._train_epoch(tiles)
-            return self._finished()
+            result = self._finished()
         finally:
             self._store.flush()
             self._store.close()
+        shutil.rmtree(self._job.folder, ignore_errors=True)
+        return result
 
     def _found_state(self) -> dict[str, Any] | None:
         """Return the state of an earlier run with the same conditions, if there is one."""
@@ -335,8 +337,6 @@ class _Run:
                 *(self._epochs[0], self._epochs[best]),
             )
             write_text(self._job.card, card.text)
-        self._store.close()
-        shutil.rmtree(self._job.folder, ignore_errors=True)
         return result
 
 
