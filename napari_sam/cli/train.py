@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_sam.batch.training_card import Epoch
 
 _DEFAULTS: Final = TrainingSettings()
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _MOST_LOSS: Final = 0.02
 """By how much the IoU with a box may fall without a warning."""
 _EXAMPLES: Final = """\b
@@ -56,6 +57,15 @@ Exit codes:
 """
 
 
+def _setting(
+    name: str, kind: click.ParamType[Any], text: str, flag: str | None = None
+) -> Callable[[_Command], _Command]:
+    """Return the option of a setting, with its default."""
+    flags = (f"--{name.replace('_', '-')}" if flag is None else flag, name)
+    default = getattr(_DEFAULTS, name)
+    return click.option(*flags, type=kind, default=default, show_default=True, help=text)
+
+
 @click.command(epilog=_EXAMPLES)
 @click.argument("images", metavar="IMAGES")
 @click.argument("labels", metavar="LABELS")
@@ -67,45 +77,21 @@ Exit codes:
     help="The new checkpoint, .pt or .safetensors. Its card (.md) and the curves of training "
     "(.csv) get the same name.",
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.epochs,
-    show_default=True,
-    help="Epochs, unless training ends early.",
+@_setting("epochs", click.IntRange(min=1), "Epochs, unless training ends early.")
+@_setting("objects_per_epoch", click.IntRange(min=1), "Objects that are learned from in an epoch.")
+@_setting(
+    "patience",
+    click.IntRange(min=1),
+    "Epochs without a better model after which training ends early.",
 )
-@click.option(
-    "--objects-per-epoch",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.objects_per_epoch,
-    show_default=True,
-    help="Objects that are learned from in an epoch.",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(min=1),
-    default=_DEFAULTS.patience,
-    show_default=True,
-    help="Epochs without a better model after which training ends early.",
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=_DEFAULTS.learning_rate,
-    show_default=True,
-    help="The highest learning rate.",
-)
-@click.option(
-    "--validation",
+@_setting("learning_rate", click.FloatRange(min=0, min_open=True), "The highest learning rate.")
+@_setting(
     "validation_share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=_DEFAULTS.validation_share,
-    show_default=True,
-    help="Share of the images to validate on.",
+    click.FloatRange(0, 1, min_open=True, max_open=True),
+    "Share of the images to validate on.",
+    "--validation",
 )
-@click.option(
-    "--seed", type=int, default=_DEFAULTS.seed, show_default=True, help="Of all that is random."
-)
+@_setting("seed", click.INT, "Of all that is random.")
 @click.option(
     "--adapters",
     type=click.IntRange(min=0),
