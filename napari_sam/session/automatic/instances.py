@@ -133,13 +133,11 @@ class InstanceFinder:
 
         share = 1.0 if method is Method.AIS else _MAPS_SHARE
         maps = self._maps(lambda done: on_progress(share * done, None))
-        factor = np.array([self._whole.width / maps.size[1], self._whole.height / maps.size[0]])
-        corner = np.array([self._whole.left, self._whole.top])
         found = InstanceSet(
             method,
             maps,
             None if method is Method.AIS else self._decode_points,
-            lambda xy: is_wanted(xy * factor + (factor - 1) / 2 + corner),
+            lambda xy: is_wanted(self._whole.in_plane(xy, maps.size)),
         )
         points = found.points(settings) if method is Method.APG else np.empty((0, 2))
         # Part after part: its embedding may have to be read or computed again.

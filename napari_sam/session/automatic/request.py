@@ -185,8 +185,6 @@ def _generate_in_tile(
     # An imported one may be of other pixels.
     is_of_image = embedded is not None and embedded.embedding.original_size == image.shape[:2]
     gray = _small_gray(image)
-    factor = np.array([tile.width / image.shape[1], tile.height / image.shape[0]])
-    corner = np.array([tile.left, tile.top])
     mask_set: MaskSet | None = None
 
     def on_batch(done: int, total: int, new: MaskSet) -> None:
@@ -202,7 +200,7 @@ def _generate_in_tile(
         embedding=embedded.embedding if embedded is not None and is_of_image else None,
         lowest_pred_iou=LOWEST_PRED_IOU,
         keep_logits=request.keep_logits,
-        is_wanted=lambda xy: request.is_wanted(xy * factor + (factor - 1) / 2 + corner),
+        is_wanted=lambda xy: request.is_wanted(tile.in_plane(xy, image.shape[:2])),
         is_spread=request.view is not None,  # so that a preview shows what to expect within seconds
         on_batch=on_batch,
         on_block=lambda *_: yield_to_foreground(),

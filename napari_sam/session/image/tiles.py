@@ -7,6 +7,9 @@ Tiles of one level overlap by half, so that each point lies in the middle half o
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_sam.engine.spec import ModelSpec
 
 Box = tuple[float, float, float, float]
@@ -59,6 +62,14 @@ class Tile:
     def side(self) -> int:
         """Its longer side in pixels of the plane."""
         return max(self.height, self.width)
+
+    def in_plane(self, xy: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+        """Return points (N, 2), in the tile scaled to (height, width) pixels, as of the plane.
+
+        Integers are the centers of pixels, of whatever size.
+        """
+        factor = np.array([self.width / size[1], self.height / size[0]])
+        return np.asarray(xy * factor + (factor - 1) / 2 + (self.left, self.top))
 
 
 class TilePyramid:
