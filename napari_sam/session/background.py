@@ -1,7 +1,7 @@
 """The threads that the parts of a session work on, and the way their messages take to the user."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from weakref import WeakSet
 
@@ -75,15 +75,19 @@ class Background:
 
     def yield_to_foreground(self, job: Job, is_over: Callable[[], bool] = lambda: False) -> None:
         """Wait, inside a job, while an executor in the foreground needs its resources."""
-        job.check()
-        while not (is_over() or all(executor.is_idle for executor in self._foreground)):
-            time.sleep(_REST_S)
-            job.check()
+        _wait_for(self._foreground, job, is_over)
 
     def yield_to_clicks(self, job: Job) -> None:
         """Wait a moment, inside a job, while a click is decoded, which takes less than that."""
         deadline_s = time.monotonic() + _LONGEST_S
+        _wait_for(self._instant, job, lambda: time.monotonic() >= deadline_s)
+
+
+def _wait_for(
+    executors: Sequence[LatestWinsExecutor], job: Job, is_over: Callable[[], bool]
+) -> None:
+    """Wait, inside a job, until executors are idle or something is over."""
+    job.check()
+    while not (is_over() or all(executor.is_idle for executor in executors)):
+        time.sleep(_REST_S)
         job.check()
-        while time.monotonic() < deadline_s and not all(each.is_idle for each in self._instant):
-            time.sleep(_REST_S)
-            job.check()
