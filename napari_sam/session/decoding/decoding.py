@@ -228,14 +228,13 @@ class Decoding:
             return
         prompts, tile, before = self.state.prompts, self.in_sight, self.state.tile
         usable, _ = self.usable(prompts)
+        self.preview.allow(self._find if prompts.is_empty else None)
         if usable.has_foreground:
             if before is not None and not self._pyramid.has(before):
                 before = None  # planned for a model of other sizes
                 self._move(replace(self.state, tile=None, is_raised=False))
             tile = initial_tile(self._pyramid, usable, tile, before, self.last_tile)
             self._move(self.state.on_tile(tile))
-        self.preview.allow(self._find if prompts.is_empty else None)
-        if usable.has_foreground:
             self._decode_on(tile, usable)
         else:
             self._executor.cancel()
