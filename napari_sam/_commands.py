@@ -5,11 +5,12 @@ from functools import partial
 
 import napari
 
+from napari_sam._distribution import DISTRIBUTION
 from napari_sam.layers import SHORTCUTS
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.widget import SamWidget
 
-_PLUGIN, _WIDGET = "napari-sam-live", "Click to segment"
+_WIDGET = "Click to segment"
 _NAMES = frozenset(shortcut.command for shortcut in SHORTCUTS)
 
 
@@ -27,5 +28,5 @@ def run(command: str) -> None:
         return
     widget = SamWidget.open_in(unwrapped(viewer))
     if widget is None:
-        _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, _WIDGET)
+        _, widget = viewer.window.add_plugin_dock_widget(DISTRIBUTION, _WIDGET)
     widget.binding.shortcuts.run(command)

@@ -47,7 +47,7 @@ class ClassesController:
         self._objects, self._defer = objects, context.dispatcher.post
         self._messages, self._reminder = context.messages, ""
         self._classes = classes = session.classes
-        self._panel = self.on_demand = OnDemand(ClassPanel)
+        self.on_demand = OnDemand(ClassPanel)
         """What is in the window of all classes."""
         self.chips = chips = ClassChips()
         self._image = binding.plane.image  # the last one that was annotated
@@ -63,7 +63,7 @@ class ClassesController:
         }
         self._coloring_boxes: list[QCheckBox] = []
         self._connect(chips)
-        self._panel.when_built(self._connect_panel)
+        self.on_demand.when_built(self._connect_panel)
         options.when_built(lambda panel: self._add_coloring_box(panel.coloring))
         self._fill_menu(context.widget)
         self._connections = Connections(
@@ -78,7 +78,7 @@ class ClassesController:
     @property
     def panel(self) -> ClassPanel:
         """What is in the window of all classes, built when it is first needed."""
-        return self._panel.get()
+        return self.on_demand.get()
 
     def _connect(self, view: ClassPanel | ClassChips) -> None:
         classes = self._classes
@@ -103,7 +103,7 @@ class ClassesController:
     def _fill_menu(self, widget: QWidget) -> None:
         """Offer what is done with all classes."""
         menu = self.chips.menu
-        self.window = ToolWindow(self._panel, widget)
+        self.window = ToolWindow(self.on_demand, widget)
         menu.addAction("All classes…", self.window.toggle)
         menu.addSeparator()
         menu.addAction("Open classes…", lambda: self.panel.ask_for_file())
@@ -132,8 +132,7 @@ class ClassesController:
             self._reclassify(label_ids, name)
         elif name != self._classes.table.current:
             self._classes.table.choose(name)
-            what = "no class" if name is None else f"class '{name}'"
-            self._messages.info(f"The next objects get {what}.")
+            self._messages.info(f"The next objects get {_in_words(name)}.")
 
     def _reclassify(self, label_ids: list[int], name: str | None) -> None:
         """Set the class of objects, and say so: they may be out of sight."""
@@ -143,9 +142,8 @@ class ClassesController:
             now = f"{len(without):,} objects now have"
             if len(without) == 1:
                 now = f"Object {without[0]} now has"
-            what = "no class" if name is None else f"class '{name}'"
-            key = self._binding.shortcuts.text_of("undo") or "Undo"
-            self._messages.info(f"{now} {what}: {key} takes it back.")
+            key = self._binding.shortcuts.undo_text
+            self._messages.info(f"{now} {_in_words(name)}: {key} takes it back.")
 
     def _class_of(self, label_id: int) -> str | None:
         record = None if self._target is None else self._target.registry.get(label_id)
@@ -252,6 +250,10 @@ class ClassesController:
         names = [None, *(object_class.name for object_class in table.classes)][: MAX_NUMBERED + 1]
         bindings = self._binding.shortcuts.bindings
         keys = {name: key_text(bindings[class_command(k)]) for k, name in enumerate(names)}
-        if self._panel.built is not None:
+        if self.on_demand.built is not None:
             self.panel.show_classes(table.classes, table.current, counts, keys)
         self.chips.show_classes(table.classes, table.current, keys)
+
+
+def _in_words(name: str | None) -> str:
+    return "no class" if name is None else f"class '{name}'"

@@ -16,6 +16,7 @@ from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.object_editing import Details
+from napari_sam.session.objects.records import counted
 from napari_sam.session.state import SessionState
 from napari_sam.session.tracks.lineage import founder_in
 
@@ -222,7 +223,7 @@ class ObjectTableController:
         self._messages.done()
         self._binding.objects.attempt(self._session.objects.remove, label_ids)
         if self._target is not None and self._target.registry.get(label_ids[0]) is None:
-            key = self._binding.shortcuts.text_of("undo") or "Undo"
+            key = self._binding.shortcuts.undo_text
             self._messages.info(f"{_named(label_ids)} deleted: {key} takes it back.")
 
     def _on_change(self, label_ids: list[int], field: str, value: object) -> None:
@@ -232,4 +233,4 @@ class ObjectTableController:
 
 def _named(label_ids: Sequence[int]) -> str:
     """Return some objects as the beginning of a sentence, with its verb."""
-    return f"Object {label_ids[0]} is" if len(label_ids) == 1 else f"{len(label_ids):,} objects are"
+    return f"Object {label_ids[0]} is" if len(label_ids) == 1 else f"{counted(len(label_ids))} are"

@@ -46,7 +46,7 @@ class PredictedClassesController:
         except TargetError as error:
             self._notifier.warn(str(error))
             return
-        key = self._shortcuts.text_of("undo") or "Undo"
+        key = self._shortcuts.undo_text
         classes = "its predicted class" if count == 1 else "their predicted classes"
         self._messages.info(f"{counted(count)} got {classes}: {key} takes it back.")
 

@@ -9,18 +9,18 @@ from typing import Final
 
 from napari.settings import get_plugin_settings, get_settings
 
+from napari_sam._distribution import DISTRIBUTION
 from napari_sam.session.embedding.store import DEFAULT_CAPACITY_BYTES, EmbeddingStore
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.storage.folders import EMBEDDINGS_VARIABLE, expand_user
 
-_PLUGIN: Final = "napari-sam-live"
 _GIB: Final = 2**30
 
 
 def preferences_file() -> Path | None:
     """Return where napari saves what was set; None if it saves nothing."""
     of_napari = get_settings().config_path
-    return None if of_napari is None else Path(of_napari).with_name(f"{_PLUGIN}.yaml")
+    return None if of_napari is None else Path(of_napari).with_name(f"{DISTRIBUTION}.yaml")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Preferences:
         if file is None or not file.exists():
             return cls()
         try:
-            settings = get_plugin_settings(_PLUGIN)
+            settings = get_plugin_settings(DISTRIBUTION)
         except KeyError:
             return cls()
         model, embeddings = settings.model, settings.embeddings

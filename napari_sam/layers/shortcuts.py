@@ -252,6 +252,11 @@ class ShortcutMap:
         """The name of the key of each command; "" if it has none."""
         return {command: self.text_of(command) for command in self.bindings}
 
+    @property
+    def undo_text(self) -> str:
+        """What takes back what a message tells of."""
+        return self.text_of("undo") or "Undo"
+
     def text_of(self, command: str) -> str:
         """Return the name of the key of a command; "" if it has none."""
         return key_text(self.bindings[command])
