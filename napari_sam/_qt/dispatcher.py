@@ -22,17 +22,23 @@ class QtDispatcher(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lock = threading.Lock()
-        self._is_closed = False
-        self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
+        self._is_closed, self._waiting = False, 0
+        self._posted.connect(self._run_posted, Qt.ConnectionType.QueuedConnection)
         self._turn_asked.connect(self.end_turn, Qt.ConnectionType.QueuedConnection)
         self._turn_over, self._turn_end_s = threading.Event(), 0.0
         self._turn_over.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no posted callback waits."""
+        return self._is_closed or self._waiting == 0
 
     def post(self, callback: Callable[[], None]) -> None:
         """Call `callback` soon on the GUI thread; may be called from any thread."""
         # Under the lock, so that no other thread closes it between the check and the emit.
         with self._lock, suppress(RuntimeError):  # the C++ object may be gone with its window
             if not self._is_closed:
+                self._waiting += 1
                 self._posted.emit(callback)
 
     def let_owner_run(self) -> None:
@@ -65,6 +71,11 @@ class QtDispatcher(QObject):
         QTimer.singleShot(0, lambda: self._run(callback))
 
     @Slot(object)
+    def _run_posted(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting -= 1
+        self._run(callback)
+
     def _run(self, callback: Callable[[], None]) -> None:
         try:
             if not self._is_closed:

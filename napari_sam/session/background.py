@@ -64,8 +64,8 @@ class Background:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no job is pending."""
-        return all(executor.is_idle for executor in self._executors)
+        """Whether no job is pending and no callback waits."""
+        return self.dispatcher.is_idle and all(executor.is_idle for executor in self._executors)
 
     def close(self) -> None:
         """Stop all work; nothing is delivered any more."""

@@ -81,6 +81,10 @@ class Cancelled(Exception):  # noqa: N818 - it is an order that was followed, no
 class Dispatcher(Protocol):
     """Carries callbacks from any thread to the thread that owns the session."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no posted callback waits."""
+
     def post(self, callback: Callable[[], None]) -> None:
         """Call `callback` soon on the owner's thread; may be called from any thread."""
 
@@ -100,6 +104,11 @@ class CallbackQueue:
     def __init__(self) -> None:
         self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._is_closed = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no posted callback waits."""
+        return self._is_closed or self._callbacks.empty()
 
     def post(self, callback: Callable[[], None]) -> None:
         """Let the next `run_pending` run `callback`."""

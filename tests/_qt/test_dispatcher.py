@@ -19,11 +19,20 @@ def test_callbacks_run_on_the_gui_thread_in_their_order(qapp):
     assert threads == [(number, gui) for number in range(3)]
 
 
+def test_it_is_idle_once_the_posted_callbacks_have_run(qapp):
+    dispatcher, seen = QtDispatcher(), []
+    dispatcher.post(lambda: dispatcher.post(lambda: seen.append(dispatcher.is_idle)))
+    while not dispatcher.is_idle:
+        dispatcher.run_pending(5)
+    assert seen == [True]  # while the last one runs, none waits
+
+
 def test_nothing_runs_after_close(qapp):
     dispatcher, calls = QtDispatcher(), []
     dispatcher.post(lambda: calls.append("before"))
     dispatcher.close()
     dispatcher.post(lambda: calls.append("after"))
+    assert dispatcher.is_idle
     dispatcher.run_pending(0.05)
     assert calls == []
 
