@@ -12,7 +12,7 @@ from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.file_names import ask_for_file
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue.offers import Offer
-from napari_sam.catalogue.table import BUNDLED, PublishedModel, display_name
+from napari_sam.catalogue.table import PublishedModel, display_name
 from napari_sam.session.models.fetching import FetchState
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.state import SessionState
@@ -177,7 +177,7 @@ class ModelPanel(QWidget):
 
 def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:
     """Find the offer of a choice; a published model and a user's file may share a path."""
-    path = BUNDLED.bundled if choice.checkpoint is None else choice.checkpoint
+    path = choice.file
     matches = [offer for offer in offers if offer.path == path]
     named = [offer for offer in matches if offer.name == choice.name]
     return next(iter([*named, *reversed(matches)]), None)

@@ -7,7 +7,6 @@ from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import (
     SPACING_PX,
-    button,
     check_box,
     combo_box,
     form,
@@ -15,6 +14,7 @@ from napari_sam._qt.building import (
     row,
 )
 from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.learning_row import LearningRow
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.value_slider import ValueSlider
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
@@ -25,10 +25,6 @@ _LEAST_OPACITY: Final = 5
 _DEFAULT_OPACITY: Final = 50
 _FILLED, _OUTLINED = "filled", "outlines"
 _LOW_GAP_PX: Final = 3
-_LEARN: Final = (
-    "From the fifth object on, offer one more mask, marked with a star, where what you accepted\n"
-    "leads to a better one. It is preselected once it has been better on the last ten objects."
-)
 _BACK: Final = "Double-click, or click on the number, to go back to the default."
 
 Row: TypeAlias = tuple[Any, ...]
@@ -104,11 +100,9 @@ class OptionsPanel(QWidget):
             title="strength",
         )
         cleaning = row(self.clean, self.clean_strength, stretch=self.clean_strength)
-        self.learn = check_box("learn from accepted objects", _LEARN, checked=True)
-        self.forget = button("Forget", "Forget what was learned, on this image and others")
-        learning = row(self.learn, self.forget, stretch=self.learn)
+        self.learning = LearningRow()
         self.learned = PaintedLabel(opacity=0.8)
-        return (cleaning,), (learning,), (self.learned,)
+        return (cleaning,), (self.learning,), (self.learned,)
 
     def _display(self) -> tuple[Row, ...]:
         self.style_combo = combo_box(
@@ -136,10 +130,7 @@ class OptionsPanel(QWidget):
     def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
         """Show whether masks are learned, what is known, and whether that is anything."""
         self.learned.set_text(summary if is_on else "", summary if is_on else "")
-        self.learn.setToolTip(f"{_LEARN}\n{summary}" if is_on else _LEARN)
-        self.forget.setEnabled(is_any)
-        with QSignalBlocker(self.learn):
-            self.learn.setChecked(is_on)
+        self.learning.show_learned(is_on, summary, is_any=is_any)
 
     def show_display(self, is_outlined: bool, opacity: float) -> None:
         """Show how objects are drawn."""

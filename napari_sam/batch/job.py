@@ -8,10 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import xxhash
-
 from napari_sam.engine.methods import Method
-from napari_sam.storage.regular_files import require_regular_file
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -29,7 +26,6 @@ OVERLAPS: Final[dict[str, Callable[[ExportObject, int], float]]] = {
 """Which mask wins where two overlap in a label image: the one with the larger key, which is made
 of a mask and the pixels of its object on all slices."""
 
-_BLOCK_BYTES: Final = 2**22
 WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
 """Settings that do not change the masks."""
 
@@ -92,18 +88,3 @@ class ImageResult:
     error: str = ""  # why it failed
     warning: str = ""  # what makes the masks doubtful
     objects: tuple[dict[str, Any], ...] = ()  # what is known of each, if slices were linked
-
-
-def digest(path: str | Path) -> str:
-    """Return a hash of the content of a file, or of all files in a folder."""
-    path = Path(path)
-    hasher = xxhash.xxh128()
-    files = sorted(file for file in path.rglob("*") if file.exists() and not file.is_dir())
-    for file in files if path.is_dir() else [path]:
-        require_regular_file(file)
-        if file != path:
-            hasher.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                hasher.update(block)
-    return hasher.hexdigest()

@@ -24,8 +24,10 @@ from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
-from napari_sam.session.journal.session_file import SessionFileError, read_session
+from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionFileError, read_session
 from napari_sam.session.learning.kept import learnt_from_json
+from napari_sam.session.learning.learned_file import read_learned
+from napari_sam.session.models.model_choice import ModelChoice
 from napari_sam.session.objects.records import score_of
 from napari_sam.session.prompts.prompts import Prompts
 
@@ -148,8 +150,8 @@ def _embedding_of(
     return embed
 
 
-def read_learned(path: Path, model: str) -> Learnt:
-    """Return what the objects of a session file told of clicks, for the model of this name.
+def read_learnt(path: Path, choice: ModelChoice) -> Learnt:
+    """Return what a session file, or one of what was learned, tells of clicks on a model.
 
     Raises
     ------
@@ -157,14 +159,17 @@ def read_learned(path: Path, model: str) -> Learnt:
         If the file cannot be read, or tells nothing better than the model's own masks.
     """
     try:
-        saved = read_session(path)
+        is_session = path.name.endswith(SESSION_SUFFIX)
+        lessons = (
+            read_session(path).info.learned if is_session else read_learned(path, choice).lessons
+        )
     except SessionFileError as error:
         raise FileError(str(error)) from error
-    learnt = learnt_from_json(saved.info.learned, model)
+    learnt = learnt_from_json(lessons, choice.name)
     if learnt is None:
         raise FileError(
-            f"Nothing was learned in {path} that is better than the masks of {model}: save a "
-            "session with ten objects or more that were accepted with it."
+            f"Nothing was learned in {path} that is better than the masks of {choice.name}: accept "
+            "ten objects or more with it, then save it again."
         )
     return learnt
 

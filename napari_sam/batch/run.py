@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.job import WITHOUT_EFFECT, BatchJob, ImageResult, digest
+from napari_sam.batch.job import WITHOUT_EFFECT, BatchJob, ImageResult
 from napari_sam.batch.linking import linked_annotations
 from napari_sam.batch.manifest import PartialResults, RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
@@ -28,6 +28,7 @@ from napari_sam.session.automatic.request import automatic_tiles
 from napari_sam.session.automatic.settings import preset_for
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import is_out_of_memory
+from napari_sam.storage.digests import digest
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings

@@ -16,12 +16,10 @@ import numpy as np
 import xxhash
 
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.job import digest
 from napari_sam.batch.labeled import LabeledImage, LabeledPlane
 from napari_sam.batch.training_card import Epoch, TrainingCard
 from napari_sam.batch.training_tiles import plan_tiles
 from napari_sam.batch.validation import Validation, one_box, one_click
-from napari_sam.catalogue.table import BUNDLED
 from napari_sam.engine.training_settings import TrainingSettings
 from napari_sam.formats.files import write_table, write_text
 from napari_sam.model import load_model
@@ -33,6 +31,7 @@ from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.models.model_choice import ModelChoice, find_runtime
 from napari_sam.storage.decoder_files import find_decoder
+from napari_sam.storage.digests import digest
 
 _LEAST_GAIN: Final = 0.001
 """By how much the quality of an epoch has to be better than that of the best before."""
@@ -69,12 +68,10 @@ class TrainingJob:
         """Where a run keeps what it goes on from; removed at the end."""
         return self.checkpoint.with_name(f"{self.checkpoint.name}.training")
 
-    @cached_property
+    @property
     def base(self) -> Path:
         """The checkpoint that training begins with."""
-        base = self.model.checkpoint or BUNDLED.bundled
-        assert base is not None
-        return base
+        return self.model.file
 
     @cached_property
     def conditions(self) -> str:

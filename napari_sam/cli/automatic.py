@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
-from napari_sam.batch.job import OVERLAPS, WITHOUT_EFFECT, BatchJob, ImageResult, digest
+from napari_sam.batch.job import OVERLAPS, WITHOUT_EFFECT, BatchJob, ImageResult
 from napari_sam.cli.exit_codes import (
     CAN_CONTINUE,
     FAILED,
@@ -41,6 +41,7 @@ from napari_sam.cli.options import (
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
 from napari_sam.storage.decoder_files import find_decoder
+from napari_sam.storage.digests import digest
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -271,13 +272,9 @@ def published_settings(
 
 
 def _weights(choice: ModelChoice) -> str:
-    from napari_sam.catalogue.table import BUNDLED
-
-    file = choice.checkpoint or BUNDLED.bundled
-    assert file is not None
-    decoder = find_decoder(file)
+    decoder = find_decoder(choice.file)
     try:
-        return "-".join(digest(part) for part in (file, decoder) if part is not None)
+        return "-".join(digest(part) for part in (choice.file, decoder) if part is not None)
     except OSError as error:
         raise click.UsageError(f"The model cannot be read ({error}).") from error
 

@@ -149,7 +149,7 @@ BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
     "--learned",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Session file with accepted objects: segment clicks as the widget learned from these.",
+    help="Session file, or one of what was learned: segment clicks as the widget would.",
 )
 @model_options
 @reader_option
@@ -188,7 +188,7 @@ def predict(
     """
     hide_progress_of_napari()
     from napari_sam.batch.prompted import (
-        read_learned,
+        read_learnt,
         read_start,
         segment_prompts,
         write_prompted,
@@ -218,7 +218,7 @@ def predict(
             if words is not None:
                 masks = words.segment(choice, embedder, opened.plane, prompts[0], strength)
             else:
-                learnt = None if learned is None else read_learned(learned, choice.name)
+                learnt = None if learned is None else read_learnt(learned, choice)
                 options = start, multimask, strength, learnt, print_warning
                 masks = segment_prompts(embedder, opened.plane, prompts, *options)
         files = [] if output is None or not masks else write_prompted(output, info, masks, overlap)

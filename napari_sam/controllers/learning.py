@@ -7,7 +7,11 @@ from napari_sam._qt.building import rest_timer
 from napari_sam._qt.on_demand import OnDemand
 from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.layers.image_references import file_for
 from napari_sam.session.connections import Connections
+from napari_sam.session.jobs import user_message
+from napari_sam.session.learning.learned_file import LearnedFile, read_learned, write_learned
+from napari_sam.session.objects.records import counted
 from napari_sam.storage.learned import forget_learned, load_learned, save_learned
 from napari_sam.storage.options import load_options, save_options
 
@@ -20,7 +24,9 @@ class LearningController:
 
     def __init__(self, context: WidgetContext, options: OnDemand[OptionsPanel]) -> None:
         self._learning, self._plane = context.session.learning, context.binding.plane
-        self._options = options
+        self._options, self._messages = options, context.messages
+        self._embedding = context.session.embedding
+        self._executor = context.session.background.executor("learned-files")
         self._folder: Path | None = None  # of the image
         self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
         self._learning.switch(load_options().get("learn") is not False)
@@ -39,8 +45,12 @@ class LearningController:
         self._save_now()
 
     def _connect(self, panel: OptionsPanel) -> None:
-        panel.learn.toggled.connect(self._on_toggled)
-        panel.forget.clicked.connect(self._forget)
+        row = panel.learning
+        row.suggest = self._suggested
+        row.learn.toggled.connect(self._on_toggled)
+        row.forget_requested.connect(self._forget)
+        row.save_requested.connect(self.save)
+        row.open_requested.connect(self.open)
         self._show()
 
     def _show(self) -> None:
@@ -63,6 +73,44 @@ class LearningController:
         if self._folder is not None:
             forget_learned(self._folder)
         self._learning.forget()
+
+    # Files -------------------------------------------------------------------------------------
+
+    def _suggested(self) -> str:
+        image = self._plane.image
+        return "" if image is None else file_for(image, image.name)
+
+    def save(self, path: Path) -> None:
+        """Write what was learned to a file, in the background."""
+        image, lessons = self._plane.image, self._learning.to_json()
+        name, choice = "" if image is None else image.name, self._embedding.embedder.choice
+
+        def on_done(_: None) -> None:
+            objects = counted(len(lessons["lessons"]))
+            self._messages.info(f"Saved what {objects} taught to {path.name}.")
+
+        self._executor.submit(
+            lambda _: write_learned(path, lessons, choice, name), on_done, self._on_failed
+        )
+
+    def open(self, path: Path) -> None:
+        """Begin with what a file holds, on this image and others of its folder."""
+        choice = self._embedding.embedder.choice
+
+        def on_done(read: LearnedFile) -> None:
+            if self._embedding.embedder.choice != choice:
+                self._messages.warn(f"Another model was chosen meanwhile: open {path.name} again.")
+                return
+            self._learning.keep(read.lessons)
+            self._save()
+            self._messages.info(f"Learned from {read.source}: used once it was better here, too.")
+
+        self._executor.submit(lambda _: read_learned(path, choice), on_done, self._on_failed)
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._messages.fail(user_message(error, "Could not save or open what was learned"))
+
+    # By folder ---------------------------------------------------------------------------------
 
     def _follow_image(self) -> None:
         """Know what was learned on other images of the folder."""

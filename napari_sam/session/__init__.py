@@ -10,6 +10,7 @@ from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.journal.session_file import read_session, write_session
+from napari_sam.session.learning.learned_file import read_learned, write_learned
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import (
@@ -75,7 +76,9 @@ __all__ = [
     "decode_batch_prompts",
     "link_labels",
     "propagate",
+    "read_learned",
     "read_session",
     "stack_planes",
+    "write_learned",
     "write_session",
 ]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam.batch.prompted import MaskStart, read_learned, read_start, segment_prompts
+from napari_sam.batch.prompted import MaskStart, read_learnt, read_start, segment_prompts
 from napari_sam.formats.files import FileError
-from napari_sam.session import ArrayLabels, write_session
+from napari_sam.session import ArrayLabels, write_learned, write_session
 from napari_sam.session.decoding.recipe import Policy
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
@@ -103,19 +103,22 @@ def test_starts_that_make_no_sense_are_refused(tmp_path):
         read_start(tmp_path / "large.npy", (100, 140), 256)
 
 
+def lessons_of(iou):
+    """Return the lessons of objects that were better masked with a disc than without."""
+    return lessons_to_json([Lesson(2400.0, 0.5, {Policy(0, 1, True): iou})] * 12, "mobile_sam")
+
+
 def session_file(tmp_path, iou):
-    """Write a session whose objects were better masked with a disc than without."""
-    lessons = [Lesson(2400.0, 0.5, {Policy(0, 1, True): iou})] * 12
-    learned = lessons_to_json(lessons, "mobile_sam")
+    """Write a session with such objects."""
     reference = ImageReference("square", None, (100, 140), "uint8")
     path = tmp_path / f"{iou}.sam-session.jsonl"
     labels = ArrayLabels(np.zeros((100, 140), np.uint8))
-    write_session(path, SessionInfo(reference, "labels", learned=learned), labels, [])
+    write_session(path, SessionInfo(reference, "labels", learned=lessons_of(iou)), labels, [])
     return path
 
 
 def test_clicks_are_segmented_as_a_session_has_learned(plane, remembering_predictor, tmp_path):
-    learnt = read_learned(session_file(tmp_path, 0.9), "mobile_sam")
+    learnt = read_learnt(session_file(tmp_path, 0.9), ModelChoice())
     assert learnt.recipe.policy == Policy(0, 1, True)
     embedder, click = embedder_of(remembering_predictor), Prompts(((70, 50),), (1,))
     masks = segment_prompts(embedder, plane, [click], multimask="all", learnt=learnt)
@@ -124,6 +127,9 @@ def test_clicks_are_segmented_as_a_session_has_learned(plane, remembering_predic
     box = Prompts(box_xyxy=(39, 29, 101, 71))
     assert len(segment_prompts(embedder, plane, [box], multimask="all", learnt=learnt)) == 3
     with pytest.raises(FileError, match="Nothing was learned in"):
-        read_learned(session_file(tmp_path, 0.5), "mobile_sam")
+        read_learnt(session_file(tmp_path, 0.5), ModelChoice())
     with pytest.raises(FileError, match="Nothing was learned in"):
-        read_learned(session_file(tmp_path, 0.9), "another model")
+        read_learnt(session_file(tmp_path, 0.9), ModelChoice(name="another model"))
+    path = tmp_path / "square.sam-learned.json"
+    write_learned(path, lessons_of(0.9), ModelChoice(), "square")
+    assert read_learnt(path, ModelChoice()).recipe == learnt.recipe

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.job import BatchJob, digest
+from napari_sam.batch.job import BatchJob
 from napari_sam.batch.run import _settings_for, run_here
 from napari_sam.engine.automatic_presets import CELLS
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.models.model_choice import ModelChoice
+from napari_sam.storage.digests import digest
 
 
 def job_in(folder):

@@ -1,6 +1,7 @@
 """The switch for learning, and what goes from one image of a folder to the next."""
 
 import imageio.v3
+from qtpy.QtWidgets import QFileDialog
 from skimage import data
 
 from napari_sam.session.decoding.recipe import Policy
@@ -12,23 +13,40 @@ from napari_sam.storage.options import load_options
 KNOWN = lessons_to_json([Lesson(900.0, 0.6, {Policy(0, 1, True): 0.8})] * 6, "mobile_sam")
 
 
-def test_it_begins_with_what_its_folder_taught_and_forgets_it(make_widget, tmp_path):
+def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatch, said):
     save_learned(tmp_path, KNOWN)
     path = tmp_path / "coins.png"
     imageio.v3.imwrite(path, data.coins())
     viewer, widget = make_widget()
     panel, learning = widget.controllers.options.panel, widget.session.learning
     assert panel.learned.text() == "Nothing learned yet: accept five objects."
-    assert not panel.forget.isEnabled()
+    row = panel.learning
+    assert not row._forget.isEnabled()
     viewer.open(path)
     widget.wait_until_idle(120)
     assert learning.knowledge.n_objects == 6
     assert panel.learned.text().startswith("Learned from 6 objects; to be tried")
-    panel.learn.click()
+    row.learn.click()
     assert not learning.is_on
     assert panel.learned.text() == ""
     assert load_options()["learn"] is False
-    panel.learn.click()
-    panel.forget.click()
+    row.learn.click()
+    saved = tmp_path / "mine.sam-learned.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(saved), ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(saved), ""))
+    row._save.trigger()
+    widget.wait_until_idle(120)
+    assert said[-1] == "Saved what 6 objects taught to mine.sam-learned.json."
+    row._forget.trigger()
     assert learning.knowledge.n_objects == 0
     assert not learned_file(tmp_path).exists()
+    row._open.trigger()
+    widget.wait_until_idle(120)
+    assert learning.knowledge.n_objects == 6
+    assert learned_file(tmp_path).exists()
+    assert said[-1].startswith("Learned from 6 objects of coins, 2")
+    saved.write_text("{}")
+    row._open.trigger()
+    widget.wait_until_idle(120)
+    assert learning.knowledge.n_objects == 6
+    assert said[-1].startswith("The file has nothing learned; choose one")

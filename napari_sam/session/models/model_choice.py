@@ -57,6 +57,13 @@ class ModelChoice:
         return replace(self, name=name, checkpoint=checkpoint, version=version, spec=spec)
 
     @property
+    def file(self) -> Path:
+        """Its file, or folder: the bundled one if no other is chosen."""
+        file = self.checkpoint or BUNDLED.bundled
+        assert file is not None
+        return file
+
+    @property
     def weights(self) -> Hashable:
         """The same for two choices of the same weights, whatever they run on."""
         return self.checkpoint, self.version

@@ -1,0 +1,66 @@
+"""The switch for learning from accepted objects, and what can be done with what was learned."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
+
+from napari_sam._qt.building import button, check_box, fill, row
+from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
+from napari_sam.session.learning.learned_file import LEARNED_SUFFIX
+
+_LEARN: Final = (
+    "From the fifth object on, offer one more mask, marked with a star, where what you accepted\n"
+    "leads to a better one. It is preselected once it has been better on the last ten objects."
+)
+_FILTER: Final = name_filter("What was learned", (LEARNED_SUFFIX,))
+
+
+class LearningRow(QWidget):
+    """Switches learning; saves, opens or forgets what was learned."""
+
+    save_requested = Signal(Path)
+    open_requested = Signal(Path)
+    forget_requested = Signal()
+
+    def __init__(self, suggest: Callable[[], str] = str) -> None:
+        super().__init__()
+        self.suggest = suggest
+        """Returns the name for a file."""
+        self._last_folder: Path | None = None
+        self.learn = check_box("learn from accepted objects", _LEARN, checked=True)
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self._save = menu.addAction("Save learned…", self._on_save_clicked)
+        self._save.setToolTip("Save what was learned to a small file, for other folders and users")
+        self._open = menu.addAction("Open learned…", self._on_open_clicked)
+        self._open.setToolTip(
+            "Begin with what such a file holds. It is preselected once it was better here, too."
+        )
+        menu.addSeparator()
+        self._forget = menu.addAction("Forget", self.forget_requested.emit)
+        self._forget.setToolTip("Forget what was learned, on this image and others")
+        learned = button("Learned", "Save, open or forget what was learned")
+        learned.set_menu(menu)
+        fill(self, row(self.learn, learned, stretch=self.learn))
+
+    def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
+        """Show whether masks are learned, what is known, and whether that is anything."""
+        self.learn.setToolTip(f"{_LEARN}\n{summary}" if is_on else _LEARN)
+        self._save.setEnabled(is_any)
+        self._forget.setEnabled(is_any)
+        with QSignalBlocker(self.learn):
+            self.learn.setChecked(is_on)
+
+    def _on_open_clicked(self) -> None:
+        ask_for_file(self, "Open learned", _FILTER, self.open_requested)
+
+    def _on_save_clicked(self) -> None:
+        start = suggested_path(self.suggest(), self._last_folder)
+        name, _ = QFileDialog.getSaveFileName(self, "Save learned", start, _FILTER)
+        path = path_with_suffix(self, name, (LEARNED_SUFFIX,)) if name else None
+        if path is not None:
+            self._last_folder = path.parent
+            self.save_requested.emit(path)
