@@ -97,8 +97,8 @@ class Run:
         """Take the place of napari's event loop."""
         import napari
 
+        from napari_sam._distribution import DOCK_NAME
         from napari_sam.bench.window import Screen, wait_until
-        from napari_sam.cli.main import DOCK_NAME
 
         self._end("window is made")
         viewer = napari.current_viewer()

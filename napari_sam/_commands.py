@@ -1,16 +1,17 @@
-"""The plugin's commands for napari's command palette: one function for each command with a key."""
+"""The plugin's commands for napari's command palette and for its menu of a layer."""
 
 from collections.abc import Callable
 from functools import partial
 
 import napari
+from napari.components import ViewerModel
+from napari.layers import Image
 
-from napari_sam._distribution import DISTRIBUTION
+from napari_sam._distribution import DOCK_NAME
 from napari_sam.layers import SHORTCUTS
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.widget import SamWidget
 
-_WIDGET = "Click to segment"
 _NAMES = frozenset(shortcut.command for shortcut in SHORTCUTS)
 
 
@@ -23,10 +24,28 @@ def __getattr__(name: str) -> Callable[[], None]:
 
 def run(command: str) -> None:
     """Run a command in the viewer that was used last; open the widget there if it is closed."""
+    viewer = _viewer()
+    if viewer is not None:
+        _widget_in(viewer).binding.shortcuts.run(command)
+
+
+def segment_image() -> None:
+    """Annotate the image layer that is selected, in the widget."""
+    viewer = _viewer()
+    layer = None if viewer is None else viewer.layers.selection.active
+    if viewer is not None and isinstance(layer, Image):
+        _widget_in(viewer).annotate(layer)
+
+
+def _viewer() -> ViewerModel | None:
     viewer = napari.current_viewer()
-    if viewer is None:
-        return
-    widget = SamWidget.open_in(unwrapped(viewer))
+    return None if viewer is None else unwrapped(viewer)
+
+
+def _widget_in(viewer: ViewerModel) -> SamWidget:
+    widget = SamWidget.open_in(viewer)
     if widget is None:
-        _, widget = viewer.window.add_plugin_dock_widget(DISTRIBUTION, _WIDGET)
-    widget.binding.shortcuts.run(command)
+        widget = SamWidget(viewer)
+        viewer.window.add_dock_widget(widget, name=DOCK_NAME)
+    widget.reveal()
+    return widget

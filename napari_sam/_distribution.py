@@ -1,4 +1,4 @@
-"""The name of this distribution, and checks for other ones that it cannot work with."""
+"""The names of this distribution and its dock, and checks for others that it cannot work with."""
 
 import os
 import sys
@@ -7,6 +7,8 @@ from importlib import metadata
 from typing import Final
 
 DISTRIBUTION: Final = "napari-sam-live"
+DOCK_NAME: Final = "Click to segment (SAM live)"
+"""The widget's title in napari's menus, by which they find the dock instead of adding another."""
 _OLD_DISTRIBUTION: Final = "napari-sam"
 _UNSOUND_PYSIDE6: Final = "6.12.0"
 """Loses a reference to None each time Python has it process events."""

@@ -9,6 +9,7 @@ from typing import Final
 from weakref import WeakSet
 
 from napari.components import ViewerModel
+from napari.layers import Image
 from qtpy.QtCore import QEvent, QEventLoop
 from qtpy.QtGui import QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
@@ -22,6 +23,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.messages import Messages
 from napari_sam.controllers.preferences import Preferences
 from napari_sam.layers import LayerBinding
+from napari_sam.layers.layer_menu import offer_in_layer_menu
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.session.embedding.embeddings import LoadPredictor
 from napari_sam.session.jobs import run_until
@@ -83,6 +85,7 @@ class SamWidget(QWidget):
             self.session.notifier.warn(warning)
         # napari's Points layers need it, and the first click should not wait for its import.
         threading.Thread(target=self._import_pandas, daemon=True).start()
+        offer_in_layer_menu()
         self.binding.choose_image()
         self.session.embedding.preload()
 
@@ -90,6 +93,17 @@ class SamWidget(QWidget):
     def open_in(viewer: ViewerModel) -> "SamWidget | None":
         """Return the widget that is open in a viewer, which is no proxy."""
         return next((widget for widget in _OPEN if widget._viewer is viewer), None)
+
+    def annotate(self, image: Image) -> None:
+        """Annotate an image layer of the viewer, as if it had been chosen at the top."""
+        self.controllers.annotate.choose_image(image)
+
+    def reveal(self) -> None:
+        """Bring the dock on top of others, and back if it is hidden."""
+        dock = self.parentWidget()
+        if isinstance(dock, QDockWidget):
+            dock.show()
+            dock.raise_()
 
     def fit_view_once_laid_out(self) -> None:
         """Fit the whole image into the canvas, once the window with this widget is laid out.

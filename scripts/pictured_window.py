@@ -11,7 +11,7 @@ from PIL import Image
 from qtpy.QtCore import QBuffer, QIODevice, QPoint
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_sam.cli.main import DOCK_NAME
+from napari_sam._distribution import DOCK_NAME
 from napari_sam.model import Predictor
 from napari_sam.widget import SamWidget
 

@@ -10,7 +10,8 @@ from npe2 import PluginManager, PluginManifest
 
 import napari_sam
 from napari_sam import _writer
-from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, SAMPLES
+from napari_sam._distribution import DISTRIBUTION, DOCK_NAME
+from napari_sam.cli.main import SAMPLES
 from napari_sam.formats.registry import FORMATS
 from napari_sam.layers import SHORTCUTS
 from napari_sam.widget import SamWidget
@@ -55,7 +56,8 @@ def test_every_contribution_has_its_command() -> None:
     used = [item.command for kind in (*kinds, contributions.readers, menus) for item in kind]
     with_keys = {f"{DISTRIBUTION}.{shortcut.command}": shortcut.help for shortcut in SHORTCUTS}
     titles = {command.id: command.title for command in contributions.commands}
-    assert set(used) | with_keys.keys() == titles.keys()
+    of_layers = {f"{DISTRIBUTION}.segment_image"}
+    assert set(used) | with_keys.keys() | of_layers == titles.keys()
     assert titles | with_keys == titles
 
 

@@ -48,11 +48,11 @@ class ExportRow(QWidget):
         self._last_filter = ""
         self.scope = ExportScope.ALL
         """Which objects the user wants to export."""
-        self._export = button("Export…", "", self._on_export_clicked)
+        self.export = button("Export…", "", self._on_export_clicked)
         self._options = button("▾", "Which objects to export, and whether their masks overlap")
         self._options.setFixedWidth(_ARROW_PX)
         self._options.set_menu(self._build_menu())
-        self._import = button(
+        self.import_ = button(
             "Import…",
             "Add the objects of a file to the target; one Undo removes them all",
             lambda: self._on_import_clicked(names),
@@ -62,7 +62,7 @@ class ExportRow(QWidget):
         self._images.hide()
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for widget, share in ((self._export, 1), (self._options, 0), (self._import, 1)):
+        for widget, share in ((self.export, 1), (self._options, 0), (self.import_, 1)):
             buttons.addWidget(widget, share)
         fill(self, self._images, buttons)
         self._choose_scope(ExportScope.ALL)
@@ -91,13 +91,13 @@ class ExportRow(QWidget):
         self.scope = scope
         self.scopes[scope].setChecked(True)
         texts = {ExportScope.SHOWN: "Export shown…", ExportScope.SELECTED: "Export selected…"}
-        self._export.setText(texts.get(scope, "Export…"))
-        self._export.setToolTip(f"Export {scope} of the target to a file for other programs")
+        self.export.setText(texts.get(scope, "Export…"))
+        self.export.setToolTip(f"Export {scope} of the target to a file for other programs")
 
     def show_busy(self, is_busy: bool) -> None:
         """Disable the buttons while a file is being written or read."""
-        self._export.setEnabled(not is_busy)
-        self._import.setEnabled(not is_busy)
+        self.export.setEnabled(not is_busy)
+        self.import_.setEnabled(not is_busy)
 
     def offer_images(self, names: Sequence[str]) -> None:
         """Let the user choose one of several images in a file; without names, no longer."""

@@ -1,12 +1,13 @@
-"""The three steps to a first object, shown until one has been accepted."""
+"""The three steps to a first object, shown until one has been accepted or they are dismissed."""
 
 from typing import Final
 
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QPainter, QPaintEvent
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from napari_sam._qt.colors import ACCENT, ON_COLOR, text_color
+from napari_sam._qt.flat_button import FlatButton
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.state import SessionState
 
@@ -17,6 +18,7 @@ _STEPS: Final = (
 )
 _BADGE_PX: Final = 20
 _GAP_PX: Final = 8
+_DISMISS_PX: Final = 22
 
 
 class FirstRunStrip(QWidget):
@@ -26,6 +28,12 @@ class FirstRunStrip(QWidget):
         super().__init__()
         self.step = 0
         """Index of the step to take next."""
+        self.dismiss = FlatButton("✕", "Hide these steps; the command palette shows them again")
+        self.dismiss.setFixedSize(_DISMISS_PX, _DISMISS_PX)
+        self.dismiss.setAccessibleName("Hide the first steps")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.dismiss, 0, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.setAccessibleName(". ".join(_STEPS))
 
@@ -53,7 +61,8 @@ class FirstRunStrip(QWidget):
             painter.drawText(badge, Qt.AlignmentFlag.AlignCenter, str(number + 1))
             painter.setPen(text_color(self, 1.0 if is_next else 0.6))
             left = _BADGE_PX + _GAP_PX
-            box = QRectF(left, number * height, self.width() - left, height)
+            room = self.width() - left - _DISMISS_PX - _GAP_PX
+            box = QRectF(left, number * height, room, height)
             elide = Qt.TextElideMode.ElideRight
             shown = self.fontMetrics().elidedText(text, elide, int(box.width()))
             flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft

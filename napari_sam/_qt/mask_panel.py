@@ -178,7 +178,8 @@ class MaskPanel(QWidget):
         layout.addLayout(self._places)
         layout.addWidget(self._reason)
         layout.addWidget(self.level)
-        self._is_first_run = self._is_low = False
+        self.is_first_run = self._is_low = False
+        """Whether the steps are shown while there are no masks."""
         self._shown: tuple[Candidates | None, int | None, int] | None = None
         self._usual_count = self._most = 0
         self.show_state(SessionState())
@@ -243,12 +244,12 @@ class MaskPanel(QWidget):
 
     def show_first_run(self, is_on: bool) -> None:
         """Show the steps of a first run while there are no masks, or never again."""
-        self._is_first_run = is_on
+        self.is_first_run = is_on
         self._show_place()
 
     def _show_place(self) -> None:
         has_masks = self._shown is not None and self._shown[0] is not None
-        index = 1 if self._is_first_run and not has_masks else 0
+        index = 1 if self.is_first_run and not has_masks else 0
         if index != self._places.currentIndex():
             self._places.setCurrentIndex(index)
 

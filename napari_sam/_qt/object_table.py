@@ -92,7 +92,7 @@ class ObjectTable(QWidget):
             (self._delete, "Delete the selected objects", "remove"),
         ):
             self.texts.add(widget.setToolTip, tooltip, command, "{} with the cursor on it")
-        self._merge = button(
+        self.merge = button(
             "Merge",
             "Merge the selected objects into one",
             lambda: self.merge_requested.emit(self.selected),
@@ -106,7 +106,7 @@ class ObjectTable(QWidget):
         self._class_timer = rest_timer(self, 0, self._on_class)
         self._class.lineEdit().returnPressed.connect(self._class_timer.start)
         self._class.activated.connect(lambda _: self._class_timer.start())
-        return row(self._reedit, self._delete, self._merge, self._class, stretch=self._class)
+        return row(self._reedit, self._delete, self.merge, self._class, stretch=self._class)
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -228,7 +228,7 @@ class ObjectTable(QWidget):
         self._place, count = rows[0] if rows else self._place, len(rows)
         self._reedit.setEnabled(count == 1)
         self._delete.setEnabled(count > 0)
-        self._merge.setEnabled(count > 1)
+        self.merge.setEnabled(count > 1)
         self._class.setEnabled(count > 0)
 
     def _on_row_changed(self, current: QModelIndex, _: QModelIndex) -> None:

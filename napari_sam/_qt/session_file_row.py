@@ -26,14 +26,14 @@ class SessionFileRow(QWidget):
         self._last_folder: Path | None = None
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        self._save = menu.addAction("Save session…", self._on_save_clicked)
-        self._save.setToolTip(
+        self.save = menu.addAction("Save session…", self._on_save_clicked)
+        self.save.setToolTip(
             "Save all objects with prompts, classes and notes, and the unfinished object, to one "
             "file.\nAnyone with a copy of the image can continue the session, even on another "
             "computer."
         )
-        self._open = menu.addAction("Open session…", self._on_open_clicked)
-        self._open.setToolTip(
+        self.open = menu.addAction("Open session…", self._on_open_clicked)
+        self.open.setToolTip(
             "Continue a session in a new labels layer. The image is taken from the open layers, "
             "from the folder\nof the session file or, if you agree, from its old path."
         )
@@ -58,8 +58,8 @@ class SessionFileRow(QWidget):
 
     def show_busy(self, is_busy: bool) -> None:
         """Show whether a file is being written or read, one at a time."""
-        self._save.setEnabled(not is_busy)
-        self._open.setEnabled(not is_busy)
+        self.save.setEnabled(not is_busy)
+        self.open.setEnabled(not is_busy)
         self._progress.setVisible(is_busy)
         self._progress.setValue(0)
 

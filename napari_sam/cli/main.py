@@ -13,6 +13,7 @@ import click
 from napari_sam import __version__
 from napari_sam._distribution import (
     DISTRIBUTION,
+    DOCK_NAME,
     old_distribution_warning,
     unsound_qt_warning,
 )
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from napari_sam.session.models.model_choice import ModelChoice
     from napari_sam.widget import SamWidget
 
-DOCK_NAME: Final = "Click to segment (SAM live)"
-"""The widget's title in napari's menus, by which they find the dock instead of adding another."""
 SAMPLES: Final = (
     "coins",
     "cell",

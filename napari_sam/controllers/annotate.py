@@ -82,7 +82,7 @@ class AnnotateController:
 
     def _connect_image(self) -> None:
         image, session = self.image_panel, self._session
-        image.image_combo.chosen.connect(self._on_image_chosen)
+        image.image_combo.chosen.connect(self.choose_image)
         image.convert.clicked.connect(self._convert)
         image.cancel_requested.connect(session.embedding.cancel)
         image.embed_requested.connect(session.embedding.embed)
@@ -310,8 +310,8 @@ class AnnotateController:
 
     # From the panels ---------------------------------------------------------------------------
 
-    def _on_image_chosen(self, image: Image | None) -> None:
-        """Annotate an image, with clicks to begin with."""
+    def choose_image(self, image: Image | None) -> None:
+        """Annotate an image that the user has chosen, with clicks to begin with."""
         self._binding.set_image(image)
         if self._binding.prompts.image_prompts.view is not None and not self._binding.prompts.tool:
             self._binding.prompts.start_points()

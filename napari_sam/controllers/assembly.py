@@ -1,5 +1,7 @@
 """All controllers of one widget."""
 
+from typing import Final
+
 from napari_sam._qt.dock import Dock
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.tabs import DockTabs
@@ -10,6 +12,7 @@ from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.classes import ClassesController
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.controllers.dock_commands import DockCommands
 from napari_sam.controllers.embeddings import EmbeddingsController
 from napari_sam.controllers.first_run import FirstRunController
 from napari_sam.controllers.journal import JournalRecorder
@@ -27,6 +30,8 @@ from napari_sam.controllers.thumbnails import ThumbnailController
 from napari_sam.controllers.tracks import TracksController
 from napari_sam.controllers.unfinished import UnfinishedController
 from napari_sam.controllers.words import WordsController
+
+TAB_NAMES: Final = "objects", "stack", "automatic", "batch", "options"
 
 
 class Controllers:
@@ -71,8 +76,37 @@ class Controllers:
         buttons = image_panel.model, image_panel.appearance
         for button, window in zip(buttons, self.windows, strict=True):
             button.clicked.connect(window.toggle)
+        self._register_commands(context)
         self.dock = self._build_dock(context)
         annotate.show_layers()  # those that were open before the widget
+
+    def _register_commands(self, context: WidgetContext) -> None:
+        """Register what the dock does without a key."""
+        objects, automatic, batch = self.objects, self.automatic, self.batch_prompts
+        tabs = dict(zip(TAB_NAMES, self.tabs.tabs, strict=True))
+        files, session = objects.files.row, self.session_file.row
+        buttons = {
+            "export": (objects.tab, lambda: files.export),
+            "import_objects": (objects.tab, lambda: files.import_),
+            "save_session": (objects.tab, lambda: session.save),
+            "open_session": (objects.tab, lambda: session.open),
+            "merge": (objects.tab, lambda: objects.table.merge),
+            "automatic_preview": (automatic.tab, lambda: automatic.panel.run.preview),
+            "automatic_whole": (automatic.tab, lambda: automatic.panel.run.whole),
+            "automatic_remaining": (automatic.tab, lambda: automatic.panel.run.remaining),
+            "automatic_cancel": (automatic.tab, lambda: automatic.panel.run.cancel),
+            "automatic_discard": (automatic.tab, lambda: automatic.panel.results.discard),
+            "segment_all": (batch.tab, lambda: batch.panel.start),
+            "embed_all": (batch.tab, lambda: batch.prefetch_row.embed_all),
+        }
+        models, appearance = self.windows
+        others = {
+            "models": models.toggle,
+            "appearance": appearance.toggle,
+            "first_steps": self.first_run.toggle,
+            "accept_at_once": self.annotate.prompt_panel.accept_on_click.toggle,
+        }
+        DockCommands(context, tabs, buttons, others)
 
     def _build_dock(self, context: WidgetContext) -> Dock:
         """Lay out everything, from top to bottom."""

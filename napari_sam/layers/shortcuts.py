@@ -33,16 +33,16 @@ def class_command(number: int) -> str:
 class Shortcut:
     """A key, the command that it starts, and the types of SAM layers that it works on."""
 
-    code: int  # the default key, as app-model numbers it
+    code: int | None  # the default key, as app-model numbers it; None: the user may choose one
     command: str
     help: str  # what the command does
     layer_types: tuple[type[Layer], ...] = _ALL  # empty: works anywhere, and cannot be changed
     group: str = "Masks and prompts"  # the heading it is listed under
 
     @property
-    def binding(self) -> KeyBinding:
+    def binding(self) -> KeyBinding | None:
         """The default key in napari's form."""
-        return KeyBinding.from_int(self.code)
+        return None if self.code is None else KeyBinding.from_int(self.code)
 
 
 _SHIFT, _CTRL = KeyMod.Shift, KeyMod.CtrlCmd
@@ -65,6 +65,30 @@ _REVIEW: Final = "Review (also in the object table)"
 _STACK: Final = "Stack (also in the object table)"
 _TRACKS: Final = "Tracks (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
+_DOCK: Final = "Tabs, windows and files (no keys until you choose some)"
+_OF_DOCK: Final = (
+    ("tab_objects", "Show the tab Objects"),
+    ("tab_stack", "Show the tab Stack"),
+    ("tab_automatic", "Show the tab Automatic"),
+    ("tab_batch", "Show the tab Batch"),
+    ("tab_options", "Show the tab Options"),
+    ("models", "Show or hide the window of models"),
+    ("appearance", "Show or hide image appearance for SAM"),
+    ("first_steps", "Show or hide the three first steps"),
+    ("accept_at_once", "Turn accepting at once on or off"),
+    ("export", "Export objects to a file"),
+    ("import_objects", "Import objects from a file"),
+    ("save_session", "Save the session to a file"),
+    ("open_session", "Open a session from a file"),
+    ("merge", "Merge the selected objects"),
+    ("automatic_preview", "Preview automatic masks"),
+    ("automatic_whole", "Find automatic masks in the whole image"),
+    ("automatic_remaining", "Find automatic masks where there is no object yet"),
+    ("automatic_cancel", "Cancel the run of automatic masks"),
+    ("automatic_discard", "Discard the automatic masks"),
+    ("segment_all", "Segment all prompts of the batch"),
+    ("embed_all", "Embed all slices of the stack"),
+)
 
 
 def tool_command(tool: str) -> str:
@@ -148,6 +172,7 @@ SHORTCUTS: Final = (
         for number in range(1, MAX_NUMBERED + 1)
     ),
     Shortcut(KeyCode.Digit0, class_command(0), "No class", _ALL, _CLASSES),
+    *(Shortcut(None, command, help_, _ALL, _DOCK) for command, help_ in _OF_DOCK),
     Shortcut(_SHIFT | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
 )
 _IN_STATUS_BAR: Final = {

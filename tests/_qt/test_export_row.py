@@ -19,7 +19,7 @@ def test_the_button_says_which_objects_are_exported(row):
         row.scopes[scope].trigger()
         assert row.scope is scope
         assert [other for other, action in row.scopes.items() if action.isChecked()] == [scope]
-        texts.append(row._export.text())
+        texts.append(row.export.text())
     assert texts == ["Export shown…", "Export selected…", "Export…"]
 
 
@@ -32,7 +32,7 @@ def test_an_import_begins_in_the_folder_of_the_last_one(row, heard, monkeypatch,
 
     monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
     for _ in range(3):
-        row._import.click()
+        row.import_.click()
     assert folders == ["", str(tmp_path), str(tmp_path)]
     assert requests == [("import_requested", Path(tmp_path / "a.json"))] * 2
 
@@ -53,6 +53,6 @@ def test_the_suggested_name_is_that_of_the_file_in_the_chosen_format(
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     row.export_requested.connect(lambda path, *_: requested.append(path))
-    row._export.click()
+    row.export.click()
     assert begun == ["vol labels.tif"]
     assert requested == [tmp_path / written]

@@ -12,12 +12,12 @@ YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
 def session_row():
     row = SessionFileRow()
-    return row, row.save_requested, row._save.trigger, ".sam-session.jsonl"
+    return row, row.save_requested, row.save.trigger, ".sam-session.jsonl"
 
 
 def file_row():
     row = ExportRow()
-    return row, row.export_requested, row._export.click, ".npz"
+    return row, row.export_requested, row.export.click, ".npz"
 
 
 def class_panel():
@@ -73,5 +73,5 @@ def test_a_typed_suffix_wins_over_the_chosen_format(
     qtbot.addWidget(row)
     requests, path = heard(row, "export_requested"), tmp_path / name
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), chosen))
-    row._export.click()
+    row.export.click()
     assert requests == [("export_requested", path, title, False)]

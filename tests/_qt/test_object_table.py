@@ -104,13 +104,13 @@ def test_the_selection_stays_with_its_objects(table):
 
 def test_buttons_act_on_the_selection(table, heard):
     requests = heard(table, *(f"{name}_requested" for name in REQUESTS))
-    assert not any(b.isEnabled() for b in (table._reedit, table._delete, table._merge))
+    assert not any(b.isEnabled() for b in (table._reedit, table._delete, table.merge))
     select(table, 2)
     table._reedit.click()
-    table._merge.click()  # takes two
+    table.merge.click()  # takes two
     select(table, 1, 3)
     table._reedit.click()  # takes one
-    table._merge.click()
+    table.merge.click()
     table._delete.click()
     table._class.setEditText(" ring ")
     table._on_class()
@@ -142,7 +142,7 @@ def test_without_a_selected_row_there_is_nothing_to_click(table, heard, refill):
     refill(table)
     assert changes[-1] == table.selected == []
     requests = heard(table, *(f"{name}_requested" for name in REQUESTS))
-    widgets = table._reedit, table._delete, table._merge, table._class
+    widgets = table._reedit, table._delete, table.merge, table._class
     assert not any(widget.isEnabled() for widget in widgets)
     for button in widgets[:3]:
         button.click()

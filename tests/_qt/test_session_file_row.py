@@ -11,15 +11,15 @@ def test_files_are_requested_one_at_a_time(qtbot, heard, monkeypatch, tmp_path):
     requests = heard(row, "open_requested")
     name = str(tmp_path / "a.sam-session.jsonl")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (name, ""))
-    row._open.trigger()
+    row.open.trigger()
     assert requests == [("open_requested", Path(name))]
     row.show_busy(True)
     row.show_progress(0.3)
     assert row._progress.value() == 30
-    row._open.trigger()
+    row.open.trigger()
     assert len(requests) == 1
     row.show_busy(False)
     assert row._progress.isHidden()
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))
-    row._open.trigger()  # cancelled
+    row.open.trigger()  # cancelled
     assert len(requests) == 1

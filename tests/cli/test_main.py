@@ -15,9 +15,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QApplication
 
 from napari_sam import __version__
-from napari_sam._distribution import unsound_qt_warning
+from napari_sam._distribution import DISTRIBUTION, DOCK_NAME, unsound_qt_warning
 from napari_sam.catalogue.table import BUNDLED
-from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, dock_widget, main
+from napari_sam.cli.main import dock_widget, main
 from napari_sam.cli.options import choose_model
 from napari_sam.session import ModelChoice
 

@@ -172,7 +172,7 @@ def test_failures_are_told_and_lose_nothing(opened, said, tmp_path):
     widget.wait_until_idle(TIMEOUT_S)
     assert "cannot be read as an NPZ file" in said[-1]
     np.testing.assert_array_equal(layer.data, before)
-    assert files.row._export.isEnabled()
+    assert files.row.export.isEnabled()
 
 
 def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, monkeypatch):
@@ -186,7 +186,7 @@ def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, 
         )
 
     monkeypatch.setattr("napari_sam._qt.export_row.QFileDialog.getSaveFileName", choose)
-    row._export.click()
+    row.export.click()
     widget.wait_until_idle(TIMEOUT_S)
     titles = [entry.title for entry in FORMATS]
     assert [name_filter.partition(" (")[0] for name_filter in asked] == titles
@@ -196,7 +196,7 @@ def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, 
     widget.binding.set_image(stack)
     asked.clear()
     (tmp_path / "objects.npz").unlink()  # or the user is asked whether to overwrite it
-    row._export.click()
+    row.export.click()
     titles += [entry.title for entry in TRACK_FORMATS]
     assert [name_filter.partition(" (")[0] for name_filter in asked] == titles
 
@@ -225,13 +225,13 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
         widget.wait_until_idle(TIMEOUT_S)
         return begun.pop()
 
-    assert started(row._export.click) == ""
+    assert started(row.export.click) == ""
     widget.binding.target.require()
-    assert started(row._export.click) == str(folder / "coins.tif")
-    assert started(session._save.trigger) == str(folder / "coins 1_2")
+    assert started(row.export.click) == str(folder / "coins.tif")
+    assert started(session.save.trigger) == str(folder / "coins 1_2")
     widget.binding.set_image(viewer.add_image(data.coins(), name="in memory"))
     widget.wait_until_idle(TIMEOUT_S)
-    assert started(session._save.trigger) == str(elsewhere / "in memory")
+    assert started(session.save.trigger) == str(elsewhere / "in memory")
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ def test_shown_or_selected_rows_alone_are_exported(opened, said, tmp_path, monke
         path = tmp_path / name
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), "NPZ (*.npz)"))
         files.row.scopes[scope].trigger()
-        files.row._export.click()
+        files.row.export.click()
         widget.wait_until_idle(TIMEOUT_S)
         return len(read_npz(path).objects) if path.exists() else 0
 

@@ -27,4 +27,16 @@ def test_the_steps_are_shown_until_an_object_is_accepted_and_never_again(make_wi
     assert not panel.first_run.isVisible()
     assert not is_first_run()
     _, another = make_widget()
-    assert not another.controllers.annotate.mask_panel._is_first_run
+    assert not another.controllers.annotate.mask_panel.is_first_run
+
+
+def test_the_steps_can_be_dismissed_and_shown_again(make_widget):
+    _, widget = make_widget()
+    panel = widget.controllers.annotate.mask_panel
+    assert panel.is_first_run
+    panel.first_run.dismiss.click()
+    assert not panel.is_first_run
+    assert not is_first_run()
+    for is_shown in (True, False):
+        widget.binding.shortcuts.run("first_steps")
+        assert panel.is_first_run == is_shown

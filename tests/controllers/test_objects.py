@@ -244,7 +244,7 @@ def test_many_rows_at_once(opened):
     table._on_class()
     assert cells(table, 1) == ["coin", "", "coin"]
     choose(table, 0, 2)
-    table._merge.click()
+    table.merge.click()
     assert cells(table, 0) == [1, 2]
     choose(table, 0, 1)
     table._delete.click()

@@ -171,7 +171,7 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
         widget.wait_until_idle(TIMEOUT_S)
         assert list(viewer.layers) == layers
         assert known(widget) == objects
-        assert widget.controllers.session_file.row._open.isEnabled()
+        assert widget.controllers.session_file.row.open.isEnabled()
         return said[-1]
 
     def with_header(**changes):
@@ -274,8 +274,8 @@ def test_whatever_fails_another_file_can_be_opened(make_widget, said, path, monk
         widget.controllers.session_file.open(path)
         widget.wait_until_idle(TIMEOUT_S)
         assert "Could not open the session (IndexError)" in said[-1]
-        assert widget.controllers.session_file.row._open.isEnabled()
-        assert widget.controllers.session_file.row._save.isEnabled()
+        assert widget.controllers.session_file.row.open.isEnabled()
+        assert widget.controllers.session_file.row.save.isEnabled()
     widget.controllers.session_file.open(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert "Loaded 1 object from" in said[-1]
