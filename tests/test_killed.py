@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.systems import needs_fork
+
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "killed.py"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks, which starts fast")
+@needs_fork
 def test_what_was_done_before_a_kill_is_restored_in_another_program(tmp_path) -> None:
     own = {"XDG_CACHE_HOME": tmp_path, "NAPARI_SAM_KILLED": tmp_path}
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -19,6 +20,8 @@ PARTIAL_SUFFIX: Final = ".part"
 _PREFIX: Final = ".napari-sam-"
 _NAME: Final = re.compile(rf"{re.escape(_PREFIX)}[0-9a-f]{{12}}{re.escape(PARTIAL_SUFFIX)}")
 _ABANDONED_S: Final = 24 * 3600.0
+_IN_USE_S: Final = 1.0
+_RETRY_S: Final = 0.02
 
 
 @contextmanager
@@ -34,7 +37,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     _remove_abandoned_once(target.parent.absolute())
     try:
         yield partial
-        partial.replace(target)
+        _replace(partial, target)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -45,6 +48,22 @@ def _target(path: Path) -> Path:
     with suppress(FileNotFoundError):
         require_regular_file(path)
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _replace(finished: Path, target: Path) -> None:
+    """Rename a file; on Windows, wait a moment while another program has it open.
+
+    Windows renames no open file, and virus scanners open each new one for some milliseconds.
+    """
+    deadline_s = time.monotonic() + _IN_USE_S
+    while True:
+        try:
+            finished.replace(target)
+            return
+        except PermissionError:
+            if platform.system() != "Windows" or time.monotonic() >= deadline_s:
+                raise
+        time.sleep(_RETRY_S)
 
 
 @contextmanager
@@ -64,7 +83,7 @@ def publish(finished: Path, path: Path) -> None:
     """Give a finished file its name, as `atomic_write` does."""
     target = _target(path)
     try:
-        finished.replace(target)
+        _replace(finished, target)
     except OSError as error:
         if error.errno != errno.EXDEV:  # a link may lead to another disk
             raise

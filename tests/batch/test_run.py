@@ -12,6 +12,7 @@ from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.models.model_choice import ModelChoice
 from napari_sam.storage.digests import digest
+from tests.systems import needs_pipes
 
 
 def job_in(folder):
@@ -21,7 +22,7 @@ def job_in(folder):
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@needs_pipes
 @pytest.mark.parametrize("name", ["pipe.png", "store.zarr"])
 def test_a_pipe_among_the_images_fails_without_being_opened(tmp_path, name):
     path = tmp_path / name

@@ -18,6 +18,7 @@ import xxhash
 from napari_sam.catalogue.download import DownloadError, download, remove_leftovers
 from napari_sam.catalogue.table import BUNDLED, find_model
 from napari_sam.storage.decoder_files import find_decoder
+from tests.systems import needs_kills
 
 CONTENT = bytes(range(256)) * 2**13  # several chunks
 WRONG = CONTENT[:-1] + b"?"
@@ -226,6 +227,7 @@ def test_models_that_are_not_downloaded(tmp_path):
     assert f"as medsam_vit_b.pth in {tmp_path}" in str(caught.value)
 
 
+@needs_kills
 def test_leftovers_of_killed_programs_go(model, tmp_path):
     script = (
         "import sys, os, signal; from dataclasses import replace; from pathlib import Path\n"

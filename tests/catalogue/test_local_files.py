@@ -14,6 +14,7 @@ from napari_sam.catalogue.table import BUNDLED, MODELS, find_model
 from napari_sam.model import VARIANTS
 from napari_sam.model.build import build_model
 from napari_sam.storage.decoder_files import decoder_path, find_decoder
+from tests.systems import needs_pipes
 
 CONTENT = b"weights" * 100
 VARIABLES = ("XDG_CACHE_HOME", "TORCH_HOME", "HF_HUB_CACHE", "HF_HOME", "MICROSAM_CACHEDIR")
@@ -129,6 +130,7 @@ def test_a_file_of_another_size_is_not_even_read(home, monkeypatch, model):
     assert locate(model) is None
 
 
+@needs_pipes
 def test_hugging_face_cache(home, model):
     small = replace(model, parameters=12)
     hub = home / ".cache" / "huggingface" / "hub"

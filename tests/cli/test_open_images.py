@@ -11,6 +11,7 @@ import tifffile
 from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.open_images import NapariOpener, _reason, check_exists
 from napari_sam.session.image.intensity import Intensities
+from tests.systems import needs_pipes
 
 DICOM_FOLDER = Path(__file__).parents[1] / "data" / "dicom"
 
@@ -61,7 +62,7 @@ def test_values_are_mapped_as_asked_for(tmp_path):
     assert np.median(robust.planes[0].plane.read_whole()[10:30, 20:50]) > 250
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@needs_pipes
 def test_pipes_and_devices_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", "/dev/zero"):

@@ -46,6 +46,7 @@ from napari_sam.formats.outlines import fill_rings
 from napari_sam.session.annotations import records_of
 from napari_sam.session.classes.files import read_classes, write_classes
 from tests.formats.cases import KNOT, RING
+from tests.systems import needs_pipes
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -266,7 +267,7 @@ def test_a_fault_of_ours_is_no_damage_of_the_file(tmp_path):
 READERS = [name for name in dir(formats) if name.startswith("read_")]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@needs_pipes
 @pytest.mark.parametrize("name", [*READERS, "json_reader"])
 def test_no_reader_waits_for_a_pipe(tmp_path, name):
     read = getattr(formats, name)

@@ -30,6 +30,7 @@ from napari_sam.formats.files import (
 )
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 from napari_sam.storage.atomic import PARTIAL_SUFFIX
+from tests.systems import needs_pipes
 
 OF_FILMS = ("write_ctc", "write_geff", "write_trackmate", "write_tracks_csv")
 
@@ -79,6 +80,7 @@ def test_json_has_null_for_what_is_no_number(tmp_path):
     assert (tmp_path / "a.json").read_text() == '[{"score":null},[null,0.5]]'
 
 
+@needs_pipes
 @pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.key)
 def test_every_format_is_written_through_links_but_not_to_devices(tmp_path, entry):
     obj = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell")

@@ -20,6 +20,7 @@ from napari_sam.model.build import build_model
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.request import COLUMNS, RequestError, Rules, answer_request
 from tests.remembering import RememberingPredictor
+from tests.systems import needs_devices
 
 pytestmark = pytest.mark.slow
 
@@ -196,7 +197,7 @@ def bad_images(tmp_path_factory):
         ("data:image/png;base64,bm8=", "unsupported format"),
         ("file:///etc/passwd", "needs --allow-urls"),
         ("http://127.0.0.1/secret", "--allow-urls"),
-        ("/dev/zero", "not a file"),
+        pytest.param("/dev/zero", "not a file", marks=needs_devices),
         ("~nosuchuser/x", "neither a file on this computer nor a base64"),
         ("~\ud800/x", "neither"),
         ("{tmp}", "not a file"),

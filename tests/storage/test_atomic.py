@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from napari_sam.storage.atomic import atomic_write, publish, scratch_folder
+from tests.systems import needs_devices, needs_pipes
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from napari_sam.storage.atomic import atomic_write
+from tests.systems import needs_devices, needs_pipes
 with atomic_write(Path(sys.argv[1])) as partial:
     partial.write_text("half")
     os.kill(os.getpid(), signal.SIGTERM)
@@ -80,7 +83,48 @@ def test_a_link_may_lead_to_another_disk(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("give", [write, publish_text])
-@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "circle"])
+def test_windows_renames_a_file_once_the_virus_scanner_has_closed_it(tmp_path, monkeypatch, give):
+    path, replace, openers = tmp_path / "objects.json", Path.replace, ["scanner", "indexer"]
+
+    def while_open(finished, target):
+        if openers:
+            openers.pop()
+            raise PermissionError(errno.EACCES, "it is in use")
+        return replace(finished, target)
+
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(Path, "replace", while_open)
+    give(path, "new")
+    assert openers == []
+    assert path.read_text() == "new"
+
+
+def test_a_file_that_stays_open_on_windows_stays_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "objects.json"
+    path.write_text("old")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "it is in use")
+
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr("napari_sam.storage.atomic._IN_USE_S", 0.0)
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        write(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("give", [write, publish_text])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "folder",
+        "circle",
+        pytest.param("pipe", marks=needs_pipes),
+        pytest.param("device", marks=needs_devices),
+    ],
+)
 def test_what_is_no_file_is_refused_and_stays(tmp_path, give, kind):
     path, link = tmp_path / "there", tmp_path / "link"
     if kind == "folder":

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from napari_sam.storage.named_files import is_below, is_beside, is_image, is_local, is_within
+from tests.systems import needs_pipes
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_what_is_no_plain_file_is_no_image(tmp_path):
     assert not any(is_image(tmp_path / name) for name in names)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@needs_pipes
 def test_devices_and_pipes_are_no_images(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "device.png").symlink_to("/dev/zero")

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from napari_sam.storage.regular_files import require_regular_file
+from tests.systems import needs_pipes
 
 
 def test_a_file_is_one_also_behind_a_link(tmp_path):
@@ -17,7 +18,7 @@ def test_a_folder_is_no_file(tmp_path):
         require_regular_file(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@needs_pipes
 def test_pipes_and_devices_are_no_files(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from napari_sam.storage.shortcuts import load_shortcuts, save_shortcuts, shortcuts_file
+from tests.systems import needs_pipes
 
 
 def test_shortcuts_come_back_and_none_leave_no_file():
@@ -33,7 +34,7 @@ def test_what_are_no_shortcuts_is_said(content):
         load_shortcuts()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@needs_pipes
 def test_pipes_are_not_waited_for():
     shortcuts_file().parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(shortcuts_file())

@@ -34,6 +34,12 @@ def _use_huge_pages() -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
+def _origin() -> Path | None:
+    """Return the file of torch's package; None if it has none."""
+    spec = importlib.util.find_spec("torch")
+    return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
 def _load_libraries() -> None:
     """Load torch's largest libraries with the interpreter lock released.
 
@@ -42,14 +48,14 @@ def _load_libraries() -> None:
     lock, and libraries that are already loaded cost the import nothing. Where this is impossible
     (Windows, an unusual installation), torch is imported as usual.
     """
-    spec = importlib.util.find_spec("torch")
-    if os.name != "posix" or spec is None or spec.origin is None:
+    origin = _origin()
+    if sys.platform == "win32" or origin is None:
         return
     suffix = "dylib" if sys.platform == "darwin" else "so"
     dlopen = ctypes.CDLL(None).dlopen
     dlopen.argtypes, dlopen.restype = [ctypes.c_char_p, ctypes.c_int], ctypes.c_void_p
     for library in ("libtorch_cpu", "libtorch_cuda", "libtorch_python"):
-        path = Path(spec.origin).parent / "lib" / f"{library}.{suffix}"
+        path = origin.parent / "lib" / f"{library}.{suffix}"
         if path.exists():
             dlopen(os.fsencode(path), os.RTLD_LAZY)
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from napari_sam.model import CheckpointError, load_model
 from napari_sam.model.checkpoints.state_dicts import read_checkpoint
 from tests.model.conftest import Hostile
+from tests.systems import needs_pipes
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +73,9 @@ def test_files_of_pytorch(tiny, pickled):
         assert_same(load_model(checkpoint=path).state_dict(), tiny)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "long name", "shard of a long name"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("pipe", marks=needs_pipes), "long name", "shard of a long name"]
+)
 def test_what_is_no_file_is_refused(tmp_path, kind):
     path, name = tmp_path / "model.safetensors", "x" * 300 + ".safetensors"
     if kind == "pipe":

@@ -28,6 +28,7 @@ from napari_sam.session.classes.files import read_classes, write_classes
 from napari_sam.session.objects import editing
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.records import RecordChange
+from tests.systems import needs_devices, needs_pipes
 
 TEAM = (ObjectClass("nucleus", "#e69f00"), ObjectClass("Zellkern 核", "#112233"))
 
@@ -269,6 +270,10 @@ def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
         read_classes(tmp_path / "a.json")
     with pytest.raises(FileError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
+
+
+@needs_devices
+def test_classes_are_not_written_to_a_device():
     with pytest.raises(FileError, match="a pipe or a device"):
         write_classes("/dev/null", TEAM)
 
@@ -343,7 +348,7 @@ def test_the_current_class_follows_a_change_only_where_it_is_still_there():
     assert table.name_of(2) is None
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@needs_pipes
 def test_a_pipe_is_no_file_of_classes(tmp_path):
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(FileError, match="a pipe or a device"):

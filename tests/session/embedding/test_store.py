@@ -21,6 +21,7 @@ from napari_sam.model.build import build_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
 from tests.model.conftest import TINY_CONFIG
 from tests.remembering import RememberingPredictor
+from tests.systems import needs_devices, needs_kills
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +148,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, caplog):
     store.close()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+@needs_devices
 def test_a_full_disk_leaves_nothing(store, monkeypatch):
     store.folder.mkdir()
 
@@ -161,6 +162,7 @@ def test_a_full_disk_leaves_nothing(store, monkeypatch):
     assert list(store.folder.iterdir()) == []
 
 
+@needs_kills
 def test_a_kill_in_the_middle_of_a_write(store):
     script = (
         "import sys, os, signal, numpy\n"

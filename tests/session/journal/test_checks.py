@@ -39,6 +39,7 @@ from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.prompts.shapes import Outline, Scribble
+from tests.systems import needs_pipes
 
 SHAPE = 3, 20, 30
 SQUARE = np.ones((1, 4, 5), bool)
@@ -232,7 +233,7 @@ def test_lines_are_read_up_to_a_length(session, monkeypatch):
         read_session(session)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@needs_pipes
 def test_pipes_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SessionFileError, match="not a file"):

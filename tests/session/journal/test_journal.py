@@ -40,6 +40,7 @@ from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.storage import pacing
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
+from tests.systems import needs_fork
 
 N_KILLS = 50
 
@@ -87,7 +88,7 @@ def test_what_is_replayed_is_what_was_done(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks, which starts fast")
+@needs_fork
 def test_after_a_kill_everything_that_was_done_is_there(journals_folder):
     script = Path(__file__).parents[1] / "annotating.py"
     moments = random.Random(0)

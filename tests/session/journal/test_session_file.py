@@ -22,6 +22,7 @@ from napari_sam.session.journal.session_file import (
 from napari_sam.session.journal.unfinished import UnfinishedObject
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 from tests.session.journal.test_journal import check_same
+from tests.systems import needs_devices
 
 MADE = UnfinishedObject(
     ObjectState(Prompts(((3, 4.5), (7, 8)), (1, 0), (1, 2, 30, 40)), 2, tile=Tile(1, 0, 4, 20, 30)),
@@ -167,6 +168,10 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(annotator, path, mo
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(SessionFileError, match="cannot be written"):
         write_session(path.parent / "missing" / "x", INFO, annotator.labels, ())
+
+
+@needs_devices
+def test_a_session_is_not_written_to_a_device(annotator):
     with pytest.raises(SessionFileError, match="a pipe or a device"):
         write_session(Path("/dev/null"), INFO, annotator.labels, ())
 

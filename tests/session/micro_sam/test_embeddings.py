@@ -25,6 +25,7 @@ from napari_sam.session.micro_sam.image import (
     formerly_normalized,
     micro_sam_normalized,
 )
+from tests.systems import needs_pipes
 
 EMBEDDING = (1, 256, 64, 64)
 PLANE = np.arange(70 * 100, dtype=np.uint16).reshape(70, 100)
@@ -350,7 +351,7 @@ def test_chunks_of_one_value(path):
         open_embeddings(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are files on POSIX only")
+@needs_pipes
 def test_pipes_and_devices_in_the_folder_are_not_read(path, zarr_format):
     write(path, PLANE, zarr_format=zarr_format)
     (chunk,) = chunks_of(path)
