@@ -269,8 +269,7 @@ class _Run:
         """The number of the best epoch; 0 if none is better than the model before training."""
         base = best = self._epochs[0]
         for epoch in self._epochs[1:]:
-            is_better = epoch.quality >= best.quality + _LEAST_GAIN
-            if is_better and epoch.one_click_iou > base.one_click_iou:
+            if epoch.quality >= best.quality + _LEAST_GAIN and epoch.beats(base):
                 best = epoch
         return best.number
 

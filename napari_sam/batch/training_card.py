@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from napari_sam import __version__
 from napari_sam.batch.labeled import LabeledImage
@@ -12,6 +12,9 @@ from napari_sam.catalogue.table import find_model
 
 if TYPE_CHECKING:
     from napari_sam.engine.training_settings import TrainingSettings
+
+_CHANCE: Final = 0.005
+"""By how much a model may be worse with boxes and count as good: other images differ by more."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Epoch:
     def quality(self) -> float:
         """What epochs are compared by."""
         return (self.one_click_iou + self.box_iou) / 2
+
+    def beats(self, before: Epoch) -> bool:
+        """Whether it is better after a click than the model before, and not worse with a box."""
+        is_as_good = self.box_iou >= before.box_iou - _CHANCE
+        return is_as_good and self.one_click_iou > before.one_click_iou
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from napari_sam.cli.exit_codes import (
     FAILED,
     end_stopped,
     print_error,
-    print_warning,
     usage_errors,
 )
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 _DEFAULTS: Final = TrainingSettings()
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_MOST_LOSS: Final = 0.02
-"""By how much the IoU with a box may fall without a warning."""
 _EXAMPLES: Final = """\b
 Examples:
   napari-sam train images labels -o nuclei.pt
@@ -218,9 +215,10 @@ def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> No
         print_json(content)
     if not result.is_written:
         print_error(
-            f"No checkpoint was written: after {len(result.epochs) - 1} epochs, the model is no "
-            f"better on the validation images than {job.model.name}, whose IoU is "
-            f"{before.one_click_iou:.3f} after one click and {before.box_iou:.3f} with a box. "
+            f"No checkpoint was written: in {len(result.epochs) - 1} epochs, the model came to be "
+            f"no better on the validation images than {job.model.name}, whose IoU is "
+            f"{before.one_click_iou:.3f} after one click and {before.box_iou:.3f} with a box. It "
+            "has to be better after a click, and as good with a box. "
             "Check that all objects are labeled; then add images, or try --learning-rate "
             f"{job.settings.learning_rate / 4:g} with more --epochs."
         )
@@ -229,9 +227,4 @@ def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> No
             f"Wrote {job.checkpoint}: IoU after one click {best.one_click_iou:.3f}, "
             f"{best.one_click_iou - before.one_click_iou:+.3f}. What it was made of is in "
             f"{job.card}."
-        )
-    if result.is_written and best.box_iou < before.box_iou - _MOST_LOSS:
-        print_warning(
-            f"With a box, the IoU fell from {before.box_iou:.3f} to {best.box_iou:.3f}: train "
-            f"for more --epochs, or keep {job.model.name} for boxes."
         )

@@ -66,6 +66,7 @@ def test_a_better_model_is_written_with_its_card_and_curves(monkeypatch, job, im
         (0.5, 0.6, 0.4, 0.6, 0.45, 0.6),  # worse after a click
         (0.5, 0.6, 0.5, 0.6, 0.5, 0.6),  # as good
         (0.5, 0.6, 0.6, 0.4, 0.7, 0.3),  # better after a click, much worse with a box
+        (0.5, 0.6, 0.9, 0.59, 0.9, 0.58),  # a little worse with a box
     ],
 )
 def test_a_model_that_is_no_better_is_not_written(monkeypatch, job, images, ious):
