@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from napari_sam.engine.methods import Method
 
 if TYPE_CHECKING:
+    from napari_sam.batch.like import LikeExamples
     from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.engine.instance_settings import InstanceSettings
     from napari_sam.formats.annotations import ExportObject
@@ -53,6 +54,7 @@ class BatchJob:
     method: Method = Method.GRID  # how masks are found
     instances: InstanceSettings | None = None  # of the other methods
     tile_px: int | None = None  # side of the tiles whose maps are stitched; None: no tiles
+    like: LikeExamples | None = None  # what masks have to be like
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -66,6 +68,8 @@ class BatchJob:
         for part in (self.links, self.instances):
             if part is not None:
                 rest |= asdict(part)
+        if self.like is not None:
+            rest |= {"like": self.like.content, "least_likeness": self.like.least_likeness}
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property

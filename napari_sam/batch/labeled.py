@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import xxhash
 
 from napari_sam.batch.images import ImageFile, find_images
 from napari_sam.batch.open_images import ImageOpener, OpenedImage
@@ -16,6 +17,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.files import FileError
 from napari_sam.formats.reading import READ_SUFFIXES, read_objects
 from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.storage.digests import digest
 
 _ENDINGS: Final = ("labels", "label", "masks", "mask", "objects", "seg")
 """What may follow the name of an image and ``_`` in the name of its labels."""
@@ -79,6 +81,14 @@ def find_pairs(images: str, labels: str) -> list[tuple[ImageFile, Path]]:
 def _name_of_image(name: str) -> str:
     stem, _, ending = name.rpartition("_")
     return stem if stem and ending.lower() in _ENDINGS else name
+
+
+def data_digest(pairs: Sequence[tuple[ImageFile, Path]], how: Sequence[object] = ()) -> str:
+    """Return what identifies images, their labels, and how these are read."""
+    hasher = xxhash.xxh128(repr(how).encode())
+    for image, labels in pairs:
+        hasher.update(f"{image.name} {digest(image.path)} {digest(labels)}".encode())
+    return hasher.hexdigest()
 
 
 def read_pairs(

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import WITHOUT_EFFECT, BatchJob, ImageResult
+from napari_sam.batch.like import keep_like
 from napari_sam.batch.linking import linked_annotations
 from napari_sam.batch.manifest import PartialResults, RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
@@ -90,7 +91,10 @@ def process(
             of_image = _part_of(on_progress, number, len(opened))
             count = len(opened_image.planes)
             planes = [
-                _masks_of_plane(plane, job, predictor(), _part_of(of_image, position, count))
+                keep_like(
+                    _masks_of_plane(plane, job, predictor(), _part_of(of_image, position, count)),
+                    *(plane.plane, job, predictor(), open_images),
+                )
                 for position, plane in enumerate(opened_image.planes)
             ]
             warning = next((plane.warning for plane in planes if plane.warning), warning)

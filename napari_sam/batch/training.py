@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import xxhash
 
-from napari_sam.batch.images import ImageFile
 from napari_sam.batch.labeled import LabeledImage, LabeledPlane
 from napari_sam.batch.training_card import Epoch, TrainingCard
 from napari_sam.batch.training_tiles import plan_tiles
@@ -112,14 +110,6 @@ class Reporting:
 
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     on_progress: Callable[[str, float], None] = lambda step, share: None
-
-
-def data_digest(pairs: Sequence[tuple[ImageFile, Path]], how: Sequence[object] = ()) -> str:
-    """Return what identifies images, their labels, and how these are read."""
-    hasher = xxhash.xxh128(repr(how).encode())
-    for image, labels in pairs:
-        hasher.update(f"{image.name} {digest(image.path)} {digest(labels)}".encode())
-    return hasher.hexdigest()
 
 
 def train(

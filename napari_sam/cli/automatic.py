@@ -28,6 +28,7 @@ from napari_sam.cli.instances import (
     instance_options,
     taken_instance_settings,
 )
+from napari_sam.cli.like import like_options, taken_like
 from napari_sam.cli.linking import link_options, taken_link_settings
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
@@ -58,6 +59,7 @@ Examples:
   napari-sam automatic stack.tif -o masks --preset cells --through z --min-slices 3
   napari-sam automatic cells -o masks --model vit_b_lm --method ais
   napari-sam automatic slide.tif -o masks --model vit_b_histopathology --method apg --tiles 1024
+  napari-sam automatic cells -o masks --like cell_01.tif cell_01_labels.tif
   napari-sam automatic slides -o masks --scheduler tcp://10.0.0.1:8786
   napari-sam automatic images -o masks --json > done.json
 
@@ -99,7 +101,7 @@ class AutomaticCommand(click.Command):
         """Return the options of the command, the published ones before its own."""
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
         options = [param for param in super().get_params(ctx) if param not in arguments]
-        made = (*self._published, *instance_options(), *link_options())
+        made = (*self._published, *instance_options(), *link_options(), *like_options())
         return [*arguments, *made, *options]
 
     @cached_property
@@ -205,10 +207,12 @@ def automatic(
     objects of several slices, each with one number. The settings have their published names, and
     their published values unless --preset or an option changes them; without any of these,
     16-bit gray images are segmented as cells. Models of micro-sam can find objects without a grid:
-    --method ais or apg. With --scheduler, all workers must see the images and FOLDER under the same
-    paths.
+    --method ais or apg. With --like, only masks like examples are kept, the likest first; those of
+    the examples are among them. With --scheduler, all workers must see the images and FOLDER under
+    the same paths.
     """
     hide_progress_of_napari()
+    like = taken_like(published, NapariOpener(reader, intensities, channels))
     through, links = taken_link_settings(published)
     method, instances, tile_px = taken_instance_settings(
         published, proposals=proposals, edges=edges
@@ -227,6 +231,7 @@ def automatic(
         method=method,
         instances=instances,
         tile_px=tile_px,
+        like=like,
     )
     files = _checked_images(images, job)
     with readers_on_stderr():

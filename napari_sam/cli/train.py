@@ -128,8 +128,8 @@ def train(
     """
     hide_progress_of_napari()
     choice = checked_choice(model, device)
-    from napari_sam.batch.labeled import find_pairs
-    from napari_sam.batch.training import TrainingJob, data_digest
+    from napari_sam.batch.labeled import data_digest, find_pairs
+    from napari_sam.batch.training import TrainingJob
 
     opener = NapariOpener(reader, intensities, channels)
     with usage_errors():

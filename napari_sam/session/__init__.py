@@ -1,6 +1,7 @@
 """The annotation session: image plane, prompts, background jobs, accept and undo; no Qt."""
 
 from napari_sam.formats.classes import ObjectClass
+from napari_sam.session.automatic.examples import LikeMask, examples_of, find_like
 from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.classes.classes import Classes
 from napari_sam.session.decoding.candidates import Candidates
@@ -55,6 +56,7 @@ __all__ = [
     "ImagePlane",
     "Labels",
     "LabelsEdit",
+    "LikeMask",
     "Lineages",
     "ModelChoice",
     "ObjectClass",
@@ -74,6 +76,8 @@ __all__ = [
     "TargetError",
     "TrackEditing",
     "decode_batch_prompts",
+    "examples_of",
+    "find_like",
     "link_labels",
     "propagate",
     "read_learned",

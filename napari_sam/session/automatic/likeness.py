@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine.masks import tight_crop
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.objects.features import ObjectFeatures, SeenTile, comparable, features_of
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
@@ -37,11 +37,8 @@ class Rankable(Protocol):
         """Tells it from all others."""
 
     @property
-    def span(self) -> tuple[slice, slice]:
-        """Rows and columns of its bounding box."""
-
-    def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return its pixels at these rows and columns of the plane."""
+    def plane_crop(self) -> MaskCrop:
+        """Its pixels of the plane."""
 
 
 MaskT = TypeVar("MaskT", bound=Rankable)
@@ -61,6 +58,12 @@ def likeness_of(
     values = _fitted(positive, negative, unknown, unknown)
     unlike = unknown[values <= np.median(values)]
     return np.asarray((_fitted(positive, negative, unlike, unknown) + 1) / 2).clip(0, 1)
+
+
+def likest(values: NDArray[np.float64], least: float) -> list[int]:
+    """Return the indices of likenesses that are not below the least one, the highest first."""
+    order = np.argsort(-values, kind="stable")
+    return [int(index) for index in order if values[index] >= least]
 
 
 def _fitted(positive: _Array, negative: _Array, unknown: _Array, wanted: _Array) -> _Array:
@@ -103,18 +106,14 @@ class Likeness:
             candidates,
             self._known(self._rejected),
         )
-        order = np.argsort(-values, kind="stable")
-        return [masks[index] for index in order if values[index] >= least]
+        return [masks[index] for index in likest(values, least)]
 
     def _known(self, keys: Collection[_Key]) -> list[ObjectFeatures]:
         return [self._measured[key] for key in sorted(keys, key=repr) if key in self._measured]
 
     def _features(self, mask: Rankable) -> ObjectFeatures:
         if mask.key not in self._measured:
-            rows, columns = mask.span
-            pixels = mask.at(*(np.arange(span.start, span.stop) for span in mask.span))
-            crop = tight_crop(pixels, rows.start, columns.start)
-            self._measured[mask.key] = features_of(crop, self._seen)
+            self._measured[mask.key] = features_of(mask.plane_crop, self._seen)
         return self._measured[mask.key]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.automatic.request import TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import SimilarityLimits, mean_inside
@@ -128,6 +129,13 @@ class AutomaticMask:
         r, c = r.clip(0, mask.shape[0] - 1), c.clip(0, mask.shape[1] - 1)
         sampled: NDArray[np.bool_] = mask[r[:, None], c]
         return sampled
+
+    @property
+    def plane_crop(self) -> MaskCrop:
+        """Its pixels of the plane."""
+        rows, columns = self.span
+        pixels = self.at(*(np.arange(span.start, span.stop) for span in (rows, columns)))
+        return tight_crop(pixels, rows.start, columns.start)
 
     def on_picture(self, step: int) -> Iterator[tuple[PictureRegion, NDArray[np.bool_]]]:
         """Yield where it lies in a picture of every `step`-th pixel, and its pixels there."""

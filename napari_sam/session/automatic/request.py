@@ -141,9 +141,18 @@ def limits_of(
     limits = similarity_limits(existing, image)
     if not existing.examples:
         return limits
-    embedded = embedder.obtain(plane, plane.pyramid(embedder.spec).whole, lambda _: rest())
-    seen = SeenTile(embedded.tile, grid_of(embedded), image)
+    seen = seen_whole(embedder, plane, rest)
     return limits._replace(likeness=likeness_to(existing.examples, existing.target, seen))
+
+
+def seen_whole(
+    embedder: Embedder, plane: ImagePlane, rest: Callable[[], None] = lambda: None
+) -> SeenTile:
+    """Return a plane as the model sees it; what `rest` raises ends that."""
+    embedder.load()  # only then its sizes are known
+    whole = plane.pyramid(embedder.spec).whole
+    embedded = embedder.obtain(plane, whole, lambda _: rest())
+    return SeenTile(whole, grid_of(embedded), plane.read(embedder.spec.input_side))
 
 
 def generate_tile_masks(

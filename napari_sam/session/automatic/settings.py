@@ -15,6 +15,8 @@ from napari_sam.session.linking.settings import LinkSettings
 
 LOWEST_PRED_IOU: Final = 0.5
 """Masks of a lower predicted IoU are dropped at once, unless the threshold is lower still."""
+LEAST_LIKENESS: Final = 0.4
+"""Of masks that are ranked by examples."""
 _POINTS_PER_BATCH: Final = 16
 """Fewer than published, so that clicks are answered sooner."""
 
@@ -36,7 +38,7 @@ class AutomaticRunSettings:
     min_area_px: float = 0
     max_area_px: float = inf
     max_share: Annotated[float, MAX_SHARE] = 1.0
-    least_likeness: float = 0.4  # of masks that are ranked by examples, 0 to 1
+    least_likeness: float = LEAST_LIKENESS  # of masks that are ranked by examples, 0 to 1
     links: LinkSettings = field(default_factory=LinkSettings)  # how masks of slices are linked
     method: Method = Method.GRID  # how masks are found
     instances: InstanceSettings = PUBLISHED[Method.AIS]  # of the other methods

@@ -1,0 +1,97 @@
+"""`napari-sam automatic --like`: everything of a kind, by a few labeled objects of one image."""
+
+import json
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+from napari_sam.batch import like as batch_like
+from napari_sam.cli.main import main
+from napari_sam.session import Embedder, ImagePlane, examples_of, find_like
+from napari_sam.session.automatic.settings import AutomaticRunSettings
+from tests.two_kinds import KINDS, two_kinds
+
+pytestmark = pytest.mark.slow
+
+FEW = ("--points-per-side", "10")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with two images of cells, and labels of five grainy ones in the first."""
+    folder = tmp_path_factory.mktemp("cells")
+    for number in (1, 2):
+        image, labels, kinds = two_kinds(8, shape=(200, 200), seed=number)
+        imageio.imwrite(folder / f"{number}.png", image)
+        np.save(folder / f"{number}.npy", labels)
+        (folder / f"{number}.json").write_text(json.dumps(kinds))
+    labels, kinds = truth(folder, 1)
+    grainy = [label_id for label_id, kind in kinds.items() if kind == KINDS[1]]
+    examples = np.where(np.isin(labels, grainy[:5]), labels, 0).astype(np.uint16)
+    tifffile.imwrite(folder / "examples.tif", examples)
+    return folder
+
+
+def truth(folder, number):
+    kinds = json.loads((folder / f"{number}.json").read_text())
+    return np.load(folder / f"{number}.npy"), {int(n): kind for n, kind in kinds.items()}
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["automatic", *map(str, arguments)])
+
+
+def kinds_found(masks, labels, kinds):
+    """Return the kind of the object that most of each mask lies on; None beside the objects."""
+    return [kinds.get(int(np.bincount(labels[mask]).argmax())) for mask in masks]
+
+
+def test_masks_like_examples_in_another_image(folder, tmp_path):
+    like = "--like", folder / "1.png", folder / "examples.tif", *FEW
+    outcome = run(folder / "2.png", "-o", tmp_path / "out", *like)
+    assert outcome.exit_code == 0, outcome.output
+    found = tifffile.imread(tmp_path / "out" / "2.tif")
+    kinds = kinds_found([found == n for n in np.unique(found[found > 0])], *truth(folder, 2))
+    assert kinds.count(KINDS[1]) >= 6
+    assert len(kinds) - kinds.count(KINDS[1]) <= 1
+    assert len(batch_like._MEASURED) == 0  # the model is gone with the command
+
+    again = run(folder / "2.png", "-o", tmp_path / "out", *like)
+    assert "0 done, 1 already complete" in again.output
+    stricter = run(folder / "2.png", "-o", tmp_path / "out", *like, "--least-likeness", "0.9")
+    assert stricter.exit_code == 2
+    assert "least_likeness (0.4, not 0.9)" in stricter.output
+
+
+def test_a_script_finds_what_is_left_in_the_image_of_the_examples(folder, remembering_predictor):
+    embedder = Embedder(load_predictor=lambda *_: remembering_predictor)
+    plane = ImagePlane(imageio.imread(folder / "1.png"))
+    labels = tifffile.imread(folder / "examples.tif")
+    examples = examples_of(embedder, plane, labels)
+    assert len(examples) == 5
+    settings = AutomaticRunSettings().with_values(points_per_side=10)
+    found = find_like(embedder, plane, examples, 0.3, labels, settings)
+    masks = [one.crop.within(0, 0, plane.shape) for one in found]
+    assert kinds_found(masks, *truth(folder, 1))[:2] == [KINDS[1]] * 2
+    assert not any((mask & (labels > 0)).sum() > mask.sum() / 2 for mask in masks)
+    values = [one.likeness for one in found]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] >= 0.3
+
+
+def test_what_is_wrong_with_examples_is_said_before_anything_is_computed(folder, tmp_path):
+    def refused(*options):
+        outcome = run(folder / "2.png", "-o", tmp_path / "out", *options)
+        assert outcome.exit_code == 2
+        return outcome.output
+
+    assert "give --like, too" in refused("--least-likeness", "0.5")
+    tifffile.imwrite(tmp_path / "none.tif", np.zeros((200, 200), np.uint8))
+    assert "There are no objects in the labels" in refused(
+        "--like", folder / "1.png", tmp_path / "none.tif"
+    )
+    tifffile.imwrite(tmp_path / "other.tif", np.ones((9, 9), np.uint8))
+    assert "cannot be used" in refused("--like", folder / "1.png", tmp_path / "other.tif")
