@@ -54,7 +54,7 @@ def keep_like(
         _MEASURED[predictor] = job.like, examples
     crops = [record.crop for record in masks.records]
     values = likeness_of(examples, measured(embedder, plane, crops))
-    kept = likest(values, job.like.least_likeness)
+    kept = likest(values, job.like.least_likeness, crops.__getitem__)
     return replace(masks, records=[masks.records[index] for index in kept])
 
 

@@ -126,5 +126,5 @@ def find_like(
     values = likeness_of(examples, measured(embedder, plane, crops))
     return [
         LikeMask(crops[index], float(values[index]), masks[index].record.predicted_iou)
-        for index in likest(values, least_likeness)
+        for index in likest(values, least_likeness, crops.__getitem__)
     ]

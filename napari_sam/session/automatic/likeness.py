@@ -7,13 +7,14 @@ unlabeled data", 2008). Then only the half that is least like the examples does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.session.linking.pairs import SliceMasks, common_px
 from napari_sam.session.objects.features import ObjectFeatures, SeenTile, comparable, features_of
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
@@ -24,6 +25,8 @@ _EMBEDDING_WEIGHT: Final = 0.5
 _RIDGE: Final = 0.1
 _REJECTED_WEIGHT: Final = 0.1
 """Of a mask that the user has rejected; all others weigh 1 together, as do all examples."""
+_SAME_SHARE: Final = 0.5
+"""Of the smaller one of two masks that are of one object."""
 
 _Array = NDArray[np.float64]
 _Key = tuple[Any, ...]
@@ -60,10 +63,23 @@ def likeness_of(
     return np.asarray((_fitted(positive, negative, unlike, unknown) + 1) / 2).clip(0, 1)
 
 
-def likest(values: NDArray[np.float64], least: float) -> list[int]:
-    """Return the indices of likenesses that are not below the least one, the highest first."""
-    order = np.argsort(-values, kind="stable")
-    return [int(index) for index in order if values[index] >= least]
+def likest(
+    values: NDArray[np.float64], least: float, crop_of: Callable[[int], MaskCrop]
+) -> list[int]:
+    """Return which masks are the likest examples, one for each object, the likest first.
+
+    Of masks that have half of the smaller one in common, the likest stays: of a kind, objects do
+    not lie within each other. None has a lower value than the least one.
+    """
+    order = [int(index) for index in np.argsort(-values, kind="stable") if values[index] >= least]
+    masks = SliceMasks.of([crop_of(index) for index in order])
+    stays = np.ones(len(order), bool)
+    for rank, crop in enumerate(masks.crops):
+        for other in masks.near(masks.boxes[rank]) if stays[rank] else ():
+            if other > rank and stays[other]:
+                least_px = _SAME_SHARE * masks.areas_px[[rank, other]].min()
+                stays[other] = common_px(crop, masks.crops[other]) < least_px
+    return [index for index, is_one in zip(order, stays, strict=True) if is_one]
 
 
 def _fitted(positive: _Array, negative: _Array, unknown: _Array, wanted: _Array) -> _Array:
@@ -106,7 +122,7 @@ class Likeness:
             candidates,
             self._known(self._rejected),
         )
-        return [masks[index] for index in likest(values, least)]
+        return [masks[n] for n in likest(values, least, lambda n: masks[n].plane_crop)]
 
     def _known(self, keys: Collection[_Key]) -> list[ObjectFeatures]:
         return [self._measured[key] for key in sorted(keys, key=repr) if key in self._measured]

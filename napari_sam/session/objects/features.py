@@ -12,6 +12,7 @@ from napari_sam.engine.masks import MaskCrop, crop_in_image, scaled_crop
 from napari_sam.session.decoding.features import light_of, shape_of
 from napari_sam.session.embedding.pooling import mean_under
 from napari_sam.session.image.tiles import Tile
+from napari_sam.session.objects.texture import N_TEXTURES, texture_of
 
 _AROUND: Final = 0.5
 """What is looked at around an object, as a share of its extent."""
@@ -33,19 +34,22 @@ class ObjectFeatures(NamedTuple):
     embedding: NDArray[np.float32]
     """(C,), the mean under its mask."""
     looks: NDArray[np.float32]
-    """(F,), its size, shape, and colors inside and around it."""
+    """(F,), its size, shape, texture, and colors inside and around it."""
 
 
 def features_of(crop: MaskCrop, seen: SeenTile) -> ObjectFeatures:
     """Measure an object by its mask, which has pixels of the plane and is not empty."""
     area_px = int(np.count_nonzero(crop.mask))
-    looks = [np.log(area_px), *shape_of(crop.mask, area_px), *_colors(crop, seen)]
+    looks = [np.log(area_px), *shape_of(crop.mask, area_px), *_appearance(crop, seen)]
     embedding = mean_under(crop, seen.grid, seen.tile)
     return ObjectFeatures(embedding, np.nan_to_num(np.array(looks, np.float32)))
 
 
-def _colors(crop: MaskCrop, seen: SeenTile) -> list[float]:
-    """Return of each color the mean inside, the difference to that around, and the spread."""
+def _appearance(crop: MaskCrop, seen: SeenTile) -> list[float]:
+    """Return of each color the mean inside, the difference to that around, and the spread.
+
+    Then the texture, in gray.
+    """
     tile, pixels = seen.tile, seen.pixels
     placed = MaskCrop(crop.mask, crop.top - tile.top, crop.left - tile.left)
     scale = pixels.shape[0] / tile.height, pixels.shape[1] / tile.width
@@ -57,12 +61,12 @@ def _colors(crop: MaskCrop, seen: SeenTile) -> list[float]:
     ].astype(np.float32)
     inside = MaskCrop(mask, top, left).within(*first, part.shape[:2])
     if not inside.any():
-        return [np.nan] * 9
+        return [np.nan] * (9 + N_TEXTURES)
     values: list[float] = []
     for color in range(3):
         gray = part[..., color]
         values += [*light_of(inside, gray), float(gray[inside].std())]
-    return values
+    return values + texture_of(inside, part.mean(axis=2))
 
 
 def comparable(
