@@ -1,12 +1,14 @@
 """Tell two kinds of cells apart by examples: predicted classes, and masks like these.
 
-    python benchmarks/kinds.py [--seeds N] [--draws N]
+    python benchmarks/kinds.py [--seeds N] [--draws FIRST:END]
 
 Synthetic cells of tests/two_kinds.py, alike in size and brightness. For predicted classes, 15 true
 outlines of each kind have their class; prints the share of the others with theirs. For likeness,
-ten of one kind are examples, and the candidates are automatic masks (24 x 24 points); prints the
-average precision at an overlap of 0.5, and how many of the first ten are of the other kind. Each is
-repeated with other examples: the mean, and the worst draw.
+ten of one kind are examples, and the candidates are automatic masks (24 x 24 points) of the same
+image or of the next one; prints the average precision at an overlap of 0.5, and how many of the
+first ten are of the other kind. Then the same for the coins of scikit-image (32 x 32 points), which
+are of one kind. Each is repeated with other examples: the mean, and the worst draw. What
+`napari_sam` does was chosen by draws 0 to 4.
 """
 
 import argparse
@@ -19,9 +21,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from napari_sam.engine.masks import tight_crop
+from annotator import coins
+
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session import Embedder, ImagePlane
-from napari_sam.session.automatic.likeness import likeness_of
+from napari_sam.session.automatic.likeness import likeness_of, likest
 from napari_sam.session.automatic.masks import AutomaticMask, choose_masks
 from napari_sam.session.automatic.request import AutomaticRequest, generate_tile_masks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -38,6 +42,7 @@ CLASSED, EXAMPLES = 15, 10
 class Found(NamedTuple):
     """An automatic mask, and the object that it is of, if it is of one."""
 
+    crop: MaskCrop
     features: ObjectFeatures
     label_id: int | None
 
@@ -50,9 +55,14 @@ class Scene(NamedTuple):
     found: list[Found]
 
 
-def measured(seed: int, embedder: Embedder) -> Scene:
-    """Make an image, find its automatic masks, and measure them and the true outlines."""
-    image, labels, kinds = two_kinds(N_EACH, SHAPE, seed=seed)
+def measured(
+    image: NDArray[np.uint8],
+    labels: NDArray[Any],
+    kinds: dict[int, str],
+    embedder: Embedder,
+    points: int = 24,
+) -> Scene:
+    """Find the automatic masks of an image, and measure them and the true outlines."""
     plane = ImagePlane(image)
     embedder.load()
     pyramid = plane.pyramid(embedder.spec)
@@ -60,7 +70,7 @@ def measured(seed: int, embedder: Embedder) -> Scene:
     pixels = plane.read(embedder.spec.input_side, pyramid.whole)
     seen = SeenTile(pyramid.whole, grid_of(embedded), pixels)
     true = {label_id: features_of(tight_crop(labels == label_id), seen) for label_id in kinds}
-    settings = AutomaticRunSettings().with_values(points_per_side=24)
+    settings = AutomaticRunSettings().with_values(points_per_side=points)
     tiles: dict[int, Any] = {}
     generate_tile_masks(
         AutomaticRequest(plane, (pyramid.whole,), settings),
@@ -73,12 +83,13 @@ def measured(seed: int, embedder: Embedder) -> Scene:
     return Scene(kinds, true, [_found(mask, labels, seen) for mask in objects])
 
 
-def _found(mask: AutomaticMask, labels: NDArray[np.uint16], seen: SeenTile) -> Found:
-    inside = mask.at(*(np.arange(length) for length in labels.shape))
+def _found(mask: AutomaticMask, labels: NDArray[Any], seen: SeenTile) -> Found:
+    crop = mask.plane_crop
+    inside = crop.within(0, 0, (len(labels), labels.shape[1]))
     label_id = int(np.bincount(labels[inside], minlength=2)[1:].argmax()) + 1
     own = labels == label_id
     iou = np.count_nonzero(inside & own) / np.count_nonzero(inside | own)
-    return Found(features_of(tight_crop(inside), seen), label_id if iou >= 0.5 else None)
+    return Found(crop, features_of(crop, seen), label_id if iou >= 0.5 else None)
 
 
 def accuracy(scene: Scene, rng: np.random.Generator) -> float:
@@ -94,13 +105,20 @@ def accuracy(scene: Scene, rng: np.random.Generator) -> float:
     return float(np.mean([one.name == scene.kinds[n] for one, n in pairs]))
 
 
-def ranking(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[float, int]:
-    """Return the average precision, and how many of the first ten are of the other kind."""
+def ranking(
+    scene: Scene, kind: str, rng: np.random.Generator, other: Scene | None = None
+) -> tuple[float, int]:
+    """Return the average precision, and how many of the first ten are of the other kind.
+
+    Without another scene, the masks of the same one that are not examples are ranked.
+    """
     examples = drawn(scene, kind, EXAMPLES, rng)
-    found = [one for one in scene.found if one.label_id not in examples]
+    known = examples if other is None else []
+    searched = other or scene
+    found = [one for one in searched.found if one.label_id not in known]
     values = likeness_of([scene.true[n] for n in examples], [one.features for one in found])
-    ranked = [found[index].label_id for index in np.argsort(-values, kind="stable")]
-    kinds = [None if n is None else scene.kinds[n] for n in ranked]
+    ranked = [found[n].label_id for n in likest(values, 0, lambda n: found[n].crop)]
+    kinds = [None if n is None else searched.kinds[n] for n in ranked]
     hits = np.array(
         [
             k == kind and n not in ranked[:i]
@@ -108,8 +126,9 @@ def ranking(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[float, i
         ]
     )
     precision = hits.cumsum() / np.arange(1, len(hits) + 1)
-    others = sum(own not in (kind, None) for own in kinds[:10])
-    return float(precision[hits].sum() / (N_EACH - EXAMPLES)), others
+    n_others = sum(own not in (kind, None) for own in kinds[:10])
+    n_wanted = sum(own == kind for n, own in searched.kinds.items() if n not in known)
+    return float(precision[hits].sum() / n_wanted), n_others
 
 
 def drawn(scene: Scene, kind: str, count: int, rng: np.random.Generator) -> list[int]:
@@ -118,25 +137,40 @@ def drawn(scene: Scene, kind: str, count: int, rng: np.random.Generator) -> list
     return [int(n) for n in rng.permutation(own)[:count]]
 
 
+def print_ranking(
+    name: str, scene: Scene, kind: str, draws: range, other: Scene | None = None
+) -> None:
+    """Print how well examples of a kind find the others."""
+    results = [ranking(scene, kind, np.random.default_rng(draw), other) for draw in draws]
+    precisions, others = zip(*results, strict=True)
+    print(
+        f"{name}: like {kind}: average precision {np.mean(precisions):.3f}, at least "
+        f"{min(precisions):.3f}; of the other kind among ten {np.mean(others):.2f}, at "
+        f"most {max(others)}",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print what is found on each image."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--draws", type=int, default=12)
+    parser.add_argument("--draws", default="5:10")
     options = parser.parse_args()
+    draws = range(*map(int, options.draws.split(":")))
     embedder = Embedder()
-    for seed in range(1, options.seeds + 1):
-        scene = measured(seed, embedder)
-        rngs = [np.random.default_rng(draw) for draw in range(options.draws)]
-        shares = [accuracy(scene, rng) for rng in rngs]
+    seeds = range(1, options.seeds + 1)
+    scenes = [measured(*two_kinds(N_EACH, SHAPE, seed=seed), embedder) for seed in seeds]
+    for seed, scene in zip(seeds, scenes, strict=True):
+        shares = [accuracy(scene, np.random.default_rng(draw)) for draw in draws]
         print(f"image {seed}: accuracy {np.mean(shares):.3f}, at least {min(shares):.3f}")
         for kind in KINDS:
-            precisions, others = zip(*(ranking(scene, kind, rng) for rng in rngs), strict=True)
-            print(
-                f"image {seed}: like {kind}: average precision {np.mean(precisions):.3f}, at least "
-                f"{min(precisions):.3f}; of the other kind among ten {np.mean(others):.2f}, at "
-                f"most {max(others)}"
-            )
+            print_ranking(f"image {seed}", scene, kind, draws)
+    for kind in KINDS:
+        print_ranking("image 1 to 2", scenes[0], kind, draws, scenes[1])
+    image, labels = coins()
+    kinds = dict.fromkeys(range(1, int(labels.max()) + 1), "coin")
+    print_ranking("coins", measured(image, labels, kinds, embedder, 32), "coin", draws)
 
 
 if __name__ == "__main__":
