@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from napari_sam.engine.methods import Method
 
 if TYPE_CHECKING:
-    from napari_sam.batch.like import LikeExamples
+    from napari_sam.batch.images import ImageFile
     from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.engine.instance_settings import InstanceSettings
     from napari_sam.formats.annotations import ExportObject
@@ -29,6 +29,15 @@ of a mask and the pixels of its object on all slices."""
 
 WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
 """Settings that do not change the masks."""
+
+
+@dataclass(frozen=True)
+class LikeExamples:
+    """Which examples masks have to be like, and how much."""
+
+    pairs: tuple[tuple[ImageFile, Path], ...]  # images, and the labels of their examples
+    content: str  # digest of all these files
+    least_likeness: float  # 0 to 1
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from napari_sam.batch.images import ImageFile
 from napari_sam.batch.labeled import read_pairs
 from napari_sam.session.automatic.examples import measured
 from napari_sam.session.automatic.likeness import likeness_of, likest
 from napari_sam.session.embedding.embeddings import Embedder
 
 if TYPE_CHECKING:
-    from napari_sam.batch.job import BatchJob
+    from napari_sam.batch.job import BatchJob, LikeExamples
     from napari_sam.batch.open_images import ImageOpener
     from napari_sam.batch.outputs import PlaneMasks
     from napari_sam.model import Predictor
     from napari_sam.session.image.image_plane import ImagePlane
     from napari_sam.session.objects.features import ObjectFeatures
-
-
-@dataclass(frozen=True)
-class LikeExamples:
-    """Which examples masks have to be like, and how much."""
-
-    pairs: tuple[tuple[ImageFile, Path], ...]  # images, and the labels of their examples
-    content: str  # digest of all these files
-    least_likeness: float  # 0 to 1
 
 
 _MEASURED: WeakKeyDictionary[Predictor, tuple[LikeExamples, list[ObjectFeatures]]] = (

@@ -10,7 +10,7 @@ from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.output import readers_on_stderr
 
 if TYPE_CHECKING:
-    from napari_sam.batch.like import LikeExamples
+    from napari_sam.batch.job import LikeExamples
     from napari_sam.batch.open_images import ImageOpener
 
 
@@ -44,8 +44,8 @@ def taken_like(options: dict[str, Any], opener: ImageOpener) -> LikeExamples | N
         if least is not None:
             raise click.UsageError("--least-likeness is about examples: give --like, too.")
         return None
+    from napari_sam.batch.job import LikeExamples
     from napari_sam.batch.labeled import data_digest, find_pairs, read_pairs
-    from napari_sam.batch.like import LikeExamples
 
     with usage_errors(), readers_on_stderr():
         pairs = tuple(find_pairs(*like))
