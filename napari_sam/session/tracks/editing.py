@@ -146,14 +146,18 @@ class TrackEditing:
         See `frame_objects` and `session.tracks.frame_links.link_frames` for the parameters.
         """
         require_laptrack()
-        self._link(lambda _, objects: link_frames(objects, max_distance, max_gap), scale)
+
+        def find(_: TrackLabels, objects: FrameObjects, check: Callable[[], None]) -> FrameLinks:
+            return link_frames(objects, max_distance, max_gap, check)
+
+        self._link(find, scale)
 
     def link_by_points(self, points: NDArray[Any], parents: Mapping[int, int]) -> None:
         """Link the objects that the points of tracks lie in, in the background.
 
         See `session.tracks.frame_links.links_of_points`.
         """
-        self._link(lambda tracks, objects: links_of_points(tracks, objects, points, parents))
+        self._link(lambda tracks, objects, _: links_of_points(tracks, objects, points, parents))
 
     def stop_linking(self) -> None:
         """Stop to link; nothing is changed then."""
@@ -164,7 +168,7 @@ class TrackEditing:
 
     def _link(
         self,
-        find: Callable[[TrackLabels, FrameObjects], FrameLinks],
+        find: Callable[[TrackLabels, FrameObjects, Callable[[], None]], FrameLinks],
         scale: Sequence[float] | None = None,
     ) -> None:
         tracks, is_stopped = self._tracks(), threading.Event()
@@ -175,16 +179,18 @@ class TrackEditing:
                 self._run = replace(self._run, done=n_frames)
                 self.changed.emit()
 
-        def on_frame(frame: int) -> None:
+        def check() -> None:
             if is_stopped.is_set():
                 raise TargetError(_STOPPED)
+
+        def on_frame(frame: int) -> None:
+            check()
             self._dispatcher.post(lambda: show(frame + 1))
 
         def plan(_: Labels) -> LabelsEdit:
             objects = frame_objects(tracks.labels, tracks.axis, scale, on_frame)
-            links = find(tracks, objects)
-            if is_stopped.is_set():
-                raise TargetError(_STOPPED)
+            links = find(tracks, objects, check)
+            check()
             self._linked = links
             return plan_links(tracks, links)
 

@@ -11,6 +11,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.formats.left_out import LeftOut
+from napari_sam.formats.track_graphs import tracks_in_graph
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import Labels, TargetError
 from napari_sam.session.objects.packed import Start
@@ -133,7 +135,10 @@ def frame_objects(
 
 
 def link_frames(
-    objects: FrameObjects, max_distance: float | None = None, max_gap: int = 1
+    objects: FrameObjects,
+    max_distance: float | None = None,
+    max_gap: int = 1,
+    check: Callable[[], None] = lambda: None,
 ) -> FrameLinks:
     """Link the objects of the frames to tracks.
 
@@ -146,6 +151,8 @@ def link_frames(
         the diameter of an object.
     max_gap : int
         In how many frames in a row an object may be missing.
+    check : callable
+        Called again and again; may raise to stop.
 
     Raises
     ------
@@ -155,44 +162,48 @@ def link_frames(
     if not objects.keys:
         raise TargetError("There are no objects to link: segment some in each frame first.")
     reach = _DEFAULT_REACH * objects.diameter if max_distance is None else max_distance
-    segments, splits = _segments(objects, reach, max_gap)
+    segments, splits = _segments(objects, reach, max_gap, check)
     return _gated(objects, segments, splits)
 
 
 def _segments(
-    objects: FrameObjects, reach: float, max_gap: int
+    objects: FrameObjects, reach: float, max_gap: int, check: Callable[[], None]
 ) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
     """Return the objects of laptrack's tracks, by their places, and which ones split into which."""
     require_laptrack()
-    import pandas as pd
     from laptrack import LapTrack
 
-    columns = [f"axis_{n}" for n in range(objects.centers.shape[1])]
-    table = pd.DataFrame(objects.centers, columns=columns)
+    def metric(center: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+        check()
+        difference = center - other
+        return float(difference @ difference)
+
     frames = np.array([key.frame for key in objects.keys])
-    table["frame"], table["place"] = frames - frames.min(), np.arange(len(table))
+    starts = np.searchsorted(frames, np.arange(frames[0], frames[-1] + 1))
     cutoff = reach**2
     tracker = LapTrack(
         cutoff=cutoff,
         gap_closing_cutoff=cutoff if max_gap else False,
         gap_closing_max_frame_count=max_gap + 1,
+        gap_closing_metric=metric,
         splitting_cutoff=cutoff,
+        splitting_metric=metric,
         merging_cutoff=False,
         # By default the other splits decide which one is too far: one of two is left out.
         segment_start_cost=cutoff,
         segment_end_cost=cutoff,
         no_splitting_cost=cutoff,
     )
-    linked, splits, _ = tracker.predict_dataframe(table, columns, frame_col="frame")
+    graph = tracker.predict(np.split(objects.centers, starts[1:]))  # its table takes far longer
+    edges = [tuple(int(starts[frame]) + n for frame, n in edge) for edge in graph.edges]
+    segment_of, parents = tracks_in_graph(frames.tolist(), edges, [None] * len(frames), LeftOut())
     segments: dict[int, list[int]] = defaultdict(list)
-    for track, place in zip(linked["track_id"].tolist(), linked["place"].tolist(), strict=True):
-        segments[track].append(place)
+    for place, segment in enumerate(segment_of):
+        segments[segment].append(place)
     children: dict[int, list[int]] = defaultdict(list)
-    if len(splits):
-        pairs = splits[["parent_track_id", "child_track_id"]].to_numpy().tolist()
-        for parent, child in pairs:
-            children[parent].append(child)
-    return {track: sorted(places) for track, places in segments.items()}, children
+    for child, parent in parents.items():
+        children[parent].append(child)
+    return segments, children
 
 
 def _gated(

@@ -53,6 +53,20 @@ def test_time_may_be_another_axis() -> None:
         assert film.array[pixel] == key.label_id
 
 
+def test_laptrack_is_stopped_at_its_work() -> None:
+    pytest.importorskip("laptrack")
+    array = bars()
+    array[3][array[3] == 1] = 0  # in a film without any gap there is hardly any work
+
+    def check() -> None:
+        raise TargetError("stopped")
+
+    objects = frame_objects(Film(array).labels, 0)
+    for max_gap in (0, 1):
+        with pytest.raises(TargetError, match="stopped"):
+            link_frames(objects, max_gap=max_gap, check=check)
+
+
 def test_objects_become_tracks() -> None:
     pytest.importorskip("laptrack")
     truth = bars()
