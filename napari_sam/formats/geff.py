@@ -4,7 +4,8 @@ Source of the format: https://live-image-tracking-tools.github.io/geff/latest/sp
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ def write_geff(path: str | Path, annotations: Annotations) -> list[Path]:
         props = nodes.create_group("props")
         for name, values in columns.items():
             props.create_group(name).create_array("values", data=values)
-        group.attrs["geff"] = {
+        about: dict[str, Any] = {
             "geff_version": _VERSION,
             "directed": True,
             "axes": _axes(annotations.image, names),
@@ -69,9 +70,16 @@ def write_geff(path: str | Path, annotations: Annotations) -> list[Path]:
                 for name, values in columns.items()
             },
             "edge_props_metadata": {},
-            "track_node_props": {"tracklet": _TRACK_ID},
         }
+        if not _has_only_child(tracks.parents):
+            about["track_node_props"] = {"tracklet": _TRACK_ID}
+        group.attrs["geff"] = about
     return [path]
+
+
+def _has_only_child(parents: Mapping[int, int]) -> bool:
+    """Whether a track goes on as a single other one, which the format counts as one tracklet."""
+    return 1 in Counter(parents.values()).values()
 
 
 def _axes(image: ImageInfo, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -125,7 +133,8 @@ def read_geff(path: str | Path, image: ImageInfo | None = None) -> Tracks:
         )
     ids = _values(group, "nodes/ids")
     props = {name: _values(group, f"nodes/props/{name}/values") for name in (*times, *spaces)}
-    tracklets = (about.get("track_node_props") or {}).get("tracklet")
+    own = _TRACK_ID if _TRACK_ID in (about.get("node_props_metadata") or {}) else None
+    tracklets = (about.get("track_node_props") or {}).get("tracklet", own)
     labels = None if tracklets is None else _values(group, f"nodes/props/{tracklets}/values")
     number_of = {node: number for number, node in enumerate(ids.tolist())}
     frames = np.rint(props[times[0]].astype(np.float64)).astype(np.int64).tolist()

@@ -197,12 +197,18 @@ def test_a_table_of_tracks(tmp_path) -> None:
 
 
 def test_geff_is_valid_for_its_own_package(tmp_path) -> None:
-    geff = pytest.importorskip("geff")
-    write_geff(tmp_path / "a.geff", film(3))
-    geff.validate_structure(str(tmp_path / "a.geff"))
-    graph, about = geff.read(str(tmp_path / "a.geff"))
-    assert [axis.name for axis in about.axes] == ["t", "z", "y", "x"]
-    assert graph.number_of_nodes() == len(tracks_of(film(3)).points)
+    geff, data = pytest.importorskip("geff"), pytest.importorskip("geff.validate.data")
+    everything = data.ValidationConfig(graph=True, tracklet=True)
+    whole = film(3)
+    dividing = replace(whole, objects=[o for o in whole.objects if o.label_id != 9])
+    for annotations, is_declared in (whole, False), (dividing, True):  # 9 is the only child of 4
+        path = tmp_path / f"{is_declared}.geff"
+        write_geff(path, annotations)
+        geff.validate_structure(str(path))
+        graph, about = geff.read(str(path), data_validation=everything)
+        assert [axis.name for axis in about.axes] == ["t", "z", "y", "x"]
+        assert graph.number_of_nodes() == len(tracks_of(annotations).points)
+        assert (about.track_node_props is not None) == is_declared
 
 
 def test_geff_of_another_program(tmp_path) -> None:
