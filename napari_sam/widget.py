@@ -17,7 +17,12 @@ from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 from napari_sam._distribution import old_distribution_warning, unsound_qt_warning
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
-from napari_sam._qt.workarounds import call_soon, claim_height, rest_with_deleted_canvas
+from napari_sam._qt.workarounds import (
+    call_soon,
+    claim_height,
+    keep_tab_order,
+    rest_with_deleted_canvas,
+)
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.messages import Messages
@@ -129,6 +134,11 @@ class SamWidget(QWidget):
         if not self._is_painted:
             self._is_painted = True
             call_soon(self, self._dispatcher.end_turn)
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Go on to the next part of the widget, even if it was built after others in the window."""
+        keep_tab_order(self)
+        return bool(super().focusNextPrevChild(is_next))
 
     def _import_pandas(self) -> None:
         self._dispatcher.let_owner_run()

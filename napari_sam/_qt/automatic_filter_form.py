@@ -4,11 +4,12 @@ from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QLayout, QStackedWidget, QWidget
-from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
+from qtpy.QtWidgets import QAbstractSlider, QLayout, QStackedWidget, QWidget
+from superqt import QLabeledDoubleSlider
 
 from napari_sam._qt.building import button, fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam._qt.range_slider import RangeSlider
 from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
@@ -65,8 +66,9 @@ class AutomaticFilterForm(QWidget):
             page = QWidget()
             fill(page, form(*(self._slider_row(*about) for about in sliders)))
             self._pages.addWidget(page)
-        self.areas = QDoubleRangeSlider(Qt.Orientation.Horizontal)
-        self.areas.setToolTip(f"The smallest and the largest mask, in pixels{_AT_ONCE}")
+        self.areas = RangeSlider(
+            f"The smallest and the largest mask, in pixels{_AT_ONCE}", "smallest and largest area"
+        )
         self.areas.valueChanged.connect(self._on_areas)
         self._area_text = PaintedLabel()
         areas = QWidget()
@@ -82,9 +84,8 @@ class AutomaticFilterForm(QWidget):
             "Find only objects like the examples: those chosen in the table, or else all objects "
             "of the target on this slice. The likest come first; rejected masks count as unlike",
         )
-        _, slider = self._slider_row(
-            "least_likeness", "", 0.0, "How like the examples masks have to be, after 'Like these'"
-        )
+        tooltip = "How like the examples masks have to be, after 'Like these'"
+        _, slider = self._slider_row("least_likeness", "likeness", 0.0, tooltip)
         return row(self.like, slider, stretch=slider)
 
     def _slider_row(
@@ -95,6 +96,8 @@ class AutomaticFilterForm(QWidget):
         slider.setDecimals(2)
         slider.setSingleStep(0.01)
         slider.setToolTip(f"{tooltip} ({name}){_AT_ONCE}")
+        slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # only the slider in it is to have it
+        slider.findChild(QAbstractSlider).setAccessibleName(text)
         slider.valueChanged.connect(lambda value: self.values_chosen.emit({name: round(value, 2)}))
         self.sliders[name] = slider
         return text, slider

@@ -51,6 +51,7 @@ class AutomaticRunBox(QWidget):
         self._input_side = 1
         self._is_running = self._is_link = False
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
+        self.preset.setAccessibleName("preset")
         self.preset.activated.connect(self._on_preset)
         self.method = combo_box("", ((text, tooltip) for _, text, tooltip in _METHODS))
         self.method.setToolTip("How masks are found; this model has an instance decoder")

@@ -1,6 +1,7 @@
 """Short ways to build the widgets and layouts that all panels are made of."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from qtpy.QtCore import QObject, Qt, QTimer
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QLayout,
+    QLineEdit,
     QProgressBar,
     QSpinBox,
     QTreeWidget,
@@ -22,6 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam._qt.flat_button import FlatButton
+from napari_sam._qt.spoken_names import spoken_name
 
 Part: TypeAlias = QWidget | QLayout
 _COMBO_LETTERS: Final = 3
@@ -34,6 +37,11 @@ def button(text: str, tooltip: str, action: Callable[[], object] | None = None) 
     return FlatButton(text, tooltip, action)
 
 
+def line_edit(placeholder: str, tooltip: str = "") -> QLineEdit:
+    """Return a field for a line of text, named by what it asks for."""
+    return QLineEdit(placeholderText=placeholder, toolTip=tooltip, accessibleName=placeholder)
+
+
 def check_box(text: str, tooltip: str, *, checked: bool = False) -> QCheckBox:
     """Return a check box."""
     return QCheckBox(text, toolTip=tooltip, checked=checked)
@@ -42,6 +50,7 @@ def check_box(text: str, tooltip: str, *, checked: bool = False) -> QCheckBox:
 def combo_box(tooltip: str, entries: Iterable[tuple[str, str]] = ()) -> QComboBox:
     """Return a combo box of entries, each with the tooltip after it; none of them widens it."""
     combo = QComboBox(toolTip=tooltip, minimumContentsLength=_COMBO_LETTERS)
+    combo.setAccessibleName(spoken_name(tooltip))
     policies = QComboBox.SizeAdjustPolicy
     combo.setSizeAdjustPolicy(policies.AdjustToMinimumContentsLengthWithIcon)
     for index, (text, entry_tooltip) in enumerate(entries):
@@ -52,7 +61,7 @@ def combo_box(tooltip: str, entries: Iterable[tuple[str, str]] = ()) -> QComboBo
 
 def slice_box(tooltip: str, width_px: int) -> QSpinBox:
     """Return a narrow spin box for a slice, of which there is only the first as yet."""
-    box = QSpinBox(toolTip=tooltip, maximum=0)
+    box = QSpinBox(toolTip=tooltip, maximum=0, accessibleName=spoken_name(tooltip))
     box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     # napari's style makes it twice as wide.
     box.setStyleSheet(f"min-width: {width_px}px; max-width: {width_px}px; padding: 1px 4px;")
@@ -105,6 +114,12 @@ def keep_size(widget: QWidget) -> None:
     widget.setSizePolicy(policy)
 
 
+def follow_each_other(*widgets: QWidget) -> None:
+    """Have the Tab key go through some widgets in this order, as when they were made later."""
+    for before, after in pairwise(widgets):
+        QWidget.setTabOrder(before, after)
+
+
 def heading(text: str) -> QLabel:
     """Return the title of a group of fields."""
     label = QLabel(text)
@@ -130,9 +145,10 @@ def swatch(color: str, size_px: int) -> QIcon:
     return icon
 
 
-def table(*titles: str) -> QTreeWidget:
+def table(name: str, *titles: str) -> QTreeWidget:
     """Return an empty table with these columns, as wide as their contents."""
     rows = QTreeWidget(
+        accessibleName=name,
         rootIsDecorated=False,
         uniformRowHeights=True,
         editTriggers=QTreeWidget.EditTrigger.NoEditTriggers,

@@ -13,10 +13,11 @@ from qtpy.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QLineEdit, QMenu, QSizePolicy, QWidget
+from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QMenu, QSizePolicy, QWidget
 
+from napari_sam._qt.building import follow_each_other, line_edit
 from napari_sam._qt.class_requests import ClassRequests
-from napari_sam._qt.colors import legible_on, text_color
+from napari_sam._qt.colors import base_color, legible_on, text_color
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam.formats.classes import ObjectClass
 
@@ -24,6 +25,7 @@ _HEIGHT_PX: Final = 26
 _WIDEST_PX: Final = 128
 _MARGIN_PX: Final = 10
 _GAP_PX: Final = 4
+_FOCUS_RADIUS_PX: Final = 4
 _MOST: Final = 30
 """So many chips are made; the list shows the other classes."""
 _NOTCH: Final = 120
@@ -48,11 +50,16 @@ class ClassChip(FlatButton):
         """Paint the color, and a frame around that of the current class."""
         inner, radius = box.adjusted(2.5, 2.5, -2.5, -2.5), box.height() / 2
         painter.setPen(Qt.PenStyle.NoPen)
+        frame_color = text_color(self)
+        if self.hasFocus():  # frame and background change places, so that both can be seen
+            painter.setBrush(frame_color)
+            painter.drawRoundedRect(box, _FOCUS_RADIUS_PX, _FOCUS_RADIUS_PX)
+            frame_color = base_color(self)
         painter.setBrush(QColor(self.entry.color))
         painter.drawRoundedRect(inner, radius - 2.5, radius - 2.5)
         if self.isChecked():
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(text_color(self), 1.6))
+            painter.setPen(QPen(frame_color, 1.6))
             painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
 
     @property
@@ -85,7 +92,8 @@ class ClassChips(ClassRequests):
         for button in (self.add, self.more):
             button.setFixedHeight(_HEIGHT_PX)
         self.more.set_menu(self.menu)
-        self._editor = QLineEdit(self)
+        self._editor = line_edit("")
+        self._editor.setParent(self)
         for widget in (self._strip, self._editor):
             widget.installEventFilter(self)
         self._editor.returnPressed.connect(self._on_edited)
@@ -125,6 +133,7 @@ class ClassChips(ClassRequests):
         for chip in self.chips:
             name = chip.entry.name
             chip.setParent(self._strip)
+            chip.installEventFilter(self)
             chip.setToolTip(
                 f"{name}: new objects get this class; once more for no class.\n"
                 "Its key also sets the class of selected rows or of the object being re-edited. "
@@ -132,6 +141,7 @@ class ClassChips(ClassRequests):
             )
             chip.clicked.connect(lambda _, chip=chip: self._on_clicked(chip))
             chip.show()
+        follow_each_other(self.add, *self.chips, self.more)
         self._place()
 
     def _place(self) -> None:
@@ -196,9 +206,9 @@ class ClassChips(ClassRequests):
         """Ask for the name of a new class, or for another one of a class."""
         self._renamed = name
         self._editor.setText(name)
-        self._editor.setPlaceholderText(
-            f"New name of '{name}'" if name else "Name of the new class"
-        )
+        asked = f"New name of '{name}'" if name else "Name of the new class"
+        self._editor.setPlaceholderText(asked)
+        self._editor.setAccessibleName(asked)
         self._editor.setGeometry(self._strip.geometry())
         self._editor.show()
         self._editor.raise_()
@@ -214,7 +224,7 @@ class ClassChips(ClassRequests):
             self.rename_requested.emit(renamed, name)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Close the field by Escape or a click elsewhere; follow the width of the strip."""
+        """Close the field by Escape or a click elsewhere; follow the strip and the focus."""
         if watched is self._editor:
             is_escape = (
                 event.type() == QEvent.Type.KeyPress
@@ -224,6 +234,9 @@ class ClassChips(ClassRequests):
             if is_escape or event.type() == QEvent.Type.FocusOut:
                 self._editor.hide()
                 return is_escape
+        elif isinstance(watched, ClassChip):
+            if event.type() == QEvent.Type.FocusIn:
+                self._scroll_to(watched)
         elif event.type() == QEvent.Type.Resize:
             self._place()
         return False

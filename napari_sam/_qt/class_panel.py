@@ -6,9 +6,9 @@ from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeWidgetItem
+from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QTreeWidgetItem
 
-from napari_sam._qt.building import button, check_box, fill, row, swatch, table
+from napari_sam._qt.building import button, check_box, fill, line_edit, row, swatch, table
 from napari_sam._qt.class_requests import ClassRequests
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix
 from napari_sam._qt.predicted_classes_box import PredictedClassesBox
@@ -39,7 +39,7 @@ class ClassPanel(ClassRequests):
         self._names: list[str | None] = []
         self._contents: list[_Content | None] = []
         self._icons: dict[str, QIcon] = {}
-        self.rows = table("key", "class", "objects")
+        self.rows = table("Classes", "key", "class", "objects")
         self.rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
         self.rows.setToolTip(
             "New objects get the selected class; double-click to rename it.\nA number key selects "
@@ -53,7 +53,8 @@ class ClassPanel(ClassRequests):
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.itemDoubleClicked.connect(self._on_rename)
         self.rows.itemChanged.connect(self._on_item_changed)
-        self._find = QLineEdit(placeholderText="find a class", clearButtonEnabled=True)
+        self._find = line_edit("find a class")
+        self._find.setClearButtonEnabled(True)
         self._find.textChanged.connect(self._show_matching)
         parts = self._build_new(), self._find, self.rows, self._build_buttons()
         self.predicted = PredictedClassesBox()
@@ -62,7 +63,8 @@ class ClassPanel(ClassRequests):
         self.show_classes((), None, {}, {})
 
     def _build_new(self) -> QLayout:
-        self._new = QLineEdit(placeholderText="new class", returnPressed=self._on_add)
+        self._new = line_edit("new class")
+        self._new.returnPressed.connect(self._on_add)
         add = button("Add", "Add a class with this name (Enter)", self._on_add)
         return row(self._new, add, stretch=self._new)
 

@@ -3,7 +3,8 @@
 from enum import Enum
 from typing import Final
 
-from qtpy.QtGui import QColor, QPalette
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPalette, QPen
 from qtpy.QtWidgets import QWidget
 
 ACCENT: Final = QColor("#4a67d6")
@@ -12,6 +13,10 @@ ON_COLOR: Final = QColor("white")
 FOREGROUND_COLOR: Final = QColor("#12a04a")
 BACKGROUND_COLOR: Final = QColor("#d8322f")
 """Of the buttons for foreground and background, as of the prompts in the image."""
+
+
+_FOCUS_PX: Final = 2.0
+_RADIUS_PX: Final = 4
 
 
 class Severity(Enum):
@@ -49,3 +54,13 @@ def legible_on(color: QColor) -> QColor:
     """Return black or white, whichever can be read on a color."""
     lightness = 0.299 * color.red() + 0.587 * color.green() + 0.114 * color.blue()
     return QColor("black") if lightness > 140 else QColor("white")
+
+
+def paint_focus(widget: QWidget, painter: QPainter) -> None:
+    """Frame a widget that has the keyboard, in the color of the theme's texts."""
+    inset = _FOCUS_PX / 2
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(text_color(widget), _FOCUS_PX))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    box = QRectF(widget.rect()).adjusted(inset, inset, -inset, -inset)
+    painter.drawRoundedRect(box, _RADIUS_PX, _RADIUS_PX)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Final
 
 from qtpy.QtCore import QEvent, QPoint, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QEnterEvent, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QEnterEvent, QKeyEvent, QPainter, QPaintEvent
 from qtpy.QtWidgets import QAbstractButton, QMenu, QSizePolicy
 
-from napari_sam._qt.colors import ACCENT, ON_COLOR, text_color
+from napari_sam._qt.colors import ACCENT, ON_COLOR, paint_focus, text_color
 from napari_sam._qt.icons import paint_icon
+from napari_sam._qt.spoken_names import spoken_name
 
 HEIGHT_PX: Final = 28
 _ICON_PX: Final = 18
@@ -46,7 +47,6 @@ class FlatButton(QAbstractButton):
         self._color, self._is_primary = color, is_primary
         self._is_hovered = False
         self.setToolTip(tooltip)
-        self.setAccessibleName(text or tooltip)
         self.setCheckable(checkable)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -66,8 +66,22 @@ class FlatButton(QAbstractButton):
         """Show another text."""
         if text != self._text:
             self._text = text
-            self.setAccessibleName(text or self.toolTip())
+            self._update_spoken_name()
             self.update()
+
+    def setToolTip(self, tooltip: str) -> None:
+        """Say more about it."""
+        super().setToolTip(tooltip)
+        self._update_spoken_name()
+
+    @property
+    def spoken_name(self) -> str:
+        """What a screen reader calls it: its text or, without words, how its tooltip begins."""
+        has_words = any(letter.isalnum() for letter in self._text)
+        return self._text if has_words else spoken_name(self.toolTip())
+
+    def _update_spoken_name(self) -> None:
+        self.setAccessibleName(self.spoken_name)
 
     @property
     def key(self) -> str:
@@ -97,6 +111,13 @@ class FlatButton(QAbstractButton):
         """Accept less width: the text is elided then."""
         width = self.sizeHint().width() if self._icon else 4 * _MARGIN_PX
         return QSize(min(width, self.sizeHint().width()), HEIGHT_PX)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Let Enter press it, too."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
+            self.click()
+        else:
+            super().keyPressEvent(event)
 
     # Painting ------------------------------------------------------------------------------------
 
@@ -140,9 +161,7 @@ class FlatButton(QAbstractButton):
         self.paint_background(painter, box)
         self.paint_content(painter, box)
         if self.hasFocus():
-            painter.setPen(ACCENT)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(box, _RADIUS_PX, _RADIUS_PX)
+            paint_focus(self, painter)
 
     def paint_background(self, painter: QPainter, box: QRectF) -> None:
         """Paint what lies behind text and icon."""

@@ -6,6 +6,8 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox
 
+from napari_sam._qt.spoken_names import spoken_name
+
 
 class LayerCombo(QComboBox):
     """A combo of layers, whose first entry stands for none of them."""
@@ -14,7 +16,7 @@ class LayerCombo(QComboBox):
     """The layer the user chose, or None."""
 
     def __init__(self, none_text: str, tooltip: str) -> None:
-        super().__init__(toolTip=tooltip, minimumWidth=80)
+        super().__init__(toolTip=tooltip, minimumWidth=80, accessibleName=spoken_name(tooltip))
         self._none_text = none_text
         self.set_layers([], None)
         self.currentIndexChanged.connect(lambda _: self.chosen.emit(self.layer))

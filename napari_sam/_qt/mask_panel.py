@@ -10,7 +10,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
-from napari_sam._qt.building import ShortcutTexts
+from napari_sam._qt.building import ShortcutTexts, follow_each_other
 from napari_sam._qt.colors import text_color
 from napari_sam._qt.first_run_strip import FirstRunStrip
 from napari_sam._qt.flat_button import FlatButton
@@ -64,8 +64,8 @@ class MaskButton(FlatButton):
     """The picture of a candidate above its score, framed in its color if it is the chosen one."""
 
     def __init__(self, number: int, color: str) -> None:
-        super().__init__("", color=QColor(color), checkable=True)
         self.number, self._frame_color = number, QColor(color)
+        super().__init__("", color=QColor(color), checkable=True)
         self.is_learned = False
         """Whether a star marks it."""
         self._picture: QPixmap | None = None
@@ -76,6 +76,12 @@ class MaskButton(FlatButton):
     def sizeHint(self) -> QSize:
         """Have room for a picture."""
         return QSize(PICTURE_SIZE_PX[1], self.minimumHeight())
+
+    @property
+    def spoken_name(self) -> str:
+        """Which mask it is, and its score."""
+        name = f"Mask {self.number + 1}"
+        return f"{name}, score {self.text()}" if self.text() else name
 
     def set_low(self, is_low: bool) -> None:
         """Have a low picture, or one of the usual height."""
@@ -266,6 +272,7 @@ class MaskPanel(QWidget):
             button.set_low(self._is_low)
             self._row.insertWidget(number, button, 1)
             self._buttons.append(button)
+        follow_each_other(self.first_run.dismiss, *self._buttons, self.level.slider)
 
     def _show_reason(self, state: SessionState) -> None:
         candidates, chosen = state.candidates, state.chosen

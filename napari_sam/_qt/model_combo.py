@@ -35,6 +35,7 @@ class ModelCombo(QComboBox):
         self.setMinimumWidth(80)
         self.setMaxVisibleItems(20)
         self.setToolTip("The model that segments; the list shows what each model is good for")
+        self.setAccessibleName("Model")
         self.offers: tuple[Offer, ...] = ()
 
     @property

@@ -15,9 +15,17 @@ from qtpy.QtCore import (
     Signal,
 )
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
+from napari_sam._qt.building import (
+    ShortcutTexts,
+    button,
+    combo_box,
+    fill,
+    line_edit,
+    rest_timer,
+    row,
+)
 from napari_sam._qt.column_menu import ColumnMenu
 from napari_sam._qt.newest_row import NewestRow
 from napari_sam._qt.object_columns import CLASS, NOTE, PARENT, PlaneAxes
@@ -65,6 +73,7 @@ class ObjectTable(QWidget):
 
     def _build_view(self) -> RowView:
         view = RowView(elided_columns=(CLASS, NOTE))
+        view.setAccessibleName("Objects")
         view.setModel(self.model)
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
@@ -77,8 +86,8 @@ class ObjectTable(QWidget):
         return view
 
     def _build_top(self) -> QLayout:
-        text = QLineEdit(placeholderText="filter", clearButtonEnabled=True)
-        text.setToolTip("Show only rows that contain all of these words")
+        text = line_edit("filter", "Show only rows that contain all of these words")
+        text.setClearButtonEnabled(True)
         text.textChanged.connect(self.model.set_text)
         self._progress = QLabel(toolTip="Objects that you have marked as reviewed")
         return row(text, self._progress, stretch=text)
@@ -247,6 +256,9 @@ class ObjectTable(QWidget):
         is_press = event.type() == QEvent.Type.KeyPress
         if watched is self.view and is_press and isinstance(event, QKeyEvent):
             self.view.finish_click()
+            if event.key() == Qt.Key.Key_Delete and not event.modifiers():
+                self._delete.click()
+                return True
             if event.key() == Qt.Key.Key_F2 and not event.modifiers():
                 current = self.view.currentIndex()
                 if current.isValid():

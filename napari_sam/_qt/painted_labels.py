@@ -3,7 +3,15 @@
 from typing import ClassVar, Final
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QTextLayout, QTextOption
+from qtpy.QtGui import (
+    QColor,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QTextLayout,
+    QTextOption,
+)
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_sam._qt.colors import ON_COLOR, Severity, text_color
@@ -51,15 +59,24 @@ class PaintedLabel(QWidget):
             self.update()
 
     def show_link(self, is_link: bool) -> None:
-        """Show by the cursor whether a click leads anywhere."""
+        """Show by the cursor whether a click leads anywhere; a key does so, too."""
         shape = Qt.CursorShape.PointingHandCursor if is_link else Qt.CursorShape.ArrowCursor
         if self.cursor().shape() != shape:
             self.setCursor(shape)
+        policies = Qt.FocusPolicy
+        self.setFocusPolicy(policies.TabFocus if is_link else policies.NoFocus)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Report a click."""
         if event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Report a press by Enter or Space."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.clicked.emit()
+        else:
+            super().keyPressEvent(event)
 
     def sizeHint(self) -> QSize:
         """Leave room for its lines, whatever the text."""
@@ -121,6 +138,7 @@ class MessageLine(PaintedLabel):
 
     def __init__(self) -> None:
         super().__init__(lines=2)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # to read all messages
         self.severity = Severity.HINT
         """How much the shown text matters."""
 

@@ -25,9 +25,10 @@ class RowView(QTableView):
         super().__init__()
         self._elided_columns = elided_columns
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setTabKeyNavigation(False)  # Tab leaves the table; arrow keys go through it
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self._keeps_selection = False
-        self.horizontalHeader().sectionClicked.connect(self._on_sorted)
+        self.horizontalHeader().sectionClicked.connect(self.show_sorted)
         self._click_timer = QTimer(self, singleShot=True, timeout=self._select_current)
 
     def selectionCommand(
@@ -76,7 +77,7 @@ class RowView(QTableView):
         self._keeps_selection = False
         super().mouseDoubleClickEvent(event)
 
-    def _on_sorted(self) -> None:
+    def show_sorted(self) -> None:
         """Scroll to what a title has brought to the top, or to the selected row."""
         rows = [index.row() for index in self.selectionModel().selectedRows()]
         self.scrollTo(self.model().index(min(rows, default=0), 0))

@@ -51,7 +51,7 @@ class ShortcutsPanel(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, windowTitle="SAM live: keyboard shortcuts", modal=False)
         self._command_to_change = ""
-        self.rows = table("Key", "Action")
+        self.rows = table("Keyboard shortcuts", "Key", "Action")
         self.rows.itemDoubleClicked.connect(self._on_change)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.installEventFilter(self)

@@ -36,7 +36,6 @@ class StripPicture:
     columns: Sequence[SliceColumn]
     extent: tuple[int, int] | None  # the first and the last slice of the object
     preview: tuple[int, int] | None  # where it is being dragged to
-    has_focus: bool
 
 
 class StripPainter:
@@ -91,10 +90,6 @@ class StripPainter:
             center, width = shown.center(), max(3.0, shown.width())
             shown = QRectF(center.x() - width / 2, box.top(), width, box.height())
             self._painter.fillRect(shown, self._color(0.16))
-        if picture.has_focus:
-            self._painter.setPen(ACCENT)
-            self._painter.drawRect(QRectF(self._widget.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
-            self._painter.setPen(Qt.PenStyle.NoPen)
 
     def _paint_bars(self, scale: SliceScale, columns: Sequence[SliceColumn]) -> None:
         """Paint the bars, those of one color at once."""

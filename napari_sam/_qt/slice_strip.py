@@ -105,7 +105,6 @@ class SliceStrip(QWidget):
             self.columns,
             self.object_range,
             self._preview,
-            has_focus=self.hasFocus(),
         )
 
     def paintEvent(self, _: QPaintEvent) -> None:
@@ -250,11 +249,6 @@ class SliceStrip(QWidget):
             last = max(min(self._n_slices - 1, last + step), first)
         if (first, last) != extent:
             self.range_requested.emit(first, last)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show a frame."""
-        self.update()
-        super().focusInEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Leave a drag: Escape would no longer end it."""

@@ -7,6 +7,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QWidget
 
 from napari_sam._qt.painted_labels import PaintedLabel
+from napari_sam._qt.spoken_names import spoken_name
 
 _GAP_PX: Final = 6
 _PAGE: Final = 10
@@ -54,6 +55,7 @@ class ValueSlider(QWidget):
         layout.addWidget(self.slider, 1)
         layout.addWidget(self._value)
         self.slider.setToolTip(tooltip)
+        self.slider.setAccessibleName(title or spoken_name(tooltip))
         self._tooltip = tooltip
         for part in (self.slider, *self._labels):
             part.installEventFilter(self)

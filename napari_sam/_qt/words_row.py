@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_sam._qt.building import button, combo_box, fill, progress_bar, row
+from napari_sam._qt.building import button, combo_box, fill, line_edit, progress_bar, row
 from napari_sam._qt.value_slider import ValueSlider
 from napari_sam.session.words.run import WordsState
 
@@ -34,9 +34,9 @@ class WordsRow(QWidget):
     def __init__(self, detectors: Sequence[tuple[str, str]]) -> None:
         super().__init__()
         self._chosen = 0
-        self.words = QLineEdit(
-            placeholderText="words to find: coin, ring",
-            toolTip="Names of objects, separated by commas. What they name in the visible part of\n"
+        self.words = line_edit(
+            "words to find: coin, ring",
+            "Names of objects, separated by commas. What they name in the visible part of\n"
             "the image gets boxes, one object each; the word becomes its class",
         )
         self.find = button("Find", "Search the visible part of the image for the words")

@@ -8,6 +8,7 @@ benchmarks/live_loop.py show what they are good for.
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from qtpy.compat import isalive
@@ -86,6 +87,7 @@ class PanelColumn(QScrollArea):
         super().__init__()
         self.setWidgetResizable(True)
         self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it scrolls to what in it has the focus
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         contents = QWidget()
         self.panels = QVBoxLayout(contents)
@@ -262,6 +264,21 @@ def _shares_column(dock: QDockWidget, window: QMainWindow) -> bool:
         and left <= other.geometry().right()
         for other in window.findChildren(QDockWidget)
     )
+
+
+def keep_tab_order(widget: QWidget) -> None:
+    """Have the Tab key go through all of a widget before it goes on.
+
+    Reason: what is built later comes last in the window, behind napari's other docks.
+    Remove it when Qt inserts it behind what is beside it.
+    """
+    chain, part = [], widget.nextInFocusChain()
+    while part is not None and part is not widget:
+        if part.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isAncestorOf(part):
+            chain.append(part)
+        part = part.nextInFocusChain()
+    for before, after in pairwise(chain):
+        QWidget.setTabOrder(before, after)
 
 
 def pause_spinners(window: QWidget) -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from napari_sam._qt.dock import Dock
+from napari_sam._qt.focus_frame import FocusFrame
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.tabs import DockTabs
 from napari_sam._qt.tool_window import ToolWindow
@@ -77,6 +78,7 @@ class Controllers:
         for button, window in zip(buttons, self.windows, strict=True):
             button.clicked.connect(window.toggle)
         self._register_commands(context)
+        self._focus_frame = FocusFrame(context.widget)
         self.dock = self._build_dock(context)
         annotate.show_layers()  # those that were open before the widget
 
@@ -134,6 +136,7 @@ class Controllers:
 
     def close(self) -> None:
         """Close all controllers."""
+        self._focus_frame.close()
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.models, self.learning, self.memory
         objects = (

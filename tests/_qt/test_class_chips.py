@@ -38,6 +38,16 @@ def test_a_click_chooses_and_another_takes_it_back(chips, heard):
     assert requests == [("choose_requested", "ring"), ("choose_requested", None)]
 
 
+def test_a_chip_with_the_focus_is_in_sight(chips, qtbot):
+    chips.show_classes(MANY[:20], None, {})
+    last = chips.chips[-1]
+    assert last.x() > chips._strip.width()
+    chips.window().activateWindow()
+    last.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(last.hasFocus)
+    assert 0 <= last.x() <= chips._strip.width() - last.width()
+
+
 def test_names_are_asked_for_in_the_row(chips, heard, qtbot):
     requests = heard(chips, "add_requested", "rename_requested")
     place = chips.add.geometry()

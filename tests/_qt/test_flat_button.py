@@ -16,6 +16,17 @@ def test_a_button_acts_and_another_text_needs_no_more_room(shown):
     assert button.accessibleName() == button.text()
 
 
+def test_keys_press_it_and_it_has_a_name_without_words(shown, qtbot):
+    calls = []
+    button = shown(FlatButton("▾", "Which objects: all of them", lambda: calls.append("go")))
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+        qtbot.keyClick(button, key)
+    assert calls == ["go"] * 3
+    assert button.accessibleName() == "Which objects"
+    button.setToolTip("Undo the last change (Ctrl+Z)")
+    assert button.accessibleName() == "Undo the last change"
+
+
 def test_it_is_painted_in_the_colors_of_the_theme(shown):
     button = shown(FlatButton("", icon="points"), width=60)
     shades = []

@@ -125,6 +125,24 @@ def test_buttons_act_on_the_selection(table, heard):
     ]
 
 
+def test_the_table_needs_no_mouse(table, heard, qtbot):
+    requests = heard(table, "remove_requested")
+    qtbot.keyClick(table.view, Qt.Key.Key_Delete)  # nothing is selected
+    select(table, 1, 3)
+    qtbot.keyClick(table.view, Qt.Key.Key_Delete)
+    assert requests == [("remove_requested", [1, 3])]
+    area = table.columns._orders[3]
+    assert area.text() == COLUMNS[3].title
+    area.trigger()
+    assert ids(table) == [3, 2, 1]
+    area.trigger()
+    assert ids(table) == [1, 2, 3]
+    assert table.view.contextMenuPolicy() == Qt.ContextMenuPolicy.CustomContextMenu
+    table.view.customContextMenuRequested.emit(QPoint(5, 5))
+    assert table.columns.isVisible()
+    table.columns.close()
+
+
 @pytest.mark.parametrize(
     "refill",
     [

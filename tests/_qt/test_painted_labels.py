@@ -70,4 +70,6 @@ def test_a_message_has_a_letter_and_a_color_and_can_be_clicked(shown, heard, qtb
     assert last.endswith("… more")  # by a click
     assert line.fontMetrics().horizontalAdvance(last) <= 240
     qtbot.mouseClick(line, Qt.MouseButton.LeftButton)
-    assert clicks == [("clicked",)]
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert clicks == [("clicked",)] * 2
+    assert line.focusPolicy() == Qt.FocusPolicy.TabFocus
