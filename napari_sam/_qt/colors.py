@@ -11,7 +11,7 @@ ACCENT: Final = QColor("#4a67d6")
 """What is chosen, and the button to press next; white text is legible on it."""
 ON_COLOR: Final = QColor("white")
 FOREGROUND_COLOR: Final = QColor("#12a04a")
-BACKGROUND_COLOR: Final = QColor("#d8322f")
+BACKGROUND_COLOR: Final = QColor("#b71c1c")
 """Of the buttons for foreground and background, as of the prompts in the image."""
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 from napari_sam.formats.files import FileError
 from napari_sam.storage.text import single_line
 
-# Distinguishable with the common kinds of color blindness: after Okabe and Ito (2008), without the
-# yellow of candidates and the light blue of objects without a class, then by lightness.
+# Distinguishable with the common kinds of color blindness, from each other and from the yellow of
+# candidates, light blue and gray of objects without a class: begun after Okabe and Ito (2008), then
+# each the farthest from those before, as a search over colors that show on dark images found.
 PALETTE: Final = (
-    *("#d55e00", "#9b7fe8", "#009e73", "#0072b2", "#cc79a7", "#e69f00", "#a6761d"),
-    *("#99cc66", "#3322cc", "#ff9da7", "#444422", "#7f7f7f"),
+    *("#d55e00", "#9b7fe8", "#009e73", "#0072b2", "#ee9900", "#aa1133", "#66ffee"),
+    *("#ffccaa", "#006666", "#ff5577", "#cc0088", "#ffbbcc"),
 )
 _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
 

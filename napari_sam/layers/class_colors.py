@@ -13,7 +13,7 @@ from napari_sam.layers.target import TargetLayer
 from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.jobs import Defer
 
-_WITHOUT: Final = "#a0a0a0"
+WITHOUT_CLASS: Final = "#a0a0a0"
 """Objects without a class, and objects that a brush has just started."""
 
 
@@ -35,7 +35,7 @@ class ClassColors(ObjectColors):
         rgba = {
             object_class.name: _rgba(object_class.color) for object_class in self._table.classes
         }
-        without, records = _rgba(_WITHOUT), self._target.registry
+        without, records = _rgba(WITHOUT_CLASS), self._target.registry
         by_label = {
             record.label_id: rgba.get(record.class_name or "", without) for record in records
         }
