@@ -70,13 +70,14 @@ class SamWidget(QWidget):
         self._dispatcher.begin_turn(_FIRST_PAINT_S)
         preferences = Preferences.load()
         self._store = store = preferences.store()
+        is_chosen = model is not None
         model = preferences.model if model is None else model
         self.session = session = AnnotationSession(load_predictor, self._dispatcher, model, store)
         session.prefetch.switch(preferences.prefetch)
         self.binding = LayerBinding(
             self._viewer, session, self._dispatcher.post, self._dispatcher.post_later
         )
-        parts = self._dispatcher, store, session, self.binding, Messages(self)
+        parts = self._dispatcher, store, session, self.binding, Messages(self), preferences
         self.controllers = Controllers(WidgetContext(self, self._viewer, *parts))
         self._is_closed = self._has_claimed_height = self._is_painted = False
         _OPEN.add(self)
@@ -92,6 +93,8 @@ class SamWidget(QWidget):
         threading.Thread(target=self._import_pandas, daemon=True).start()
         offer_in_layer_menu()
         self.binding.choose_image()
+        if not is_chosen:
+            self.controllers.models.open_with(preferences.published)
         self.session.embedding.preload()
 
     @staticmethod

@@ -11,6 +11,7 @@ from npe2 import PluginManager, PluginManifest
 import napari_sam
 from napari_sam import _writer
 from napari_sam._distribution import DISTRIBUTION, DOCK_NAME
+from napari_sam.catalogue.table import MODELS
 from napari_sam.cli.main import SAMPLES
 from napari_sam.formats.registry import FORMATS
 from napari_sam.layers import SHORTCUTS
@@ -66,6 +67,11 @@ def test_widget_is_in_the_menus_and_named_alike() -> None:
     assert widget.get_callable() is SamWidget
     assert f"{widget.display_name} ({MANIFEST.display_name})" == DOCK_NAME
     assert "napari/layers/segment" in MANIFEST.contributions.menus
+
+
+def test_preferences_offer_the_models_of_the_catalogue() -> None:
+    offered = MANIFEST.contributions.configurations["model"].properties["name"].enum
+    assert offered == [model.name for model in MODELS]
 
 
 def test_samples_are_those_of_the_command() -> None:

@@ -80,6 +80,7 @@ class Controllers:
         self._register_commands(context)
         self._focus_frame = FocusFrame(context.widget)
         self.dock = self._build_dock(context)
+        classes.set_coloring(context.preferences.color_by_class)
         annotate.show_layers()  # those that were open before the widget
 
     def _register_commands(self, context: WidgetContext) -> None:

@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QWidget
 
 from napari_sam.controllers.messages import Messages
+from napari_sam.controllers.preferences import Preferences
 from napari_sam.layers import LayerBinding
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.jobs import Dispatcher
@@ -23,3 +24,4 @@ class WidgetContext:
     session: AnnotationSession
     binding: LayerBinding
     messages: Messages
+    preferences: Preferences

@@ -38,7 +38,7 @@ class JournalRecorder:
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._dispatcher = context.binding, context.dispatcher
-        self._messages = context.messages
+        self._messages, self._is_kept = context.messages, context.preferences.journal
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
         self.deleted_paths: set[Path] = set()
         """The journals of targets that the user has deleted since the start."""
@@ -128,7 +128,9 @@ class JournalRecorder:
 
     def _on_target_changed(self) -> None:
         target, image = self._binding.target.labels, self._binding.plane.image
-        if target is not None and image is not None and target not in self._journals:
+        if not self._is_kept or target is None or image is None:
+            return
+        if target not in self._journals:
             self.keep(target, reference_of(image))
 
     def _record(self, edit: LabelsEdit, direction: Direction) -> None:

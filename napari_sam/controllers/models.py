@@ -6,7 +6,7 @@ from pathlib import Path
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue.download import remove_leftovers
 from napari_sam.catalogue.offers import Offer, list_offers
-from napari_sam.catalogue.table import PublishedModel, display_name
+from napari_sam.catalogue.table import BUNDLED, PublishedModel, display_name
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.session.connections import Connections
 from napari_sam.session.models.fetching import ModelFetcher
@@ -47,6 +47,11 @@ class ModelController:
         """Stop a download, and disconnect panel and session."""
         self._connections.close()
         self.fetcher.close()
+
+    def open_with(self, model: PublishedModel) -> None:
+        """Switch to the model that the user prefers, once it is found; it may be missing."""
+        if model != BUNDLED:
+            self._on_panel_model_requested(model)
 
     def _refresh(self) -> None:
         self.panel.set_offers(list_offers(self._opened))

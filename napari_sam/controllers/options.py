@@ -12,6 +12,7 @@ from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.controllers.preferences import keep_accept_at_once
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
@@ -43,12 +44,12 @@ class OptionsController:
         )
         display.set_outlined(saved.get("outlined") is True)
         display.set_opacity(_share(saved, "fill_opacity", display.opacity))
-        candidates, accept_at_once = context.binding.candidates, saved.get("accept_at_once") is True
+        candidates, accept_at_once = context.binding.candidates, context.preferences.accept_at_once
         self._in_progress.set_accept_on_click(accept_at_once)
         prompt_panel.show_accept_on_click(accept_at_once)
         if saved.get("preview") is True:
             candidates.set_hover(True)
-        prompt_panel.accept_on_click.toggled.connect(lambda on: self._keep(accept_at_once=on))
+        prompt_panel.accept_on_click.toggled.connect(keep_accept_at_once)
         self._connections = Connections(
             (display.changed, self._on_display_changed),
             (candidates.hover_changed, lambda on: self._keep(preview=on)),

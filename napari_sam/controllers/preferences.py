@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from napari.settings import get_plugin_settings, get_settings
 
 from napari_sam._distribution import DISTRIBUTION
+from napari_sam.catalogue.table import BUNDLED, PublishedModel, find_model
 from napari_sam.session.embedding.store import DEFAULT_CAPACITY_BYTES, EmbeddingStore
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.storage.folders import EMBEDDINGS_VARIABLE, expand_user
@@ -23,11 +25,22 @@ def preferences_file() -> Path | None:
     return None if of_napari is None else Path(of_napari).with_name(f"{DISTRIBUTION}.yaml")
 
 
+def keep_accept_at_once(is_on: bool) -> None:
+    """Set in napari's preferences, its only place, what the user has set in the dock."""
+    if preferences_file() is not None:
+        with suppress(KeyError):  # napari does not know the plugin
+            get_plugin_settings(DISTRIBUTION).objects.accept_at_once = is_on
+
+
 @dataclass(frozen=True)
 class Preferences:
     """Settings that a widget begins with; those of the dock itself are kept by the dock."""
 
+    name: str = BUNDLED.name  # of a published model
     device: str = AUTO
+    accept_at_once: bool = False
+    color_by_class: bool = False
+    journal: bool = True
     prefetch: bool = True
     folder: str = ""  # of embeddings; empty for the default one
     size_gib: float = DEFAULT_CAPACITY_BYTES / _GIB
@@ -45,8 +58,13 @@ class Preferences:
             settings = get_plugin_settings(DISTRIBUTION)
         except KeyError:
             return cls()
-        model, embeddings = settings.model, settings.embeddings
-        return cls(model.device, embeddings.prefetch, embeddings.folder, embeddings.size_gib)
+        groups = settings.model, settings.objects, settings.embeddings
+        return cls(**{name: value for group in groups for name, value in group})
+
+    @property
+    def published(self) -> PublishedModel:
+        """The model to open with, as soon as it is found."""
+        return find_model(self.name)
 
     @property
     def model(self) -> ModelChoice:

@@ -1,14 +1,18 @@
 """The plugin's settings in napari's preferences."""
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
+from napari.layers import Image
 from napari.settings import get_plugin_settings
 from npe2 import PluginManager
+from skimage import data
 
 from napari_sam.cli.main import DISTRIBUTION
 from napari_sam.controllers import preferences
 from napari_sam.controllers.preferences import Preferences
+from napari_sam.session.models.fetching import ModelFetcher
 from napari_sam.storage.folders import EMBEDDINGS_VARIABLE, embeddings_folder
 
 
@@ -25,17 +29,34 @@ def test_a_widget_begins_with_what_is_set_in_napari(make_widget, saved, tmp_path
     PluginManager.instance().discover()
     settings = get_plugin_settings(DISTRIBUTION)
     assert Preferences.load() == Preferences()
+    chosen = {
+        "model": {"name": "vit_b", "device": "cpu"},
+        "objects": {"accept_at_once": True, "color_by_class": True, "journal": False},
+        "embeddings": {"prefetch": False, "folder": str(tmp_path / "kept"), "size_gib": 0.5},
+    }
+    found = []
     with monkeypatch.context() as patched:
-        patched.setattr(settings.model, "device", "cpu")
-        patched.setattr(settings.embeddings, "prefetch", False)
-        patched.setattr(settings.embeddings, "folder", str(tmp_path / "kept"))
-        patched.setattr(settings.embeddings, "size_gib", 0.5)
-        assert Preferences.load() == Preferences("cpu", False, str(tmp_path / "kept"), 0.5)
+        for group, values in chosen.items():
+            for name, value in values.items():
+                patched.setattr(getattr(settings, group), name, value)
+        of_groups = {name: value for values in chosen.values() for name, value in values.items()}
+        assert asdict(Preferences.load()) == of_groups
         assert Preferences.load().store().folder == embeddings_folder()  # the variable is set
         patched.delenv(EMBEDDINGS_VARIABLE)
-        _, widget = make_widget(wait=False)
+        patched.setattr(ModelFetcher, "find", lambda _, model: found.append(model.name))
+        _, widget = make_widget(Image(data.coins()[:64, :64]), wait=False)
+        assert found == ["vit_b"]
         assert widget.session.embedding.model.choice.device == "cpu"
         assert widget._store.folder == tmp_path / "kept"
+        parts = widget.controllers
+        assert parts.classes.is_coloring
+        widget.session.editing.add([])
+        assert parts.journal.journal_of(widget.binding.target.labels) is None
+        box = parts.annotate.prompt_panel.accept_on_click
+        assert box.isChecked()
+        assert widget.session.object_in_progress.accept_on_click
+        box.click()  # the dock and napari's preferences are one place
+        assert not settings.objects.accept_at_once
         widget.close()
 
 
@@ -45,6 +66,7 @@ def test_napari_that_does_not_know_the_plugin(saved, monkeypatch):
 
     monkeypatch.setattr(preferences, "get_plugin_settings", unknown)
     assert Preferences.load() == Preferences()
+    preferences.keep_accept_at_once(True)
     saved.unlink()
     monkeypatch.setattr(preferences, "get_plugin_settings", None)
     assert Preferences.load() == Preferences()

@@ -142,9 +142,9 @@ def _find(model: PublishedModel) -> Path:
     named = candidates(model)
     if path := locate(model):
         return path
-    how = f"see {model.page}" if model.url is None else "press Download"
+    how = f"see {model.page}" if model.url is None else "press Download in the window of models"
     if not named:
-        raise DownloadError(f"{model.name} is no longer on this computer; {how}.")
+        raise DownloadError(f"{model.name} is not on this computer: {how}.")
     if named[0] == models_folder() / model.file_name:  # a download would not replace it
         how = f"rename this file, then {how}"
     raise DownloadError(
