@@ -82,7 +82,8 @@ class AutomaticFilterForm(QWidget):
         self.like = button(
             "Like these",
             "Find only objects like the examples: those chosen in the table, or else all objects "
-            "of the target on this slice. The likest come first; rejected masks count as unlike",
+            "of the target on this slice, or the last examples if there are none. The likest come "
+            "first; rejected masks count as unlike",
         )
         tooltip = "How like the examples masks have to be, after 'Like these'"
         _, slider = self._slider_row("least_likeness", "likeness", 0.0, tooltip)

@@ -17,6 +17,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.methods import Method
 from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.automatic.generator import AutomaticState
+from napari_sam.session.automatic.likeness import NO_EXAMPLES
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
 from napari_sam.session.automatic.similarity import ExistingObjects
@@ -144,8 +145,14 @@ class AutomaticController:
         self._has_nothing_to_match = existing is None or not existing.records
 
     def run_like_these(self) -> None:
-        """Generate masks of objects like those chosen in the table, or like all of the target."""
-        target = self._session.editing.target
+        """Generate masks of objects like those chosen in the table, or like all of the target.
+
+        Where there are none, they are like the examples of another slice or image.
+        """
+        editing, others = self._session.editing, self._session.known_examples.current
+        if editing.target is None and others.like:
+            editing.need_target()
+        target = editing.target
         try:
             records = () if target is None else tuple(target.labels.registry)
         except TargetError as error:
@@ -153,14 +160,17 @@ class AutomaticController:
             return
         chosen = set(self._chosen())
         examples = tuple(one for one in records if one.label_id in chosen) or records
-        if target is None or not any(crop_of(record, target).mask.size for record in examples):
+        if target is not None and any(crop_of(one, target).mask.size for one in examples):
+            others = NO_EXAMPLES
+        elif target is None or not others.like:
             self._messages.warn(
                 "There are no examples here: accept some objects of the kind on this slice first."
             )
             return
-        existing = ExistingObjects(
-            target, records, match_size=False, match_brightness=False, examples=examples
-        )
+        else:
+            examples, found = (), counted(len(others.like))
+            self._messages.info(f"Nothing is accepted here yet: {found} from before show the kind.")
+        existing = ExistingObjects(target, records, False, False, examples, others)
         self._start(self._run_tiles(), existing=existing, is_here_only=True)
 
     def _start(

@@ -15,6 +15,8 @@ from napari_sam.session.objects.records import counted
 from napari_sam.storage.learned import forget_learned, load_learned, save_learned
 from napari_sam.storage.options import load_options, save_options
 
+_EXAMPLES: Final = "examples"
+"""The key of the known examples, beside what was learned."""
 _SAVE_MS: Final = 1000
 """How long nothing was learned until it is saved."""
 
@@ -26,6 +28,7 @@ class LearningController:
         self._learning, self._plane = context.session.learning, context.binding.plane
         self._options, self._messages = options, context.messages
         self._embedding = context.session.embedding
+        self._examples = context.session.known_examples
         self._executor = context.session.background.executor("learned-files")
         self._folder: Path | None = None  # of the image
         self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
@@ -33,6 +36,7 @@ class LearningController:
         options.when_built(self._connect)
         self._connections = Connections(
             (self._learning.changed, self._on_learned),
+            (self._examples.changed, self._on_examples),
             (context.binding.image_changed, self._follow_image),
             # The session forgets what another model taught, and does so first.
             (context.session.embedding.model_left, self._load),
@@ -56,7 +60,7 @@ class LearningController:
     def _show(self) -> None:
         panel, knowledge = self._options.built, self._learning.knowledge
         if panel is not None:
-            is_any = knowledge.n_objects > 0
+            is_any = knowledge.n_objects > 0 or bool(self._examples.current.like)
             panel.show_learned(self._learning.is_on, knowledge.summary, is_any=is_any)
 
     def _on_toggled(self, is_on: bool) -> None:
@@ -68,11 +72,17 @@ class LearningController:
         if self._folder is not None and self._learning.knowledge.n_here:
             self._timer.start()
 
+    def _on_examples(self) -> None:
+        self._show()
+        if self._folder is not None and self._examples.current.like:
+            self._timer.start()
+
     def _forget(self) -> None:
+        self._learning.forget()
+        self._examples.forget()
         self._timer.stop()
         if self._folder is not None:
             forget_learned(self._folder)
-        self._learning.forget()
 
     # Files -------------------------------------------------------------------------------------
 
@@ -126,7 +136,10 @@ class LearningController:
 
     def _load(self) -> None:
         if self._folder is not None:
-            self._learning.keep(load_learned(self._folder))
+            content = load_learned(self._folder)
+            self._learning.keep(content)
+            self._examples.keep(content.get(_EXAMPLES))
+            self._timer.stop()  # it is as it is saved
 
     def _save_now(self) -> None:
         """Save what waits for that."""
@@ -136,5 +149,7 @@ class LearningController:
 
     def _save(self) -> None:
         content = self._learning.to_json()
+        if examples := self._examples.to_json():
+            content[_EXAMPLES] = examples
         if self._folder is not None and content:
-            save_learned(self._folder, content)
+            save_learned(self._folder, {**load_learned(self._folder), **content})

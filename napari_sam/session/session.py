@@ -9,6 +9,7 @@ from typing import Any
 from psygnal import Signal
 
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
+from napari_sam.session.automatic.known_examples import KnownExamples
 from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.background import Background
 from napari_sam.session.batch_prompts.run import BatchPrompting
@@ -133,6 +134,8 @@ class AnnotationSession:
         """Embeds the likely next slices, and all slices on request."""
         self.automatic = AutomaticMaskGenerator(embedding, background)
         """Generates automatic masks, and offers them."""
+        self.known_examples = KnownExamples(embedding, self.automatic)
+        """The examples that automatic masks were last compared with."""
         self.automatic_review = AutomaticReview(self.automatic, editing, background)
         """Accepts and rejects automatic masks."""
         self.batch_prompts = BatchPrompting(embedding, decoding, editing, self.stack, background)

@@ -179,7 +179,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
 
 
 def test_objects_like_the_examples_are_offered_by_likeness(opened, said):
-    _, widget, panel = opened()
+    viewer, widget, panel = opened()
     press(widget, panel.filters.like)
     assert said[-1].startswith("There are no examples here")
     assert widget.session.automatic.request is None
@@ -200,6 +200,22 @@ def test_objects_like_the_examples_are_offered_by_likeness(opened, said):
     assert counts[0] >= 3
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[2]
+
+    # Another image, in which nothing is accepted yet, begins with them.
+    panel.filters.sliders["least_likeness"].setValue(0)
+    known = widget.session.known_examples.current
+    assert len(known.like) == 1
+    widget.binding.set_image(viewer.add_image(COINS[::-1], name="others"))
+    widget.wait_until_idle(TIMEOUT_S)
+    press(widget, panel.filters.like)
+    assert said[-1] == "Nothing is accepted here yet: 1 object from before show the kind."
+    existing = widget.session.automatic.request.existing
+    assert (existing.examples, existing.other_examples) == ((), known)
+    assert len(widget.session.automatic.picture.masks) >= 3
+    press(widget, panel.results.next)
+    press(widget, accept_button(widget))
+    press(widget, panel.results.reject)
+    assert [*map(len, widget.session.known_examples.current)] == [2, 1]
 
 
 def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):

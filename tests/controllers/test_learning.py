@@ -13,6 +13,22 @@ from napari_sam.storage.options import load_options
 KNOWN = lessons_to_json([Lesson(900.0, 0.6, {Policy(0, 1, True): 0.8})] * 6, "mobile_sam")
 
 
+def test_examples_of_a_kind_are_kept_for_the_folder(make_widget, tmp_path):
+    imageio.v3.imwrite(tmp_path / "coins.png", data.coins())
+    kept = ["AAAA" * 30] * 2
+    save_learned(tmp_path, {"examples": {"model": "mobile_sam", "like": kept, "unlike": []}})
+    viewer, widget = make_widget()
+    known, row = widget.session.known_examples, widget.controllers.options.panel.learning
+    viewer.open(tmp_path / "coins.png")
+    widget.wait_until_idle(120)
+    assert len(known.current.like) == 2
+    widget.controllers.learning._save()
+    assert known.to_json()["like"] == kept
+    row._forget.trigger()
+    assert known.current.like == ()
+    assert not learned_file(tmp_path).exists()
+
+
 def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatch, said):
     save_learned(tmp_path, KNOWN)
     path = tmp_path / "coins.png"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.session.automatic.likeness import NO_EXAMPLES, Examples
 from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
 from napari_sam.session.automatic.masks import MaskKey, choose_masks
 from napari_sam.session.automatic.picture import AutomaticPicture, Painter, step_for
@@ -142,6 +143,13 @@ class AutomaticMaskGenerator:
     def request(self) -> AutomaticRequest | None:
         """The request of the masks on offer."""
         return None if self._run is None else self._run.request
+
+    @property
+    def examples(self) -> Examples:
+        """What the masks on offer are compared with; nothing unless they are ranked by that."""
+        limits = None if self._run is None else self._run.limits
+        likeness = None if limits is None else limits.likeness
+        return NO_EXAMPLES if likeness is None else likeness.examples
 
     # The run -------------------------------------------------------------------------------
 

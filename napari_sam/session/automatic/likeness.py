@@ -8,7 +8,7 @@ unlabeled data", 2008). Then only the half that is least like the examples does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,14 +98,24 @@ def _fitted(positive: _Array, negative: _Array, unknown: _Array, wanted: _Array)
     return np.asarray((wanted - middle) @ slopes + offset)
 
 
+class Examples(NamedTuple):
+    """Objects of a kind, and others that are not of it."""
+
+    like: tuple[ObjectFeatures, ...] = ()
+    unlike: tuple[ObjectFeatures, ...] = ()
+
+
+NO_EXAMPLES: Final = Examples()
+
+
 class Likeness:
     """Ranks the automatic masks of a plane; each is measured once, on the thread that chooses.
 
     What the user decides is told on the owner's thread.
     """
 
-    def __init__(self, seen: SeenTile, examples: Sequence[ObjectFeatures]) -> None:
-        self._seen, self._examples = seen, list(examples)
+    def __init__(self, seen: SeenTile, examples: Examples) -> None:
+        self._seen, self._examples = seen, examples
         self._measured: dict[_Key, ObjectFeatures] = {}
         self._accepted: frozenset[_Key] = frozenset()
         self._rejected: frozenset[_Key] = frozenset()
@@ -114,14 +124,18 @@ class Likeness:
         """Count accepted masks as examples, and rejected ones as of another kind."""
         self._accepted, self._rejected = frozenset(accepted), frozenset(rejected)
 
+    @property
+    def examples(self) -> Examples:
+        """The examples, and what the user has decided about masks that were measured."""
+        like, unlike = self._examples
+        accepted, rejected = self._known(self._accepted), self._known(self._rejected)
+        return Examples((*like, *accepted), (*unlike, *rejected))
+
     def ranked(self, masks: Sequence[MaskT], least: float) -> list[MaskT]:
         """Return the masks that are at least so much like the examples, the likest first."""
         candidates = [self._features(mask) for mask in masks]
-        values = likeness_of(
-            [*self._examples, *self._known(self._accepted)],
-            candidates,
-            self._known(self._rejected),
-        )
+        like, unlike = self.examples
+        values = likeness_of(like, candidates, unlike)
         return [masks[n] for n in likest(values, least, lambda n: masks[n].plane_crop)]
 
     def _known(self, keys: Collection[_Key]) -> list[ObjectFeatures]:
@@ -134,9 +148,10 @@ class Likeness:
 
 
 def likeness_to(
-    records: Sequence[ObjectRecord], target: LabelsPlane, seen: SeenTile
+    records: Sequence[ObjectRecord], target: LabelsPlane, seen: SeenTile, others: Examples
 ) -> Likeness | None:
-    """Return what ranks masks by objects of a plane; None if none of these is on it."""
+    """Return what ranks masks by objects of a plane and of others; None if there are none."""
     crops = [crop_of(record, target) for record in records]
-    examples = [features_of(crop, seen) for crop in crops if crop.mask.size]
-    return Likeness(seen, examples) if examples else None
+    here = [features_of(crop, seen) for crop in crops if crop.mask.size]
+    examples = others._replace(like=(*others.like, *here))
+    return Likeness(seen, examples) if examples.like else None

@@ -139,10 +139,11 @@ def limits_of(
     embedder.load()  # only then its sizes are known
     image = plane.read(embedder.spec.input_side)
     limits = similarity_limits(existing, image)
-    if not existing.examples:
+    if not (existing.examples or existing.other_examples.like):
         return limits
     seen = seen_whole(embedder, plane, rest)
-    return limits._replace(likeness=likeness_to(existing.examples, existing.target, seen))
+    likeness = likeness_to(existing.examples, existing.target, seen, existing.other_examples)
+    return limits._replace(likeness=likeness)
 
 
 def seen_whole(

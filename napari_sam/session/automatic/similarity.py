@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.session.automatic.likeness import Likeness
+from napari_sam.session.automatic.likeness import NO_EXAMPLES, Examples, Likeness
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
 
@@ -27,6 +27,7 @@ class ExistingObjects:
     match_size: bool = True  # whether masks have to be about as large as these objects
     match_brightness: bool = True  # whether masks have to be about as bright
     examples: tuple[ObjectRecord, ...] = ()  # if there are any, masks are ranked by likeness
+    other_examples: Examples = NO_EXAMPLES  # likewise; these are of other planes
 
 
 class SimilarityLimits(NamedTuple):

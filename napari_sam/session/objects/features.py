@@ -18,6 +18,11 @@ _AROUND: Final = 0.5
 """What is looked at around an object, as a share of its extent."""
 
 
+_N_SHAPES, _N_COLORS = 3, 9
+N_LOOKS: Final = _N_SHAPES + _N_COLORS + N_TEXTURES
+"""Features of an object beside what the model sees."""
+
+
 class SeenTile(NamedTuple):
     """A tile of a plane, as the model sees it."""
 
@@ -61,7 +66,7 @@ def _appearance(crop: MaskCrop, seen: SeenTile) -> list[float]:
     ].astype(np.float32)
     inside = MaskCrop(mask, top, left).within(*first, part.shape[:2])
     if not inside.any():
-        return [np.nan] * (9 + N_TEXTURES)
+        return [np.nan] * (_N_COLORS + N_TEXTURES)
     values: list[float] = []
     for color in range(3):
         gray = part[..., color]
