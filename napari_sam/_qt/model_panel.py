@@ -45,14 +45,18 @@ class ModelPanel(QWidget):
             "any of these by Hugging Face",
             lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
+        self.fine_tune = button(
+            "Fine-tune…", "Train the model in use on images with labels of their objects"
+        )
         tooltip = "The device that the model runs on; auto takes the fastest one"
         self.device = combo_box(tooltip)
         self.device.addItem(AUTO)
         self.exact = QCheckBox("exact (float32)")
         download = row(self._progress, self.cancel, stretch=self._progress)
         device = row(QLabel("device"), self.device, self.exact, stretch=self.device)
-        choice = (self.combo, self._description, self._download, self._task, download, self._open)
-        fill(self, *choice, device, *below)
+        choice = (self.combo, self._description, self._download, self._task, download)
+        files = row(self._open, self.fine_tune)
+        fill(self, *choice, files, device, *below)
         self.layout().addStretch(1)
         self._state = SessionState()
         self._fetch = FetchState()

@@ -86,7 +86,7 @@ class TrainingJob:
             return
         for path in (self.checkpoint, self.card):
             if path.exists():
-                msg = f"{path} already exists: choose another name, or give --overwrite."
+                msg = f"{path} already exists: choose another name, or overwrite it."
                 raise TrainingError(msg)
 
 
@@ -196,7 +196,7 @@ class _Run:
         if state.get("conditions") != self._job.conditions:
             raise TrainingError(
                 f"{self._job.folder} holds a stopped training with other images, labels or "
-                "settings: give those to go on, or --overwrite to begin anew."
+                "settings: give those to go on, or overwrite it to begin anew."
             )
         return state
 

@@ -98,6 +98,11 @@ def _setting(
     "Slow without a GPU, as images are embedded anew each time.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace CHECKPOINT, and begin anew.")
+@click.option(
+    "--events",
+    is_flag=True,
+    help="Print a line of JSON for each step, each epoch and the result, as they come.",
+)
 @model_options
 @reader_option
 @values_option
@@ -108,6 +113,7 @@ def train(
     labels: str,
     checkpoint: Path,
     overwrite: bool,
+    events: bool,
     model: str | None,
     device: str,
     reader: str | None,
@@ -142,8 +148,10 @@ def train(
             overwrite,
         )
         job.check()
-    result = _trained(job, pairs, opener, _Progress(as_json))
-    _print_result(job, result, as_json)
+    result = _trained(job, pairs, opener, _Events() if events else _Progress(as_json))
+    if events or as_json:
+        print_json(_content(job, result), None if events else 2)
+    _print_outcome(job, result, is_said=events or as_json)
     if not result.is_written:
         sys.exit(FAILED)
 
@@ -152,7 +160,7 @@ def _trained(
     job: TrainingJob,
     pairs: Sequence[tuple[ImageFile, Path]],
     opener: NapariOpener,
-    progress: _Progress,
+    progress: _Progress | _Events,
 ) -> TrainingResult:
     """Train, and end the command where that fails or is stopped."""
     from napari_sam.batch.labeled import read_pairs
@@ -202,17 +210,34 @@ class _Progress:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> None:
+class _Events:
+    """Prints what happens as lines of JSON, for other programs."""
+
+    def show_epoch(self, epoch: Epoch) -> None:
+        """Print what came of an epoch."""
+        print_json({"epoch": asdict(epoch)}, None)
+
+    def show(self, step: str, share: float) -> None:
+        """Print how much of a step is done."""
+        print_json({"step": step, "share": round(share, 3)}, None)
+
+    def clear(self) -> None:
+        """Leave what was printed as it is."""
+
+
+def _content(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
+    files = (job.checkpoint, job.card) if result.is_written else ()
+    return {
+        "checkpoint": str(job.checkpoint) if result.is_written else None,
+        "files": [str(path) for path in (*files, job.curves)],
+        "best_epoch": result.best,
+        "epochs": [asdict(epoch) for epoch in result.epochs],
+    }
+
+
+def _print_outcome(job: TrainingJob, result: TrainingResult, *, is_said: bool) -> None:
+    """Print whether a checkpoint was written, unless JSON says that it was."""
     before, best = result.epochs[0], result.epochs[result.best]
-    if as_json:
-        files = (job.checkpoint, job.card) if result.is_written else ()
-        content = {
-            "checkpoint": str(job.checkpoint) if result.is_written else None,
-            "files": [str(path) for path in (*files, job.curves)],
-            "best_epoch": result.best,
-            "epochs": [asdict(epoch) for epoch in result.epochs],
-        }
-        print_json(content)
     if not result.is_written:
         print_error(
             f"No checkpoint was written: in {len(result.epochs) - 1} epochs, the model came to be "
@@ -222,7 +247,7 @@ def _print_result(job: TrainingJob, result: TrainingResult, as_json: bool) -> No
             "Check that all objects are labeled; then add images, or try --learning-rate "
             f"{job.settings.learning_rate / 4:g} with more --epochs."
         )
-    elif not as_json:
+    elif not is_said:
         click.echo(
             f"Wrote {job.checkpoint}: IoU after one click {best.one_click_iou:.3f}, "
             f"{best.one_click_iou - before.one_click_iou:+.3f}. What it was made of is in "

@@ -29,6 +29,7 @@ from napari_sam.controllers.shortcuts import ShortcutsController
 from napari_sam.controllers.stack import StackController
 from napari_sam.controllers.thumbnails import ThumbnailController
 from napari_sam.controllers.tracks import TracksController
+from napari_sam.controllers.training import TrainingController
 from napari_sam.controllers.unfinished import UnfinishedController
 from napari_sam.controllers.words import WordsController
 
@@ -71,6 +72,8 @@ class Controllers:
         self.models = ModelController(context, model_panel)
         tabs = objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options.tab
         self.tabs = DockTabs(*tabs)
+        self.training = TrainingController(context, self.models.offer_file)
+        model_panel.fine_tune.clicked.connect(self.training.window.toggle)
         self.windows = ToolWindow(model_panel, context.widget), self.appearance.window
         """Model and image appearance."""
         image_panel = annotate.image_panel
@@ -139,7 +142,7 @@ class Controllers:
         """Close all controllers."""
         self._focus_frame.close()
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
-        models = self.embeddings, self.models, self.learning, self.memory
+        models = self.embeddings, self.training, self.models, self.learning, self.memory
         objects = (
             self.predicted_classes,
             self.classes,

@@ -56,6 +56,11 @@ class ModelController:
     def _refresh(self) -> None:
         self.panel.set_offers(list_offers(self._opened))
 
+    def offer_file(self, path: Path) -> None:
+        """List a file as the user's own."""
+        self._offer_file(path)
+        self._refresh()
+
     def _offer_file(self, path: Path) -> str:
         """List a file as the user's own, and return its name in the list."""
         if not any(offer.path == path for offer in self._own_offers()):

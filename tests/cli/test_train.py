@@ -49,6 +49,12 @@ def test_what_is_written_and_printed(run, tmp_path):
     content = json.loads(result.stdout)
     assert content["checkpoint"] == str(tmp_path / "new.pt")
     assert [epoch["one_click_iou"] for epoch in content["epochs"]] == [0.5, 0.7]
+    events = run(0.5, 0.6, 0.7, 0.6, more=(*FEW, "--overwrite", "--events")).stdout.splitlines()
+    first, *_, last = map(json.loads, events)
+    assert first["step"] == "embedding"
+    assert last == content | {"epochs": last["epochs"]}
+    epochs = [json.loads(line)["epoch"] for line in events if line.startswith('{"epoch"')]
+    assert [epoch["number"] for epoch in epochs] == [0, 1]
 
 
 def test_a_model_that_is_no_better_is_refused(run, tmp_path):
