@@ -10,7 +10,10 @@ with the row. A pair is a complex number here, and turning it a product.
 
 Matrix products associate: values `m Wv` that are summed with weights P are `(P m) Wv`. Memories
 have a quarter of the channels of their values, so on a processor the weighted sum is that of the
-memories themselves, for a band of cells at a time: exact, and a third of the work less.
+memories themselves: exact, and a third of the work less. Weights are never written out as a whole,
+but for some cells and some memories at a time, so that they stay in the processor's cache: what has
+been summed is scaled down when a larger score comes (T. Dao et al., "FlashAttention", NeurIPS 2022,
+arXiv:2205.14135).
 
 Shapes: L cells of the image, M rows of memory, C channels, D of them in a memory.
 """
@@ -25,8 +28,10 @@ from napari_sam.model.sam.common import goes_by_pieces
 from napari_sam.model.sam.linear import Linear
 from napari_sam.model.sam2.config import MemoryConfig
 
-BAND_ELEMENTS = 2**22
-"""Size of the weights that are written out at a time; 16 megabytes in float32."""
+TILE_CELLS, TILE_ROWS = 1024, 512
+"""Size of the weights that are written out at a time; two megabytes in float32."""
+STRIP_CELLS = 512
+"""Cells that go through an MLP at a time; its widest activation is four megabytes then."""
 ROTARY_BASE = 10_000.0
 """Ratio of the fastest and the slowest angle."""
 
@@ -42,17 +47,15 @@ def rotary_angles(dim: int, side: int) -> Tensor:
     return torch.cat([columns, rows], dim=-1).view(side * side, 2 * count)
 
 
-def turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turn the pairs of channels of (n L, C) by the angles of L cells, n times over."""
+def turn_(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Turn the pairs of channels of (n L, C) by the angles of L cells, n times over, in place."""
     pairs = x.float().view(-1, len(cosines), x.shape[-1] // 2, 2)
     if goes_by_pieces(x):
-        rotations = torch.complex(cosines, sines)
-        result = torch.view_as_real(torch.view_as_complex(pairs) * rotations)
-    else:
-        first, second = pairs.unbind(-1)
-        parts = first * cosines - second * sines, second * cosines + first * sines
-        result = torch.stack(parts, dim=-1)
-    return result.view(x.shape).to(x.dtype)
+        torch.view_as_complex(pairs).mul_(torch.complex(cosines, sines))
+        return x if x.dtype == pairs.dtype else x.copy_(pairs.view(x.shape))
+    first, second = pairs.unbind(-1)
+    parts = first * cosines - second * sines, second * cosines + first * sines
+    return x.copy_(torch.stack(parts, dim=-1).view(x.shape))
 
 
 class RotaryAttention(nn.Module):
@@ -81,12 +84,8 @@ class RotaryAttention(nn.Module):
         `query` is (L, C), `key` and `value` are (M, key_dim), `angles` cosines and sines of
         (L, C / 2); returns (L, C).
         """
-        queries, keys = turned(self.q_proj(query), *angles), self.k_proj(key)
-        placed = len(keys) - plain
-        if plain:
-            keys = torch.cat([turned(keys[:placed], *angles), keys[placed:]])
-        else:
-            keys = turned(keys, *angles)
+        queries, keys = turn_(self.q_proj(query), *angles), self.k_proj(key)
+        turn_(keys[: len(keys) - plain], *angles)
         if goes_by_pieces(query) and value.shape[1] < keys.shape[1]:
             out = self.v_proj(_weighted_sums(queries, keys, value))
         else:
@@ -100,10 +99,25 @@ class RotaryAttention(nn.Module):
 
 def _weighted_sums(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Attend of (L, C) to (M, C), with values of fewer channels: (M, D) to (L, D)."""
-    scaled, transposed = queries * queries.shape[1] ** -0.5, keys.T
-    size = max(1, BAND_ELEMENTS // len(keys))
-    bands = torch.split(scaled, size)
-    return torch.cat([torch.softmax(band @ transposed, dim=-1) @ values for band in bands])
+    scaled = queries * queries.shape[1] ** -0.5
+    tiles = list(zip(torch.split(keys, TILE_ROWS), torch.split(values, TILE_ROWS), strict=True))
+    return torch.cat([_weighted_sum(cells, tiles) for cells in torch.split(scaled, TILE_CELLS)])
+
+
+def _weighted_sum(queries: Tensor, tiles: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Attend of some cells (l, C) to all memories, tile by tile: (l, D)."""
+    count, dim = len(queries), tiles[0][1].shape[1]
+    sums = queries.new_zeros(count, dim, dtype=torch.float32)
+    total = queries.new_zeros(count, 1, dtype=torch.float32)
+    largest = torch.full_like(total, -torch.inf)
+    for keys, values in tiles:
+        scores = (queries @ keys.T).float()
+        before, largest = largest, torch.maximum(largest, scores.amax(1, keepdim=True))
+        weights = scores.sub_(largest).exp_()
+        shrinking = torch.exp(before - largest)
+        total.mul_(shrinking).add_(weights.sum(1, keepdim=True))
+        sums.mul_(shrinking).add_(weights.to(values.dtype) @ values)
+    return (sums / total).to(queries.dtype)
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -130,7 +144,11 @@ class MemoryAttentionLayer(nn.Module):
     ) -> Tensor:
         """Apply the layer to (L, C), for which `attend_to_itself` is done."""
         x = x + self.cross_attn_image(self.norm2(x), keys, values, angles, plain)
-        result: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+        strips = torch.split(x, STRIP_CELLS) if goes_by_pieces(x) else (x,)
+        return torch.cat([strip + self._widened(self.norm3(strip)) for strip in strips])
+
+    def _widened(self, x: Tensor) -> Tensor:
+        result: Tensor = self.linear2(F.relu(self.linear1(x), inplace=True))
         return result
 
 
