@@ -72,18 +72,18 @@ class OnnxRuntime:
         self._image = example_image()
         self._size = resized_size(ORIGINAL_SIZE, model.image_size)
         mask_size = model.prompts.mask_input_size
-        self._feed: dict[str, Any] = {
-            "image_embeddings": self.encode(),
+        names = [output.name for output in self._encoder.get_outputs()]
+        self._feed: dict[str, Any] = dict(zip(names, self.encode(), strict=True)) | {
             "point_labels": np.array([[1, -1]], np.float32),
             "mask_input": np.zeros((1, 1, mask_size, mask_size), np.float32),
             "has_mask_input": np.zeros(1, np.float32),
             "orig_im_size": np.array(ORIGINAL_SIZE, np.float32),
         }
 
-    def encode(self) -> Any:
-        """Resize and embed the image: (1, C, e, e)."""
+    def encode(self) -> list[Any]:
+        """Resize and embed the image: (1, C, e, e), and two finer maps of SAM 2."""
         resized = resize_image(self._image, self._size).astype(np.float32)
-        return self._encoder.run(None, {"input_image": resized})[0]
+        return list(self._encoder.run(None, {"input_image": resized}))
 
     def decode(self, point_xy: Any, masks_as: str) -> list[Any]:
         """Decode one click; `masks_as` is "low_res_masks" or "masks"."""

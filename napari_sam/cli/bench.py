@@ -32,6 +32,15 @@ decoder.onnx, as in Meta's published export
                     The first is for clear prompts, three for ambiguous ones
   iou_predictions   (1, 4), their predicted IoU
   low_res_masks     (1, 4, 256, 256), before upscaling
+
+\b
+SAM 2.1 also has
+  high_res_feats_0     (1, 32, 256, 256) and
+  high_res_feats_1     (1, 64, 128, 128), outputs of the encoder, which the
+                       decoder takes after image_embeddings
+  object_score_logits  (1, 1), an output of the decoder: above 0 if the
+                       object is in the image
+and wants the point (0, 0) labeled -1 after a box, too
 """
 
 checkpoint_option = click.option(

@@ -30,6 +30,14 @@ S is the side of the model's square input, 1024 in all published models; e is S 
 Mask 0 answers clear prompts, such as a box or several points; 1 to 3 are the candidates of an
 ambiguous one, such as a single click. Software that upscales by itself asks ONNX Runtime for the
 other two outputs alone, with the run option ``only_execute_path_to_fetches``.
+
+SAM 2.1 has more, under the names that other exports of it have:
+
+- high_res_feats_0 (1, 32, 4 e, 4 e) and high_res_feats_1 (1, 64, 2 e, 2 e) come out of the encoder
+  and go into the decoder, after image_embeddings.
+- The model wants a point (0, 0) with the label -1 after all prompts, even a box.
+- Mask 0 is the best of the others where it is not stable, as published.
+- object_score_logits (1, 1) comes out of the decoder: above 0 if the object is in the image.
 """
 
 import os
@@ -47,10 +55,16 @@ import torch
 
 from napari_sam import __version__
 from napari_sam.model.checkpoints.variants import detect_variant
-from napari_sam.model.onnx.graphs import DecoderGraph, EncoderGraph
+from napari_sam.model.onnx.graphs import (
+    DecoderGraph,
+    EncoderGraph,
+    Sam2DecoderGraph,
+    Sam2EncoderGraph,
+)
 from napari_sam.model.sam.base import PIXEL_MEAN, PIXEL_STD, SegmentAnything
 from napari_sam.model.sam.common import EXPORTING
 from napari_sam.model.sam.sam import Sam
+from napari_sam.model.sam2.sam2 import Sam2
 from napari_sam.storage.atomic import PARTIAL_SUFFIX, publish, scratch_folder
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
@@ -87,8 +101,8 @@ def export_onnx(
 
     Parameters
     ----------
-    model : SegmentAnything
-        From `load_model`, a `Sam`; stays as it is.
+    model : Sam or Sam2
+        From `load_model`; stays as it is.
     folder : str or Path
         Made if it is not there.
     overwrite : bool
@@ -104,15 +118,9 @@ def export_onnx(
     Raises
     ------
     OnnxExportError
-        If the model is of SAM 2, the package onnx is missing, the files are there already, or they
-        cannot be written. No file is left half written.
+        If the package onnx is missing, the files are there already, or they cannot be written. No
+        file is left half written.
     """
-    if not isinstance(model, Sam):
-        raise OnnxExportError(
-            "Only models of SAM can be exported as ONNX so far, and this is one of SAM 2. Choose a "
-            "checkpoint of SAM or MobileSAM, or use 'napari-sam convert' for other software that "
-            "reads safetensors."
-        )
     onnx = _import_onnx()
     folder = Path(folder)
     files = OnnxFiles(folder / ENCODER, folder / DECODER)
@@ -125,8 +133,9 @@ def export_onnx(
     entries = _metadata(model) | dict(metadata or {})
     try:
         with _unfinished(folder) as partial:
-            _write(onnx, EncoderGraph(model), partial / ENCODER, entries)
-            _write(onnx, DecoderGraph(model), partial / DECODER, entries)
+            encoder, decoder = _graphs(model)
+            _write(onnx, encoder, partial / ENCODER, entries)
+            _write(onnx, decoder, partial / DECODER, entries)
             for path in graphs:
                 _move(partial / path.name, path)
     except OSError as error:
@@ -134,6 +143,13 @@ def export_onnx(
             f"{folder} cannot be written to ({error}); choose another."
         ) from error
     return files
+
+
+def _graphs(model: SegmentAnything) -> tuple[EncoderGraph, DecoderGraph]:
+    if isinstance(model, Sam2):
+        return Sam2EncoderGraph(model), Sam2DecoderGraph(model)
+    assert isinstance(model, Sam)
+    return EncoderGraph(model), DecoderGraph(model)
 
 
 def _import_onnx() -> ModuleType:
@@ -148,7 +164,7 @@ def _import_onnx() -> ModuleType:
     return module
 
 
-def _metadata(model: Sam) -> dict[str, str]:
+def _metadata(model: SegmentAnything) -> dict[str, str]:
     variant, _ = detect_variant(model.state_dict(), "The model")
     return {
         "exported_by": f"napari-sam-live {__version__}",

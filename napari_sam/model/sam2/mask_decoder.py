@@ -145,12 +145,12 @@ class Sam2MaskDecoder(MaskDecoder):
         ious = torch.sigmoid(self.qualities(tokens[:, 1]))[:, wanted]
         object_logits = self.pred_obj_score_head(tokens[:, 0])
         if not multimask_output:
-            logits, ious = _stable(logits, ious)
+            logits, ious = stable(logits, ious)
             mask_tokens = mask_tokens[:, :1]
         return Decoded(logits, ious, mask_tokens, object_logits)
 
 
-def _stable(logits: Tensor, ious: Tensor) -> tuple[Tensor, Tensor]:
+def stable(logits: Tensor, ious: Tensor) -> tuple[Tensor, Tensor]:
     """Choose one of (B, K, h, w) masks: the first if it is stable, else the best of the others."""
     first = logits[:, 0].flatten(1)
     inner = (first > STABILITY_DELTA).sum(dim=1).float()

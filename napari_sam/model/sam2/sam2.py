@@ -15,7 +15,7 @@ from napari_sam.model.sam.common import MLP
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.transformer import TwoWayTransformer
 from napari_sam.model.sam2.config import MemoryConfig, Sam2Config
-from napari_sam.model.sam2.hiera import ImageEncoder
+from napari_sam.model.sam2.hiera import FpnNeck, ImageEncoder
 from napari_sam.model.sam2.mask_decoder import (
     FINE,
     FINEST,
@@ -97,12 +97,7 @@ class Sam2(SegmentAnything):
         channels that the feature pyramid has: all that is needed of them, in the smallest form.
         """
         stages = self.image_encoder.trunk(image, on_block)
-        neck, decoder = self.image_encoder.neck, self.sam_mask_decoder
-        maps = (
-            neck(stages),
-            neck.level(1, stages[1], decoder.conv_s1),
-            neck.level(0, stages[0], decoder.conv_s0),
-        )
+        maps = finished_maps(self.image_encoder.neck, self.sam_mask_decoder, stages)
         return tuple(part[0].permute(2, 0, 1) for part in maps)
 
     @property
@@ -144,3 +139,14 @@ class Sam2(SegmentAnything):
         trunk, side = self.image_encoder.trunk, 4 * self.prompts.embedding_size
         with torch.no_grad():
             trunk.positions = trunk.positions_of(side, side)
+
+
+def finished_maps(
+    neck: FpnNeck, decoder: Sam2MaskDecoder, stages: list[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Make the maps of an image, (1, H, W, C) each and the image embedding first, of its stages."""
+    return (
+        neck(stages),
+        neck.level(1, stages[1], decoder.conv_s1),
+        neck.level(0, stages[0], decoder.conv_s0),
+    )

@@ -12,7 +12,6 @@ from napari_sam.model import Predictor
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.variants import VARIANTS
 from napari_sam.model.embedding import embedding_spec
-from napari_sam.model.onnx.export import OnnxExportError, export_onnx
 from napari_sam.model.sam.common import EXPORTING
 from napari_sam.model.sam2.mask_decoder import rows_of_image
 
@@ -169,8 +168,3 @@ def test_progress_and_canceling(predictor, square):
 
     with pytest.raises(InterruptedError):
         predictor.encode(square, cancel)
-
-
-def test_only_sam_is_exported(tiny_sam2, tmp_path):
-    with pytest.raises(OnnxExportError, match="one of SAM 2"):
-        export_onnx(tiny_sam2, tmp_path)
