@@ -32,12 +32,11 @@ WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
 
 
 @dataclass(frozen=True)
-class LikeExamples:
-    """Which examples masks have to be like, and how much."""
+class ExampleFiles:
+    """Images with examples."""
 
     pairs: tuple[tuple[ImageFile, Path], ...]  # images, and the labels of their examples
     content: str  # digest of all these files
-    least_likeness: float  # 0 to 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,10 @@ class BatchJob:
     method: Method = Method.GRID  # how masks are found
     instances: InstanceSettings | None = None  # of the other methods
     tile_px: int | None = None  # side of the tiles whose maps are stitched; None: no tiles
-    like: LikeExamples | None = None  # what masks have to be like
+    like: ExampleFiles | None = None  # what masks have to be like
+    least_likeness: float = 0.0  # how much, 0 to 1
+    classes_from: ExampleFiles | None = None  # what tells the classes of masks
+    least_confidence: float = 0.0  # how surely, 0 to 1
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -78,7 +80,10 @@ class BatchJob:
             if part is not None:
                 rest |= asdict(part)
         if self.like is not None:
-            rest |= {"like": self.like.content, "least_likeness": self.like.least_likeness}
+            rest |= {"like": self.like.content, "least_likeness": self.least_likeness}
+        if self.classes_from is not None:
+            rest["classes_from"] = self.classes_from.content
+            rest["least_confidence"] = self.least_confidence
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property

@@ -14,6 +14,7 @@ import xxhash
 from napari_sam.batch.images import ImageFile, find_images
 from napari_sam.batch.open_images import ImageOpener, OpenedImage
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.formats.annotations import ExportObject
 from napari_sam.formats.files import FileError
 from napari_sam.formats.reading import READ_SUFFIXES, read_objects
 from napari_sam.session.image.image_plane import ImagePlane
@@ -35,6 +36,7 @@ class LabeledPlane:
 
     plane: ImagePlane
     objects: tuple[MaskCrop, ...]
+    class_names: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +119,12 @@ def _labeled(image: ImageFile, opened: OpenedImage, labels: Path) -> LabeledImag
         annotations = read_objects(labels, info, (image.path, opened.name))
     except FileError as error:
         raise LabelsError(f"The labels of {name} cannot be used: {error}") from error
-    by_slice: dict[tuple[int, ...], list[MaskCrop]] = defaultdict(list)
+    by_slice: dict[tuple[int, ...], list[ExportObject]] = defaultdict(list)
     for obj in annotations.objects:
         if np.count_nonzero(obj.mask) >= _MIN_AREA_PX:
-            by_slice[obj.slice_index].append(MaskCrop(obj.mask, obj.top, obj.left))
+            by_slice[obj.slice_index].append(obj)
     planes = tuple(
-        LabeledPlane(part.plane, tuple(by_slice[part.slice_index]))
+        _labeled_plane(part.plane, by_slice[part.slice_index])
         for part in opened.planes
         if part.slice_index in by_slice
     )
@@ -132,3 +134,8 @@ def _labeled(image: ImageFile, opened: OpenedImage, labels: Path) -> LabeledImag
             f"({labels.name})."
         )
     return LabeledImage(name, planes)
+
+
+def _labeled_plane(plane: ImagePlane, objects: Sequence[ExportObject]) -> LabeledPlane:
+    crops = tuple(MaskCrop(obj.mask, obj.top, obj.left) for obj in objects)
+    return LabeledPlane(plane, crops, tuple(obj.class_name for obj in objects))

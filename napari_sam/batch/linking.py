@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,22 +37,29 @@ def linked_annotations(
             label_id = len(summaries) + 1
             ious = [stack[index].records[n].predicted_iou for index, n in linked.members]
             score = float(np.mean(ious))
-            parts += _parts(linked, label_id, score, [plane.slice_index for plane in stack])
+            names = Counter(stack[index].class_of(n) for index, n in linked.members)
+            about_it = score, names.most_common(1)[0][0]
+            parts += _parts(linked, label_id, about_it, [plane.slice_index for plane in stack])
             about = {"object": label_id, "position": list(position), "score": score}
             summaries.append({**about, **slice_summary(linked.masks, image, axis)})
     return Annotations(image, parts), summaries
 
 
 def _parts(
-    linked: LinkedObject, label_id: int, score: float, slice_indices: Sequence[tuple[int, ...]]
+    linked: LinkedObject,
+    label_id: int,
+    about_it: tuple[float, str | None],
+    slice_indices: Sequence[tuple[int, ...]],
 ) -> Iterator[ExportObject]:
-    """Yield an object's part on each slice."""
+    """Yield an object's part on each slice, with its score and class."""
+    score, class_name = about_it
     for mask in linked.masks:
         slice_index = slice_indices[mask.slice_index]
         yield ExportObject(
             label_id,
             *mask.crop,
             slice_index,
+            class_name=class_name,
             score=score,
             origin=str(mask.origin),
             confidence=mask.confidence,

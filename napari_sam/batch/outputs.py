@@ -51,16 +51,25 @@ class PlaneMasks:
     proposals: Proposals | None = None
     edges: NDArray[np.float32] | None = None
     warning: str = ""  # what makes the masks doubtful
+    class_names: Sequence[str | None] | None = None  # of the records; None: without classes
+
+    def class_of(self, index: int) -> str | None:
+        """Return the class of a record."""
+        return None if self.class_names is None else self.class_names[index]
 
 
 def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotations:
     """Return all masks of an image as objects, numbered from 1, plane by plane."""
-    masks = [(plane.slice_index, record) for plane in planes for record in plane.records]
+    masks = [
+        (plane.slice_index, record, plane.class_of(index))
+        for plane in planes
+        for index, record in enumerate(plane.records)
+    ]
     return Annotations(
         image,
         [
-            ExportObject(label_id, *record.crop, slice_index, score=record.predicted_iou)
-            for label_id, (slice_index, record) in enumerate(masks, start=1)
+            ExportObject(label_id, *record.crop, slice_index, name, record.predicted_iou)
+            for label_id, (slice_index, record, name) in enumerate(masks, start=1)
         ],
     )
 

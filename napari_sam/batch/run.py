@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam.batch.example_files import compare_with_examples
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import WITHOUT_EFFECT, BatchJob, ImageResult
-from napari_sam.batch.like import keep_like
 from napari_sam.batch.linking import linked_annotations
 from napari_sam.batch.manifest import PartialResults, RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
@@ -91,7 +91,7 @@ def process(
             of_image = _part_of(on_progress, number, len(opened))
             count = len(opened_image.planes)
             planes = [
-                keep_like(
+                compare_with_examples(
                     _masks_of_plane(plane, job, predictor(), _part_of(of_image, position, count)),
                     *(plane.plane, job, predictor(), open_images),
                 )

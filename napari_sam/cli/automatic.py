@@ -15,6 +15,7 @@ import click
 
 from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
 from napari_sam.batch.job import OVERLAPS, WITHOUT_EFFECT, BatchJob, ImageResult
+from napari_sam.cli.example_files import example_options, taken_examples
 from napari_sam.cli.exit_codes import (
     CAN_CONTINUE,
     FAILED,
@@ -28,7 +29,6 @@ from napari_sam.cli.instances import (
     instance_options,
     taken_instance_settings,
 )
-from napari_sam.cli.like import like_options, taken_like
 from napari_sam.cli.linking import link_options, taken_link_settings
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
@@ -60,6 +60,7 @@ Examples:
   napari-sam automatic cells -o masks --model vit_b_lm --method ais
   napari-sam automatic slide.tif -o masks --model vit_b_histopathology --method apg --tiles 1024
   napari-sam automatic cells -o masks --like cell_01.tif cell_01_labels.tif
+  napari-sam automatic cells -o masks --classes-from cell_01.tif classed.json --format coco
   napari-sam automatic slides -o masks --scheduler tcp://10.0.0.1:8786
   napari-sam automatic images -o masks --json > done.json
 
@@ -101,7 +102,7 @@ class AutomaticCommand(click.Command):
         """Return the options of the command, the published ones before its own."""
         arguments = [param for param in self.params if isinstance(param, click.Argument)]
         options = [param for param in super().get_params(ctx) if param not in arguments]
-        made = (*self._published, *instance_options(), *link_options(), *like_options())
+        made = (*self._published, *instance_options(), *link_options(), *example_options())
         return [*arguments, *made, *options]
 
     @cached_property
@@ -208,11 +209,11 @@ def automatic(
     their published values unless --preset or an option changes them; without any of these,
     16-bit gray images are segmented as cells. Models of micro-sam can find objects without a grid:
     --method ais or apg. With --like, only masks like examples are kept, the likest first; those of
-    the examples are among them. With --scheduler, all workers must see the images and FOLDER under
-    the same paths.
+    the examples are among them. With --classes-from, masks get the classes of examples. With
+    --scheduler, all workers must see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
-    like = taken_like(published, NapariOpener(reader, intensities, channels))
+    examples = taken_examples(published, NapariOpener(reader, intensities, channels))
     through, links = taken_link_settings(published)
     method, instances, tile_px = taken_instance_settings(
         published, proposals=proposals, edges=edges
@@ -231,7 +232,7 @@ def automatic(
         method=method,
         instances=instances,
         tile_px=tile_px,
-        like=like,
+        **examples,
     )
     files = _checked_images(images, job)
     with readers_on_stderr():

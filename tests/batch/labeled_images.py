@@ -29,7 +29,7 @@ def discs(seed):
 def labeled_image(seed):
     image, labels = discs(seed)
     objects = tuple(tight_crop(labels == label_id) for label_id in (1, 2, 3))
-    return LabeledImage(str(seed), (LabeledPlane(ImagePlane(image), objects),))
+    return LabeledImage(str(seed), (LabeledPlane(ImagePlane(image), objects, (None,) * 3),))
 
 
 def write_folders(folder, seeds=(0, 1, 2)):

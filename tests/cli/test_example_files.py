@@ -1,6 +1,7 @@
-"""`napari-sam automatic --like`: everything of a kind, by a few labeled objects of one image."""
+"""Masks like examples, and with their classes: a few labeled objects of one image tell."""
 
 import json
+from importlib.util import find_spec
 
 import imageio.v3 as imageio
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from napari_sam.batch import like as batch_like
+from napari_sam.batch import example_files
 from napari_sam.cli.main import main
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.formats import Annotations, ImageInfo, objects_from_labels, read_coco, write_coco
 from napari_sam.session import Embedder, ImagePlane, examples_of, find_like
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from tests.two_kinds import KINDS, two_kinds
@@ -32,7 +35,14 @@ def folder(tmp_path_factory):
     grainy = [label_id for label_id, kind in kinds.items() if kind == KINDS[1]]
     examples = np.where(np.isin(labels, grainy[:5]), labels, 0).astype(np.uint16)
     tifffile.imwrite(folder / "examples.tif", examples)
+    write_coco(folder / "classed.json", classed(labels, kinds))
+    few = dict.fromkeys(grainy[:2], KINDS[1]) | dict.fromkeys(grainy[2:5], "large")
+    write_coco(folder / "few.json", classed(labels, few))
     return folder
+
+
+def classed(labels, kinds):
+    return Annotations(ImageInfo(labels.shape, "1.png"), objects_from_labels(labels, kinds))
 
 
 def truth(folder, number):
@@ -57,13 +67,30 @@ def test_masks_like_examples_in_another_image(folder, tmp_path):
     kinds = kinds_found([found == n for n in np.unique(found[found > 0])], *truth(folder, 2))
     assert kinds.count(KINDS[1]) >= 6
     assert len(kinds) - kinds.count(KINDS[1]) <= 1
-    assert len(batch_like._MEASURED) == 0  # the model is gone with the command
+    assert len(example_files._MEASURED) == 0  # the model is gone with the command
 
     again = run(folder / "2.png", "-o", tmp_path / "out", *like)
     assert "0 done, 1 already complete" in again.output
     stricter = run(folder / "2.png", "-o", tmp_path / "out", *like, "--least-likeness", "0.9")
     assert stricter.exit_code == 2
     assert "least_likeness (0.4, not 0.9)" in stricter.output
+
+
+def test_masks_get_the_classes_of_examples(folder, tmp_path):
+    pytest.importorskip("sklearn")
+    options = "--classes-from", folder / "1.png", folder / "classed.json", *FEW
+    outcome = run(folder / "2.png", "-o", tmp_path / "out", "--format", "coco", *options)
+    assert outcome.exit_code == 0, outcome.output
+    (annotations,) = read_coco(tmp_path / "out" / "2.json")
+    labels, kinds = truth(folder, 2)
+    masks = [
+        MaskCrop(one.mask, one.top, one.left).within(0, 0, labels.shape)
+        for one in annotations.objects
+    ]
+    pairs = zip(kinds_found(masks, labels, kinds), annotations.objects, strict=True)
+    right = [kind == one.class_name for kind, one in pairs if kind is not None]
+    assert len(right) >= 12
+    assert sum(right) >= len(right) - 1
 
 
 def test_a_script_finds_what_is_left_in_the_image_of_the_examples(folder, remembering_predictor):
@@ -93,5 +120,8 @@ def test_what_is_wrong_with_examples_is_said_before_anything_is_computed(folder,
     assert "There are no objects in the labels" in refused(
         "--like", folder / "1.png", tmp_path / "none.tif"
     )
+    if find_spec("sklearn") is not None:
+        refusal = refused("--classes-from", folder / "1.png", folder / "few.json")
+        assert "Too few examples: 'grainy' has 2 objects of 3" in refusal
     tifffile.imwrite(tmp_path / "other.tif", np.ones((9, 9), np.uint8))
     assert "cannot be used" in refused("--like", folder / "1.png", tmp_path / "other.tif")
