@@ -139,8 +139,9 @@ def _check_record(content: dict[str, Any], shape: Start) -> None:
     if content.get("class_name") is not None:
         text(content["class_name"], "class_name")
     text(content.get("note", ""), "note")
-    if type(content.get("reviewed", False)) is not bool:
-        raise JournalError("reviewed must be true or false")
+    for name in ("class_unseen", "reviewed"):
+        if type(content.get(name, False)) is not bool:
+            raise JournalError(f"{name} must be true or false")
     if content.get("state") is not None:
         check_state(content["state"])
     whole(content.get("parent_id", 0), "parent_id")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.decoding import Decoding
@@ -54,13 +54,16 @@ class ObjectEditing:
             if text is not None and not is_encodable(text):
                 msg = f"{text!r} contains an invalid Unicode character (lone surrogate)."
                 raise TargetError(msg)
+        values: dict[str, Any] = {**details}
+        if "class_name" in details:
+            values["class_unseen"] = False
         records = [
             record
             for record in paced(self._records(label_ids))
-            if any(getattr(record, field) != value for field, value in details.items())
+            if any(getattr(record, field) != value for field, value in values.items())
         ]
         if records:
-            self._editing.change_records(records, **details)
+            self._editing.change_records(records, **values)
 
     # The object in progress -------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ class ObjectRecord:
         What is known of each slice, if it was carried through a stack.
     parent_id : int
         The label_id of the object that divided into it and others; 0 for none.
+    class_unseen : bool
+        Whether its class was predicted, and accepted unseen.
     uid : int
         Distinguishes it from another object that gets its label_id later; the same for all records
         of an object, in this program.
@@ -73,6 +75,7 @@ class ObjectRecord:
     brushed: BrushEdits = field(default=NOT_BRUSHED, repr=False)
     slices: ObjectSlices | None = field(default=None, repr=False)
     parent_id: int = 0
+    class_unseen: bool = False
     uid: int = field(default_factory=count().__next__, repr=False)
 
     @property

@@ -77,7 +77,6 @@ class PredictedClasses:
         self._measured_by: Embedder | None = None
         self._image: object = None  # which one was measured, and with what appearance
         self._is_partial = True  # whether objects may have to be measured on another plane
-        self._accepted: dict[int, str] = {}  # the class that each object got unseen, by uid
         self._predictions: Predictions = {}
         self.is_on = False
         """Whether classes are predicted."""
@@ -131,12 +130,13 @@ class PredictedClasses:
             )
         registry = self._editing.check_free().labels.registry
         records = [record for n in label_ids if (record := registry.get(n)) is not None]
-        names = {record.uid: self._predictions[record.label_id].name for record in records}
+        names = {n: one.name for n, one in self._predictions.items()}
         changes = [
-            RecordChange(record, replace(record, class_name=names[record.uid]))
+            RecordChange(
+                record, replace(record, class_name=names[record.label_id], class_unseen=True)
+            )
             for record in records
         ]
-        self._accepted.update(names)
         self._editing.edit(
             lambda labels: plan_records(labels, changes),
             in_background=len(changes) > MAX_RECORDS_AT_ONCE,
@@ -189,11 +189,11 @@ class PredictedClasses:
                 self._show(_NO_TARGET)
             return
         scene, measured = Scene(request, target, self._embedding.embedder), self._known(registry)
-        records, accepted = list(registry), dict(self._accepted)
+        records = list(registry)
 
         def work(job: Job) -> _Result:
             self._background.yield_to_foreground(job)
-            return self._work(records, accepted, scene, measured, job)
+            return self._work(records, scene, measured, job)
 
         self._executor.submit(work, self._on_predicted, self._on_failed, self._show)
 
@@ -208,12 +208,11 @@ class PredictedClasses:
     def _work(
         self,
         records: list[ObjectRecord],
-        accepted: dict[int, str],
         scene: Scene,
         measured: Measured,
         job: Job,
     ) -> _Result:
-        examples = [record for record in records if _teaches(record, accepted)]
+        examples = [record for record in records if _teaches(record)]
         classes = taught(_names(examples))
         missing = what_is_missing(_names(examples))
         if len(classes) < 2:
@@ -277,11 +276,9 @@ def _image_of(request: PlaneRequest) -> object:
     return (request.version, None if request.plane is None else request.plane.name)
 
 
-def _teaches(record: ObjectRecord, accepted: dict[int, str]) -> bool:
+def _teaches(record: ObjectRecord) -> bool:
     """Whether the user has given an object its class, or has seen that it is right."""
-    if record.class_name is None:
-        return False
-    return record.reviewed or accepted.get(record.uid) != record.class_name
+    return record.class_name is not None and (record.reviewed or not record.class_unseen)
 
 
 def _names(records: Iterable[ObjectRecord]) -> list[str]:

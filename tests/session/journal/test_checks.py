@@ -65,6 +65,7 @@ RECORD = ObjectRecord(
         0, (ObjectSlice(1, state=STATE), ObjectSlice(2, Origin.PROPAGATED, confidence=0.6))
     ),
     parent_id=3,
+    class_unseen=True,
 )
 REFERENCE = ImageReference("cells", None, SHAPE, "uint8", (2.0, 1.0, 1.0), ("z", "y", "x"), "f1")
 CLASSES = (ObjectClass("nucleus", "#ff8800"), ObjectClass("debris", "#000000"))

@@ -1,5 +1,7 @@
 """Real weights on synthetic cells of two kinds."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from napari_sam.session import (
     PlaneRequest,
     TargetError,
 )
+from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.objects.measuring import find_objects
 from tests.two_kinds import KINDS, two_kinds
 
@@ -69,9 +72,17 @@ def test_fifteen_examples_of_a_class_tell_that_of_the_rest(session):
     session.objects.update([wrong], class_name=other)
     session.wait_until_idle(TIMEOUT_S)
     assert "from 31" in predicted.note  # ...but a correction does, at once
+    # Nor does it in another program that the objects are restored in.
+    again = [record_from_json(json.loads(json.dumps(record_to_json(one)))) for one in registry]
+    unseen = {one.label_id for one in again if one.class_unseen}
+    assert unseen == {*sure} - {wrong}
 
-    session.undo()
-    session.undo()
+    confirmed = sure[1]
+    session.objects.update([confirmed], class_name=registry.get(confirmed).class_name)
+    session.wait_until_idle(TIMEOUT_S)
+    assert "from 32" in predicted.note  # as does the same class, given by hand
+    for _ in range(3):
+        session.undo()
     session.wait_until_idle(TIMEOUT_S)
     assert not any(registry.get(n).class_name for n in rest)
     assert sorted(predicted.above(0)) == sorted(rest)
