@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.sam.common import (
+    EXPORTING,
     ConvNorm,
     ceil_div,
     gelu_,
@@ -96,9 +97,10 @@ def in_strips(
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
     """Apply a 1 x 1 convolution to channels-last (1, C, H, W).
 
-    Which is a linear layer, and may be faster as such.
+    Which is a linear layer, and may be faster as such; not in a graph, where it would cost two
+    transpositions, as what runs graphs has the channels of images outermost.
     """
-    if not isinstance(conv, nn.Conv2d):  # not folded yet
+    if not isinstance(conv, nn.Conv2d) or EXPORTING.get():  # not folded yet, or a graph
         result: Tensor = conv(x)
         return result
     return linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
