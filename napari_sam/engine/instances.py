@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam.engine.embeddings import ImageEmbedding
-from napari_sam.engine.protocols import MaskDecoder
+from napari_sam.engine.protocols import MaskDecoder, ProgressCallback
 from napari_sam.engine.spec import Capability, Size
 
 
@@ -37,7 +37,12 @@ class InstanceMaps(NamedTuple):
 class InstanceDecoder(Protocol):
     """Decodes the embedding of an image to maps of its objects; may be called on any thread."""
 
-    def decode(self, embedding: ImageEmbedding, size: Size | None = None) -> InstanceMaps:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        size: Size | None = None,
+        on_block: ProgressCallback | None = None,
+    ) -> InstanceMaps:
         """Compute the maps of an image.
 
         Parameters
@@ -46,6 +51,9 @@ class InstanceDecoder(Protocol):
             As `MaskDecoder.decode` takes it.
         size : tuple of int, optional
             (H, W) of the maps, to which the image is scaled; by default its own.
+        on_block : callable, optional
+            Called as ``on_block(done, total)`` between parts of the network, on this thread; what
+            it raises ends the work.
 
         Returns
         -------

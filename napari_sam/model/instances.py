@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.instances import InstanceMaps
+from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.engine.spec import Size
 from napari_sam.model.embedding import SamEmbedding
 from napari_sam.model.instance_decoder.unetr import Unetr
@@ -39,7 +40,12 @@ class InstancePredictor:
         self._network, self._input_side = network, input_side
         self._streams, self._check = streams, check
 
-    def decode(self, embedding: ImageEmbedding, size: Size | None = None) -> InstanceMaps:
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        size: Size | None = None,
+        on_block: ProgressCallback | None = None,
+    ) -> InstanceMaps:
         """Compute the maps of an image; see `InstanceDecoder.decode`.
 
         Raises
@@ -49,7 +55,7 @@ class InstancePredictor:
         """
         checked = self._check(embedding)
         with torch.inference_mode(), self._streams.own():
-            maps = self._network(checked.image_embedding.float())
+            maps = self._network(checked.image_embedding.float(), on_block)
             # As published: to the square input, whose padding is cut off, then to the image.
             square = _resized(maps, (self._input_side, self._input_side))
             height, width = checked.input_size

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.instance_decoder.config import MAP_COUNT, InstanceDecoderConfig
 from napari_sam.model.instance_decoder.strips import Maps, interpolated, transposed
 
@@ -153,13 +154,15 @@ class Unetr(nn.Module):
         self.decoder_head = _ConvBlock(2 * narrowest, narrowest)
         self.out_conv = nn.Conv2d(narrowest, MAP_COUNT, kernel_size=1)
 
-    def forward(self, embedding: Tensor) -> Tensor:
+    def forward(self, embedding: Tensor, on_block: ProgressCallback | None = None) -> Tensor:
         """Compute the maps of an image.
 
         Parameters
         ----------
         embedding : Tensor
             (C, e, e) float32.
+        on_block : callable, optional
+            Called as ``on_block(done, total)`` after each part; what it raises ends the work.
 
         Returns
         -------
@@ -167,20 +170,35 @@ class Unetr(nn.Module):
             (3, 16 e, 16 e) from 0 to 1: foreground, distance to the center and to the boundary of
             an object, which are low inside it.
         """
-        x = finer = embedding[None].contiguous(memory_format=torch.channels_last)
-        joined = []
-        for deconvolution in (self.deconv1, self.deconv2, self.deconv3, self.deconv4):
-            finer = deconvolution(finer)
-            joined.append(Maps.of(finer))
-        x = self.base(Maps.of(x).normalized())
-        for sampler, block, part in zip(
-            self.decoder.samplers, self.decoder.blocks, joined[:-1], strict=True
-        ):
-            x = block(_joined(sampler(x), part))
-        last = _joined(self.deconv_out(x), joined[-1])
-        strips = [self.out_conv(strip) for strip in self.decoder_head.strips(last, finer)]
+        steps = self._steps(embedding[None].contiguous(memory_format=torch.channels_last))
+        strips = []
+        for done, (total, strip) in enumerate(steps, start=1):
+            if on_block is not None:
+                on_block(done, total)
+            strips += [] if strip is None else [strip]
         maps = torch.cat(strips, dim=2)[0]
         return maps.sigmoid_()
+
+    def _steps(self, x: Tensor) -> Iterator[tuple[int, Tensor | None]]:
+        """Yield the number of steps and, in the last ones, some rows of the maps."""
+        deconvolutions = self.deconv1, self.deconv2, self.deconv3, self.deconv4
+        stages = zip(self.decoder.samplers, self.decoder.blocks, strict=True)
+        e = x.shape[-1]
+        widest = Maps.of(x.new_empty(1).expand(1, self.config.widths[-1], 16 * e, 16 * e))
+        total = len(deconvolutions) + 1 + len(self.decoder.blocks) + len([*widest.strips()])
+        finer, joined = x, []
+        for deconvolution in deconvolutions:
+            finer = deconvolution(finer)
+            joined.append(Maps.of(finer))
+            yield total, None
+        x = self.base(Maps.of(x).normalized())
+        yield total, None
+        for (sampler, block), part in zip(stages, joined[:-1], strict=True):
+            x = block(_joined(sampler(x), part))
+            yield total, None
+        last = _joined(self.deconv_out(x), joined[-1])
+        for strip in self.decoder_head.strips(last, finer):
+            yield total, self.out_conv(strip)
 
     def fold(self) -> None:
         """Compute once what depends on the weights alone; they are not to be saved after that."""

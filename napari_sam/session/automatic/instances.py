@@ -151,13 +151,19 @@ class InstanceFinder:
         return found
 
     def _maps(self, on_progress: Callable[[float], None]) -> InstanceMaps:
-        if len(self._parts) == 1:
-            return self._instance_decoder.decode(self._obtain(self._parts[0]), self._size)
+        n_done, n_parts = 0, len(self._by_place)
+
+        def on_block(done: int, total: int) -> None:
+            on_progress((n_done + done / total) / (n_parts + 1))
+
+        if n_parts == 1:
+            embedding = self._obtain(self._parts[0])
+            return self._instance_decoder.decode(embedding, self._size, on_block)
         maps = InstanceMaps(*np.zeros((3, *self._size), np.float32))
-        for number, (place, part) in enumerate(self._by_place.items()):
+        for place, part in self._by_place.items():
             rows, columns = self._rows[place[0]], self._columns[place[1]]
             size = rows.stop - rows.start, columns.stop - columns.start
-            of_part = self._instance_decoder.decode(self._obtain(part), size)
+            of_part = self._instance_decoder.decode(self._obtain(part), size, on_block)
             for target, values in zip(maps, of_part, strict=True):
                 target[
                     rows.inner_start : rows.inner_stop, columns.inner_start : columns.inner_stop
@@ -165,7 +171,7 @@ class InstanceFinder:
                     rows.inner_start - rows.start : rows.inner_stop - rows.start,
                     columns.inner_start - columns.start : columns.inner_stop - columns.start,
                 ]
-            on_progress((number + 1) / (len(self._parts) + 1))
+            n_done += 1
         return maps
 
     def _part_at(self, point_xy: Sequence[float]) -> tuple[_Span, _Span]:

@@ -23,11 +23,28 @@ def loaded(state, embed_dim):
 def test_maps_are_those_of_the_description(is_transposed, side):
     state = random_state(is_transposed, 24, 8)
     embedding = torch.randn(24, side, side, generator=torch.Generator().manual_seed(3))
+    steps = []
     with torch.inference_mode():
-        maps = loaded(state, 24)(embedding)
+        maps = loaded(state, 24)(embedding, lambda *step: steps.append(step))
         expected = published_maps(state, embedding)
     assert expected.std() > 0.1
     torch.testing.assert_close(maps, expected, rtol=0, atol=1e-4)
+    assert steps == [(number, len(steps)) for number in range(1, len(steps) + 1)]
+    assert len(steps) > 8
+
+
+def test_it_can_be_ended_between_its_parts():
+    network = loaded(random_state(False, 24, 8), 24)
+    steps = []
+
+    def stop(done, total):
+        steps.append(done)
+        if done == 3:
+            raise InterruptedError
+
+    with torch.inference_mode(), pytest.raises(InterruptedError):
+        network(torch.zeros(24, 5, 5), stop)
+    assert steps == [1, 2, 3]
 
 
 def test_maps_have_the_size_of_the_image_or_the_one_asked_for(tiny_model):

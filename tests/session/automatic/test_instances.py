@@ -34,7 +34,9 @@ class Decoder:
         self.obtained.append(part)
         return ArrayEmbedding({"corner": np.array([part.top, part.left])}, part.size)
 
-    def decode_maps(self, embedding, size):
+    def decode_maps(self, embedding, size, on_block):
+        on_block(1, 2)
+        on_block(2, 2)
         top, left = embedding.arrays["corner"]
         height, width = embedding.original_size
         assert size == (height, width)
@@ -103,7 +105,7 @@ def test_clicks_go_to_the_part_that_they_lie_in():
 def test_a_large_plane_has_smaller_maps():
     decoder = Decoder(maps_of(scene()))
     asked = []
-    decoder.instance_decoder.decode = lambda embedding, size: (
+    decoder.instance_decoder.decode = lambda embedding, size, on_block: (
         asked.append(size) or InstanceMaps(*np.zeros((3, *size), np.float32))
     )
     assert find(decoder, Method.AIS, (WHOLE,), longest_px=80).original_size == (60, 80)
