@@ -25,6 +25,7 @@ class Options:
     precision: str = "float32"  # as for `Predictor`
     rounds: int = 5  # how often everything is timed, after one round that is not counted
     peers: tuple[str, ...] = ()  # some of `PEERS`
+    peer_encoder: str | None = None  # an image encoder of others, an ONNX file
     window: bool = True  # whether to open a window, if there is a display
 
     def load(self) -> tuple[SegmentAnything, Predictor]:

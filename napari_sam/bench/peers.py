@@ -45,6 +45,13 @@ def _package(name: str, to_install: str) -> Any:
         raise BenchError(message) from error
 
 
+def _onnx_session(onnxruntime: Any, path: Path) -> Any:
+    """Open a graph on the processor, with as many threads as torch has."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxRuntime:
     """Exported graphs in ONNX Runtime, on the processor, with as many threads as torch has."""
 
@@ -55,8 +62,6 @@ class OnnxRuntime:
 
     def __init__(self, model: SegmentAnything) -> None:
         onnxruntime = _package("onnxruntime", "onnx onnxruntime")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
         self._run_options = onnxruntime.RunOptions()
         # Or every run would upscale masks too.
         self._run_options.only_execute_path_to_fetches = True
@@ -66,8 +71,7 @@ class OnnxRuntime:
             except OnnxExportError as error:
                 raise BenchError(str(error)) from error
             self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-                for path in (files.encoder, files.decoder)
+                _onnx_session(onnxruntime, path) for path in (files.encoder, files.decoder)
             )
         self._image = example_image()
         self._size = resized_size(ORIGINAL_SIZE, model.image_size)
@@ -111,6 +115,33 @@ class OnnxRuntime:
                 lambda: self.decode(POINT_XY, "masks")[0] > 0, FAST_REPEATS
             ),
         }
+
+
+class OnnxEncoder:
+    """An image encoder of others in ONNX Runtime."""
+
+    def __init__(self, model: SegmentAnything, path: Path) -> None:
+        self.note = f"{path.name} runs in onnxruntime, in float32"
+        self._session = _onnx_session(_package("onnxruntime", "onnxruntime"), path)
+        self._model, side = model, model.image_size
+        shapes = [given.shape[1:] for given in self._session.get_inputs()]
+        if shapes != [[3, side, side]]:
+            raise BenchError(
+                f"{path.name} takes {shapes}, which is not one normalized square image; name an "
+                f"encoder that takes (1, 3, {side}, {side})."
+            )
+        self._image, self._size = example_image(), resized_size(ORIGINAL_SIZE, side)
+
+    def encode(self) -> Any:
+        """Resize, normalize, pad and embed the image."""
+        resized = torch.from_numpy(resize_image(self._image, self._size)).permute(2, 0, 1)
+        square = self._model.preprocess(resized.to(self._model.pixel_mean.device))
+        (given,) = self._session.get_inputs()
+        return self._session.run(None, {given.name: square.cpu().numpy()})[0]
+
+    def subjects(self) -> dict[Workload, Subject]:
+        """Return the only workload."""
+        return {Workload.ENCODE: Subject(self.encode)}
 
 
 class Transformers:

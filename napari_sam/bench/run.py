@@ -15,7 +15,7 @@ import torch
 
 from napari_sam.bench.machine import describe_machine, versions
 from napari_sam.bench.options import BenchError, Options
-from napari_sam.bench.peers import OnnxRuntime, Transformers
+from napari_sam.bench.peers import OnnxEncoder, OnnxRuntime, Transformers
 from napari_sam.bench.process import run_apart
 from napari_sam.bench.report import Report, Row
 from napari_sam.bench.timing import Subject, median_times
@@ -23,14 +23,18 @@ from napari_sam.bench.workloads import Workload, our_subjects
 from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.sam.base import SegmentAnything
 
+Peer = OnnxEncoder | OnnxRuntime | Transformers
+
 _OURS = "napari-sam"
 _MEMORY_RUNS = 3  # the C library gives freed memory back or not, which moves a peak by a tenth
+_PAUSE_S = 0.2  # ONNX Runtime's threads wait busily for a while, on the cores of who comes next
 
 
 def run(options: Options, say: Callable[[str], None]) -> Report:
     """Measure everything."""
     model, predictor = options.load()
-    peers = {name: _peer(name, model, predictor) for name in options.peers}
+    names = [*options.peers, *filter(None, [options.peer_encoder])]
+    peers = {Path(name).name: _peer(name, model, predictor) for name in names}
     rows = _model_rows(predictor, peers, options.rounds, say)
     rows += _memory_rows(options, say)
     rows += _window_rows(options, say)
@@ -48,12 +52,12 @@ def run(options: Options, say: Callable[[str], None]) -> Report:
         versions(),
         settings,
         rows,
-        options.peers,
+        tuple(peers),
         [f"Medians; {peer.note}." for peer in peers.values()] or ["Medians."],
     )
 
 
-def _peer(name: str, model: SegmentAnything, predictor: Predictor) -> OnnxRuntime | Transformers:
+def _peer(name: str, model: SegmentAnything, predictor: Predictor) -> Peer:
     if name == "transformers":
         return Transformers(model, predictor.device, predictor.precision)
     if predictor.device != "cpu":
@@ -61,12 +65,12 @@ def _peer(name: str, model: SegmentAnything, predictor: Predictor) -> OnnxRuntim
             f"onnxruntime is only compared on the CPU, and the model runs on {predictor.device}: "
             "add --device cpu."
         )
-    return OnnxRuntime(model)
+    return OnnxRuntime(model) if name == "onnxruntime" else OnnxEncoder(model, Path(name))
 
 
 def _model_rows(
     predictor: Predictor,
-    peers: dict[str, OnnxRuntime | Transformers],
+    peers: dict[str, Peer],
     rounds: int,
     say: Callable[[str], None],
 ) -> list[Row]:
@@ -80,7 +84,10 @@ def _model_rows(
         if workload in subjects
     }
     medians_s = median_times(
-        subjects, rounds, on_round=lambda number, last: say(f"Model: round {number} of {last} ...")
+        subjects,
+        rounds,
+        on_round=lambda number, last: say(f"Model: round {number} of {last} ..."),
+        pause_s=_PAUSE_S if peers else 0,
     )
     return [
         Row(

@@ -23,12 +23,17 @@ def median_times(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
     on_round: Callable[[int, int], None] = lambda number, last: None,
+    pause_s: float = 0,
 ) -> dict[TimingKey, float]:
-    """Return the median time of each subject; the first round does not count."""
+    """Return the median time of each subject; the first round does not count.
+
+    There is a pause before each subject, for threads of the one before to go to sleep.
+    """
     times_s: dict[TimingKey, list[float]] = {key: [] for key in subjects}
     for number in range(rounds + 1):
         on_round(number, rounds)
         for key, subject in subjects.items():
+            time.sleep(pause_s)
             for _ in range(subject.repeats):
                 start_s = clock()
                 subject.call()

@@ -84,6 +84,12 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     type=click.Choice(PEERS),
     help="Also measure this software, in alternation; repeatable.",
 )
+@click.option(
+    "--peer-encoder",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Also measure this image encoder, an ONNX file that takes a normalized (1, 3, S, S).",
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @device_option
 @click.option("--precision", default="float32", help="float32 (default), bfloat16 or float16.")
@@ -92,6 +98,7 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
 @click.option("--no-window", is_flag=True, help="Skip the timings that need a window.")
 def bench(
     peers: tuple[str, ...],
+    peer_encoder: str | None,
     rounds: int,
     device: str,
     precision: str,
@@ -112,6 +119,7 @@ def bench(
         precision,
         rounds,
         tuple(dict.fromkeys(peers)),
+        peer_encoder,
         not no_window,
     )
     with readers_on_stderr():
