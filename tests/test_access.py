@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from napari.layers import Image
+from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
@@ -114,6 +115,18 @@ def test_the_tab_key_reaches_everything_and_everything_has_a_name(window):
         usable = interactive(one)
         assert usable
         assert not [part.toolTip() for part in usable if not spoken_name(part)]
+
+
+def test_texts_are_as_large_as_those_of_napari(make_widget):
+    _, widget = make_widget()
+    button, appearance = widget.controllers.dock.help_button, get_settings().appearance
+    usual, width = appearance.font_size, widget.minimumSizeHint().width()
+    assert button.font().pointSizeF() == usual
+    for size, is_wider in ((2 * usual, True), (usual, False)):
+        appearance.font_size = size
+        QApplication.processEvents()
+        assert button.font().pointSizeF() == size
+        assert (widget.controllers.dock.widget().minimumSizeHint().width() > width) == is_wider
 
 
 def show_tracks(panel) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Signal
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtGui import QFontInfo, QResizeEvent
 from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_sam._qt.flat_button import FlatButton
@@ -17,6 +17,8 @@ _LOW_PX: Final = 720
 """Below this height everything is closer together."""
 _PLAY_PX: Final = 24
 """How much higher it has to become for that to end, as napari's status bar changes its height."""
+_LETTER_PX: Final = 12
+"""The size of the font for which that is enough: with larger texts, the dock is wider."""
 _GAP_PX: Final = 8
 _LOW_GAP_PX: Final = 4
 _MARGIN_PX: Final = 8
@@ -48,8 +50,7 @@ class Dock(PanelColumn):
         column.addLayout(foot)
         column.addWidget(last)
         column.addStretch(1)
-        contents = QWidget()
-        contents.setMinimumWidth(NARROWEST_PX - 2 * _MARGIN_PX)
+        contents = _Contents(self.help_button)
         self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, contents)
         self._parts.setContentsMargins(0, 0, 0, 0)
         self._parts.setSpacing(_GAP_PX)
@@ -106,6 +107,20 @@ class Dock(PanelColumn):
         is_enough = needed + margins.top() + margins.bottom() <= self.viewport().height()
         for page in self.tabs.findChildren(PanelColumn):
             page.set_scrolls(is_enough)
+
+
+class _Contents(QWidget):
+    """Always as wide as a column at least, whichever page is built: the dock does not grow then."""
+
+    def __init__(self, sample: QWidget) -> None:
+        super().__init__()
+        self._sample = sample  # of the size of texts
+
+    def minimumSizeHint(self) -> QSize:
+        """Need the more width the larger texts are."""
+        letter_px = max(_LETTER_PX, QFontInfo(self._sample.font()).pixelSize())
+        width = (NARROWEST_PX - 2 * _MARGIN_PX) * letter_px // _LETTER_PX
+        return QSize(width, super().minimumSizeHint().height())
 
 
 class Overlay(QObject):

@@ -86,7 +86,11 @@ class MaskButton(FlatButton):
     def set_low(self, is_low: bool) -> None:
         """Have a low picture, or one of the usual height."""
         picture_px = _LOW_PX if is_low else PICTURE_SIZE_PX[0]
-        self.setFixedHeight(picture_px + _SCORE_PX + 2 * _FRAME_PX)
+        self.setFixedHeight(picture_px + self._score_px + 2 * _FRAME_PX)
+
+    @property
+    def _score_px(self) -> int:
+        return max(_SCORE_PX, int(self.fontMetrics().height()))
 
     def show_picture(self, pixels: NDArray[np.uint8] | None) -> None:
         """Show (H, W, 3) pixels, or none."""
@@ -103,7 +107,7 @@ class MaskButton(FlatButton):
 
     def paint_background(self, painter: QPainter, box: QRectF) -> None:
         """Paint the picture, or an empty place for it, and the frame."""
-        area = box.adjusted(_FRAME_PX, _FRAME_PX, -_FRAME_PX, -_FRAME_PX - _SCORE_PX)
+        area = box.adjusted(_FRAME_PX, _FRAME_PX, -_FRAME_PX, -_FRAME_PX - self._score_px)
         clip = QPainterPath()
         clip.addRoundedRect(area, 3, 3)
         painter.fillPath(clip, text_color(self, self.shade if self.isEnabled() else 0.05))
@@ -137,13 +141,14 @@ class MaskButton(FlatButton):
         is_empty = self._picture is None and not self.text()
         painter.setPen(text_color(self, _FAINT if is_empty else 1.0))
         if is_empty:
-            area = box.adjusted(0, 0, 0, -_SCORE_PX)
+            area = box.adjusted(0, 0, 0, -self._score_px)
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, str(self.number + 1))
             return
         font = self.font()
         font.setBold(self.isChecked())
         painter.setFont(font)
-        below = QRectF(box.left(), box.bottom() - _SCORE_PX, box.width(), _SCORE_PX)
+        score_px = self._score_px
+        below = QRectF(box.left(), box.bottom() - score_px, box.width(), score_px)
         painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.text())
 
 

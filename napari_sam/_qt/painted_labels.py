@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_sam._qt.colors import ON_COLOR, Severity, text_color
 
 _LINE_GAP_PX: Final = 2
+_WIDTH_GAP_PX: Final = 6
 _FAINT: Final = 0.5
 """Of the opacity, while it is disabled."""
 _BADGE_PX: Final = 16
@@ -34,8 +35,9 @@ class PaintedLabel(QWidget):
     """A click with the left button."""
     _more: ClassVar = ""  # what follows the ellipsis
 
-    def __init__(self, lines: int = 1, opacity: float = 1.0) -> None:
+    def __init__(self, lines: int = 1, opacity: float = 1.0, widest: str = "") -> None:
         super().__init__()
+        self._widest = widest  # the text that it leaves room for; "": any width is enough
         self._text, self._tooltip, self._lines, self._opacity = "", "", lines, opacity
         self._color: QColor | None = None
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -79,9 +81,10 @@ class PaintedLabel(QWidget):
             super().keyPressEvent(event)
 
     def sizeHint(self) -> QSize:
-        """Leave room for its lines, whatever the text."""
+        """Leave room for its lines, whatever the text, in the font that it has by then."""
         line_px = self.fontMetrics().lineSpacing() + _LINE_GAP_PX
-        return QSize(0, max(_BADGE_PX, self._lines * line_px))
+        width = self.fontMetrics().horizontalAdvance(self._widest) + _WIDTH_GAP_PX
+        return QSize(width if self._widest else 0, max(_BADGE_PX, self._lines * line_px))
 
     def minimumSizeHint(self) -> QSize:
         """Keep the height."""

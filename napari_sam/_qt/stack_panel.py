@@ -5,7 +5,7 @@ from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QLabel, QLayout, QMenu, QStackedWidget, QWidget
+from qtpy.QtWidgets import QLabel, QLayout, QMenu, QSizePolicy, QStackedWidget, QWidget
 
 from napari_sam._qt.building import (
     ShortcutTexts,
@@ -37,6 +37,7 @@ _OF_TRACKS: Final = "Which objects are the same"
 _IDLE, _BUSY, _ASKING = range(3)
 _SLICE_BOX_PX: Final = 34
 _ICON_PX: Final = 37
+_VIEW_GAP_PX: Final = 4
 
 
 class StackPanel(QWidget):
@@ -95,7 +96,7 @@ class StackPanel(QWidget):
         fill(asking, row(self._question, go_on, dismiss, stretch=self._question))
         for page in (idle, busy, asking):
             self._pages.addWidget(page)
-        self._pages.setFixedHeight(self._question.sizeHint().height())
+        self._pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         return self._pages
 
     def _build_propagate(self) -> QLayout:
@@ -140,10 +141,12 @@ class StackPanel(QWidget):
         ]
         for number, widget in enumerate(self.views):
             widget.clicked.connect(partial(self._choose_page, number))
+            widget.setMinimumWidth(widget.sizeHint().width() - 2 * _VIEW_GAP_PX)
             keep_size(widget)
         self.memory = check_box("Memory", _MEMORY)
         keep_size(self.memory)
         layout = row(self.frames, self.memory, *self.views)
+        layout.setSpacing(_VIEW_GAP_PX)
         for box in (self.frames, self.memory):
             layout.setStretchFactor(box, 0)
         return layout

@@ -65,9 +65,8 @@ class ValueSlider(QWidget):
         self.show_value(default)
 
     def _label(self, widest: str) -> PaintedLabel:
-        label = PaintedLabel(opacity=0.8)
+        label = PaintedLabel(opacity=0.8, widest=widest)
         label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        label.setFixedWidth(self.fontMetrics().horizontalAdvance(widest) + _GAP_PX)
         return label
 
     @property

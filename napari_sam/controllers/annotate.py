@@ -15,6 +15,7 @@ from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import OPEN_HINTS, TOOL_HINTS, PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.controllers.running_work import RunningWork
 from napari_sam.layers import CANDIDATE_COLOR
 from napari_sam.layers.conversion import as_image, is_opened_as_labels
 from napari_sam.layers.image_cover import ImageCover
@@ -55,6 +56,7 @@ class AnnotateController:
         self._refining_timer = rest_timer(widget, _REFINING_MS, self._on_refining)
         self._opened_image: Image | None = None
         self._cover = ImageCover(context.viewer, self._show_hint)
+        self._running = RunningWork(session)
         self._opened_timer = rest_timer(widget, 0, self._tell_which_image)
         self._connect_image()
         self._connect_prompts()
@@ -70,6 +72,7 @@ class AnnotateController:
         """Disconnect from session, layers and viewer."""
         self._connections.close()
         self._cover.close()
+        self._running.close()
         self._messages.close()
         self._opened_timer.stop()
         self._refining_timer.stop()
@@ -113,6 +116,7 @@ class AnnotateController:
             (self._session.changed, self._on_session_changed),
             (self._session.automatic_review.changed, self._on_review_changed),
             (self._session.stack.corrections.changed, self._show_hint),
+            (self._running.changed, self._show_hint),
             (self._session.notifier.warned, self._messages.warn),
             (self._session.accepted, self._messages.done),
             (self._session.editing.restored, self._messages.done),
@@ -179,6 +183,8 @@ class AnnotateController:
         of_review = self._session.automatic_review.hint if state.prompts.is_empty else ""
         prompts = self._binding.prompts
         tool_hint = TOOL_HINTS.get(prompts.tool, "")
+        if state.hint == START_HINT and self._running.hint:
+            tool_hint = f"{self._running.hint} {tool_hint or state.hint}"
         if prompts.image_prompts.has_open_shape:
             tool_hint = OPEN_HINTS.get(prompts.tool, "")
         elif tool_hint and state.hint == EARLY_HINT:

@@ -27,6 +27,7 @@ from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
 from napari_sam.controllers.stack import StackController
+from napari_sam.controllers.text_size import TextSizeController
 from napari_sam.controllers.thumbnails import ThumbnailController
 from napari_sam.controllers.tracks import TracksController
 from napari_sam.controllers.training import TrainingController
@@ -40,6 +41,7 @@ class Controllers:
     """Makes and closes the controllers of a widget, and lays out their panels."""
 
     def __init__(self, context: WidgetContext) -> None:
+        self._text_size = TextSizeController(context)  # before anything measures a text
         self.annotate = annotate = AnnotateController(context)
         self.appearance = AppearanceController(context)
         self.thumbnails = ThumbnailController(context, annotate.mask_panel)
@@ -141,6 +143,7 @@ class Controllers:
     def close(self) -> None:
         """Close all controllers."""
         self._focus_frame.close()
+        self._text_size.close()
         shown = self.annotate, self.appearance, self.thumbnails, self.first_run, self.options
         models = self.embeddings, self.training, self.models, self.learning, self.memory
         objects = (

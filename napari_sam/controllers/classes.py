@@ -5,9 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from app_model.backends.qt import QKeyBindingSequence
 from napari.layers import Image
 from psygnal import Signal
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QCheckBox, QShortcut, QWidget
 
 from napari_sam._qt.class_chips import ClassChips
 from napari_sam._qt.class_panel import ClassPanel
@@ -104,6 +106,10 @@ class ClassesController:
         """Offer what is done with all classes."""
         menu = self.chips.menu
         self.window = ToolWindow(self.on_demand, widget)
+        # No layer has the keys while the window has the focus.
+        self._keys = {command: QShortcut(self.window) for command in ("undo", "redo")}
+        for command, key in self._keys.items():
+            key.activated.connect(partial(self._binding.shortcuts.run, command))
         menu.addAction("All classes…", self.window.toggle)
         menu.addSeparator()
         menu.addAction("Open classes…", lambda: self.panel.ask_for_file())
@@ -253,6 +259,9 @@ class ClassesController:
         if self.on_demand.built is not None:
             self.panel.show_classes(table.classes, table.current, counts, keys)
         self.chips.show_classes(table.classes, table.current, keys)
+        for command, key in self._keys.items():
+            binding = bindings[command]
+            key.setKey(QKeySequence() if binding is None else QKeyBindingSequence(binding))
 
 
 def _in_words(name: str | None) -> str:

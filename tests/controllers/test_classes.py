@@ -120,8 +120,12 @@ def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, 
     assert panel.rows.topLevelItemCount() == 1
     panel.open_requested.emit(tmp_path / "team.json")
     assert panel.rows.topLevelItem(1).text(1) == "Münze"
+    window = widget.controllers.classes.window  # which has the focus, so that no layer has the keys
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     for _ in range(2):
-        widget.binding.objects.undo()
+        qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert classes_of(widget) == {1: "Münze", 2: None, 3: "Münze"}
     panel.open_requested.emit(tmp_path / "missing.json")
     assert "cannot be read" in said[-1]
