@@ -13,11 +13,14 @@ from types import FunctionType, SimpleNamespace
 
 import pytest
 import torch
+from napari import settings
 from napari.utils.events.event import EventEmitter
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from vispy.visuals.shaders.function import Function
 
+from napari_sam._distribution import DISTRIBUTION
+from napari_sam.controllers import preferences
 from napari_sam.model import Predictor, load_model
 from napari_sam.session.journal import files as journal_files
 from napari_sam.widget import SamWidget
@@ -177,6 +180,18 @@ def settings_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("settings")
     monkeypatch.setenv("NAPARI_SAM_SETTINGS", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def napari_preferences(tmp_path_factory, monkeypatch):
+    """Keep what is set in napari's preferences apart from the user's, and from other tests'."""
+    folder = tmp_path_factory.mktemp("preferences")
+    monkeypatch.setattr(settings, "_CFG_PATH", str(folder / "settings.yaml"))
+    file = folder / f"{DISTRIBUTION}.yaml"
+    monkeypatch.setattr(preferences, "preferences_file", lambda: file)
+    settings._clear_plugin_settings_cache()
+    yield file
+    settings._clear_plugin_settings_cache()
 
 
 @pytest.fixture

@@ -60,20 +60,21 @@ def test_they_are_kept_for_the_next_start(make_widget):
     assert strength(widget) == {0.8}
 
 
-def test_display_and_preview_are_kept_too(make_widget):
+def test_display_preview_and_accept_at_once_are_kept_too(make_widget):
     _, widget = make_widget()
     panel, prompt_panel = panel_of(widget), widget.controllers.annotate.prompt_panel
     widget.binding.shortcuts.run("outlines")
     panel.opacity_slider.slider.setValue(40)
     prompt_panel.hover.click()
+    prompt_panel.accept_on_click.click()
     widget.close()
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
     panel, prompt_panel = panel_of(widget), widget.controllers.annotate.prompt_panel
     assert prompt_panel.hover.isChecked()
+    assert prompt_panel.accept_on_click.isChecked()
     assert (panel.style_combo.currentText(), panel.opacity_slider.value) == ("outlines", 40)
     assert viewer.layers.selection.active is viewer.layers["coins"]  # no tool yet
-    click(widget)
-    widget.binding.objects.accept()
+    click(widget)  # accepted at once
     target = widget.binding.target.layer
     assert target.data.any()
     assert (target.contour, target.opacity) == (1, 0.8)

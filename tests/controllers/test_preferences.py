@@ -11,18 +11,16 @@ from skimage import data
 
 from napari_sam.cli.main import DISTRIBUTION
 from napari_sam.controllers import preferences
-from napari_sam.controllers.preferences import Preferences
+from napari_sam.controllers.preferences import Preferences, preferences_file
 from napari_sam.session.models.fetching import ModelFetcher
 from napari_sam.storage.folders import EMBEDDINGS_VARIABLE, embeddings_folder
 
 
 @pytest.fixture
-def saved(tmp_path, monkeypatch):
+def saved(napari_preferences):
     """Have napari saved something."""
-    file = tmp_path / "saved.yaml"
-    file.touch()
-    monkeypatch.setattr(preferences, "preferences_file", lambda: file)
-    return file
+    napari_preferences.touch()
+    return napari_preferences
 
 
 def test_a_widget_begins_with_what_is_set_in_napari(make_widget, saved, tmp_path, monkeypatch):
@@ -75,4 +73,4 @@ def test_napari_that_does_not_know_the_plugin(saved, monkeypatch):
 def test_where_napari_saves_them(tmp_path, monkeypatch):
     settings = SimpleNamespace(config_path=tmp_path / "settings.yaml")
     monkeypatch.setattr(preferences, "get_settings", lambda: settings)
-    assert preferences.preferences_file() == tmp_path / f"{DISTRIBUTION}.yaml"
+    assert preferences_file() == tmp_path / f"{DISTRIBUTION}.yaml"
