@@ -119,14 +119,14 @@ def test_the_tab_key_reaches_everything_and_everything_has_a_name(window):
 
 def test_texts_are_as_large_as_those_of_napari(make_widget):
     _, widget = make_widget()
-    button, appearance = widget.controllers.dock.help_button, get_settings().appearance
-    usual, width = appearance.font_size, widget.minimumSizeHint().width()
-    assert button.font().pointSizeF() == usual
+    dock, appearance = widget.controllers.dock, get_settings().appearance
+    usual, width = appearance.font_size, dock.widget().minimumSizeHint().width()
+    assert dock.help_button.font().pointSizeF() == usual
     for size, is_wider in ((2 * usual, True), (usual, False)):
         appearance.font_size = size
         QApplication.processEvents()
-        assert button.font().pointSizeF() == size
-        assert (widget.controllers.dock.widget().minimumSizeHint().width() > width) == is_wider
+        assert dock.help_button.font().pointSizeF() == size
+        assert (dock.widget().minimumSizeHint().width() > width) == is_wider
 
 
 def show_tracks(panel) -> None:
