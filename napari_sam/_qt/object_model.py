@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QFont
 
 from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, REVIEWED, VOLUME, PlaneAxes
 from napari_sam.session.objects.records import ObjectRecord
@@ -12,6 +12,9 @@ from napari_sam.session.objects.records import ObjectRecord
 _ROOT: Final = QModelIndex()
 _LAYOUT: Final = "QList<QPersistentModelIndex>", "QAbstractItemModel::LayoutChangeHint"
 """Which overload of the signals of a changed layout: PySide6 takes the one without arguments."""
+_UNSEEN: Final = (
+    "Accepted as predicted: mark the object as reviewed, or change its class, to make it an example"
+)
 _HIGHLIGHT: Final = QColor(70, 130, 255, 80)
 """Marks the row of the object under the cursor; visible in dark and in light themes."""
 
@@ -198,6 +201,11 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and index.column() == CLASS:
             color = self._colors.get(record.class_name or "")
             return None if color is None else QColor(color)
+        if index.column() == CLASS and record.class_unseen and not record.reviewed:
+            if role == Qt.ItemDataRole.FontRole:
+                return _italic()
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return _UNSEEN
         if role == Qt.ItemDataRole.TextAlignmentRole and column.is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole and column.cell_tooltip is not None:
@@ -229,3 +237,10 @@ class ObjectModel(QAbstractTableModel):
             self.change_requested.emit(label_ids, field, str(value).strip() or empty)
             return True
         return False
+
+
+def _italic() -> QFont:
+    """Return a font that is italic, and as the table has it otherwise."""
+    font = QFont()
+    font.setItalic(True)
+    return font

@@ -2,8 +2,9 @@
 
 import numpy as np
 from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
 
-from napari_sam._qt.object_columns import CONFIDENCE, PREDICTED
+from napari_sam._qt.object_columns import CLASS, CONFIDENCE, PREDICTED
 from napari_sam.session.predicted_classes import classifier
 from tests.two_kinds import KINDS, two_kinds
 
@@ -42,6 +43,13 @@ def test_the_table_shows_what_examples_tell_and_one_undo_takes_all_back(
     registry = widget.binding.target.labels.registry
     assert {n: registry.get(n).class_name for n in rows} == shown
     assert "6 objects got their predicted classes" in said[-1]
+    fonts = {
+        n: model.index(row, CLASS).data(Qt.ItemDataRole.FontRole) for n, row in model.rows.items()
+    }
+    assert {n for n, font in fonts.items() if font is not None and font.italic()} == set(rows)
+    session.objects.update([next(iter(rows))], reviewed=True)  # it has been looked at
+    assert model.index(model.rows[next(iter(rows))], CLASS).data(Qt.ItemDataRole.FontRole) is None
+    session.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert model.index(next(iter(rows.values())), PREDICTED).data() == ""
     session.undo()
