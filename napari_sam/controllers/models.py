@@ -11,6 +11,8 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.session.connections import Connections
 from napari_sam.session.models.fetching import ModelFetcher
 from napari_sam.session.models.model_choice import ModelChoice
+from napari_sam.storage.decoder_files import find_decoder
+from napari_sam.storage.folders import models_folder
 
 
 class ModelController:
@@ -21,6 +23,7 @@ class ModelController:
         self._session = session = context.session
         self._opened: list[Path] = []
         self._awaited: PublishedModel | None = None  # the user's last choice while it is fetched
+        self._picked: PublishedModel | None = None  # what the user picked last, in the window
         self.fetcher = ModelFetcher(context.dispatcher)
         self._connections = Connections(
             (session.changed, panel.show_state),
@@ -28,7 +31,7 @@ class ModelController:
             (self.fetcher.found, self._on_fetch_found),
             (self.fetcher.downloaded, self._on_fetch_downloaded),
             (self.fetcher.failed, self._on_fetch_failed),
-            (panel.model_requested, self._on_panel_model_requested),
+            (panel.model_requested, self._on_panel_model_picked),
             (panel.download_requested, self._on_panel_download_requested),
             (panel.file_requested, self._on_panel_file_requested),
             (panel.combo.list_requested, self._refresh),
@@ -51,7 +54,7 @@ class ModelController:
     def open_with(self, model: PublishedModel) -> None:
         """Switch to the model that the user prefers, once it is found; it may be missing."""
         if model != BUNDLED:
-            self._on_panel_model_requested(model)
+            self._find(model)
 
     def _refresh(self) -> None:
         self.panel.set_offers(list_offers(self._opened))
@@ -75,15 +78,22 @@ class ModelController:
         self._session.set_model(choice)
 
     def _on_fetch_found(self, model: PublishedModel, path: Path) -> None:
-        if model == self._awaited:
-            self._awaited = None
-            checkpoint = None if path == model.bundled else path
-            requested = self._session.state.requested_model
-            self._use(requested.with_weights(model.name, checkpoint, model.spec))
+        if model != self._awaited:
+            return
+        self._use_published(model, path)
+        if model == self._picked and _lacks_decoder(model, path):
+            self._awaited = model
+            self.fetcher.download(model)
+
+    def _use_published(self, model: PublishedModel, path: Path) -> None:
+        self._awaited = None
+        checkpoint = None if path == model.bundled else path
+        requested = self._session.state.requested_model
+        self._use(requested.with_weights(model.name, checkpoint, model.spec))
 
     def _on_fetch_downloaded(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
-            self._on_fetch_found(model, path)
+            self._use_published(model, path)
         else:  # the user has chosen another model meanwhile
             self._refresh()
             self._messages.info(
@@ -94,7 +104,11 @@ class ModelController:
         self._refresh()
         self._messages.fail(message)
 
-    def _on_panel_model_requested(self, model: PublishedModel) -> None:
+    def _on_panel_model_picked(self, model: PublishedModel) -> None:
+        self._picked = model
+        self._find(model)
+
+    def _find(self, model: PublishedModel) -> None:
         self._awaited = model
         self.fetcher.find(model)
 
@@ -116,3 +130,10 @@ class ModelController:
 
     def _on_exact_clicked(self, exact: bool) -> None:
         self._session.set_model(replace(self._session.state.requested_model, exact=exact))
+
+
+def _lacks_decoder(model: PublishedModel, path: Path) -> bool:
+    """Whether a model in our folder has an instance decoder that is not beside it."""
+    if model.decoder is None or model.decoder.url is None or path.parent != models_folder():
+        return False
+    return find_decoder(path) is None

@@ -14,10 +14,13 @@ from safetensors.torch import load_file
 from skimage import data
 
 from napari_sam.catalogue.offers import list_offers
-from napari_sam.catalogue.table import BUNDLED, find_model
-from napari_sam.model import load_model
+from napari_sam.catalogue.table import BUNDLED, PublishedFile, find_model
+from napari_sam.engine.spec import Capability
+from napari_sam.model import Predictor, load_model
 from napari_sam.session import ModelChoice, Phase, Prompts
+from napari_sam.storage.decoder_files import decoder_path
 from napari_sam.widget import SamWidget
+from tests.model.instance_decoder.published import random_state
 from tests.remembering import RememberingPredictor
 
 TIMEOUT_S = 120
@@ -129,6 +132,41 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
     assert panel._task.isHidden()
     assert widget.session.state.prompts == COIN
     np.testing.assert_array_equal(mask(widget), before)
+
+
+def test_a_missing_decoder_is_downloaded_when_its_model_is_picked(
+    published, server, make_widget, tmp_path, monkeypatch
+):
+    torch.save(random_state(False, 256, 4), tmp_path / "decoder.pt")
+    weights, server.content = server.content, (tmp_path / "decoder.pt").read_bytes()
+    place = tmp_path / "models" / published.file_name
+    place.parent.mkdir()
+    place.write_bytes(weights)
+    decoder = PublishedFile(
+        name="published_decoder",
+        file_name=decoder_path(place, ".pt").name,
+        page="",
+        url=published.url,
+        sha256=hashlib.sha256(server.content).hexdigest(),
+    )
+    model = replace(published, decoder=decoder)
+    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (BUNDLED, model))
+    _, widget = make_widget(
+        Image(data.coins()[:64, :64]),
+        load_predictor=lambda choice, _: Predictor(
+            load_model(checkpoint=choice.checkpoint), device="cpu"
+        ),
+    )
+    controller = widget.controllers.models
+    controller.open_with(model)  # as at a start: nothing is downloaded then
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not server.is_asked.is_set()
+    panel = controller.panel
+    pick(panel, "published")
+    server.may_go_on.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert Capability.INSTANCE_DECODER in widget.session.state.spec.capabilities
+    assert panel._progress.isHidden()
 
 
 def test_a_download_is_cancelled(opened, server, qtbot, tmp_path):

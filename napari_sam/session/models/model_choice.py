@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from napari_sam.catalogue.table import BUNDLED
 from napari_sam.engine.spec import ModelSpec
+from napari_sam.storage.decoder_files import find_decoder
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -34,6 +35,8 @@ class ModelChoice:
         exactly, an accelerator in its fastest precision.
     version : tuple of int, optional
         Identifies the content of the file; from `with_weights`.
+    decoder_version : tuple of int, optional
+        Likewise, of the file of its instance decoder, if that lies beside it.
     spec : ModelSpec
         Sizes that tiles are planned with until the model is loaded and its own are known.
     """
@@ -43,18 +46,22 @@ class ModelChoice:
     device: str = AUTO
     exact: bool | None = None
     version: tuple[int, int] | None = None
+    decoder_version: tuple[int, int] | None = None
     spec: ModelSpec = BUNDLED.spec
 
     def with_weights(
         self, name: str, checkpoint: Path | None, spec: ModelSpec = BUNDLED.spec
     ) -> ModelChoice:
         """Return the choice of other weights, as their file is now, on the same device."""
-        version = None
-        if checkpoint is not None:
-            with suppress(OSError):  # loading the model gives a better message
-                status = checkpoint.stat()
-                version = status.st_size, status.st_mtime_ns
-        return replace(self, name=name, checkpoint=checkpoint, version=version, spec=spec)
+        decoder = None if checkpoint is None else find_decoder(checkpoint)
+        return replace(
+            self,
+            name=name,
+            checkpoint=checkpoint,
+            version=_version(checkpoint),
+            decoder_version=_version(decoder),
+            spec=spec,
+        )
 
     @property
     def file(self) -> Path:
@@ -78,6 +85,15 @@ class ModelChoice:
         if runtime.precision != runtime.fastest_precision:
             return replace(self, device=runtime.device, exact=False)
         return replace(self, device="cpu", exact=None)
+
+
+def _version(file: Path | None) -> tuple[int, int] | None:
+    """Return what identifies the content of a file; None without it."""
+    if file is not None:
+        with suppress(OSError):  # loading the model gives a better message
+            status = file.stat()
+            return status.st_size, status.st_mtime_ns
+    return None
 
 
 @dataclass(frozen=True)
