@@ -2,7 +2,7 @@
 
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, QPoint
-from qtpy.QtWidgets import QAbstractButton, QApplication
+from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
 from skimage import data
 
 from napari_sam.session import Prompts
@@ -23,6 +23,29 @@ class LayoutCounter(QObject):
     def eventFilter(self, _, event):
         self.count += event.type() == QEvent.Type.LayoutRequest
         return False
+
+
+class WindowWatcher(QObject):
+    """Collects the windows that are shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.windows = []
+        QApplication.instance().installEventFilter(self)
+
+    def eventFilter(self, shown, event):
+        if event.type() == QEvent.Type.Show and isinstance(shown, QWidget) and shown.isWindow():
+            self.windows.append(shown)
+        return False
+
+
+def test_no_part_of_the_dock_is_a_window_before_it_has_its_place(make_widget):
+    watcher = WindowWatcher()
+    _, widget = make_widget(Image(data.coins(), name="coins"))
+    for tab in widget.controllers.tabs.tabs:
+        tab.build()
+    QApplication.instance().removeEventFilter(watcher)
+    assert [shown for shown in watcher.windows if widget.isAncestorOf(shown)] == []
 
 
 def settled(widget):

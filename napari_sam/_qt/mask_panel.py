@@ -180,13 +180,13 @@ class MaskPanel(QWidget):
         # In one place: the steps of a first run make room for the masks and the other way round.
         self._places = QStackedLayout()
         self._places.setSizeConstraint(QStackedLayout.SizeConstraint.SetNoConstraint)
-        for widget in (masks, self.first_run):
-            self._places.addWidget(widget)
         self._reason = PaintedLabel(opacity=0.8)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(self._places)
+        for widget in (masks, self.first_run):  # shown at once, so not before it has a parent
+            self._places.addWidget(widget)
         layout.addWidget(self._reason)
         layout.addWidget(self.level)
         self.is_first_run = self._is_low = False

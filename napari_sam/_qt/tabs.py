@@ -130,7 +130,8 @@ class DockTabs(QWidget):
             tab.title_changed.connect(button.setText)
             tab.select_requested.connect(lambda number=number: self.select(number))
             tab.offered.connect(lambda is_offered, number=number: self._offer(number, is_offered))
-            button.setVisible(tab.is_offered)
+            if not tab.is_offered:
+                button.hide()
             self._buttons.append(button)
             titles.addWidget(button, len(tab.title) + _LETTERS)
             self.pages.addWidget(tab)
