@@ -13,6 +13,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.export import ExportController
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
+from napari_sam.session.automatic.masks import MaskKey
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.object_editing import Details
@@ -38,6 +39,7 @@ class ObjectTableController:
         self._target_connection = Connections()
         self._axes = PlaneAxes()
         self._started: tuple[bool, int | None] = (False, None)
+        self._mask_shown: MaskKey | None = None
         self._changed: set[int] = set()
         self._many_timer = rest_timer(context.widget, 0, self._update_rows)
         table.go_requested.connect(binding.objects.go_to)
@@ -57,6 +59,7 @@ class ObjectTableController:
             (session.predicted_classes.changed, self._on_plane_changed),
             (session.predicted_classes.predicted, self._on_records_changed),
             (session.changed, self._on_session_changed),
+            (session.automatic_review.changed, self._on_mask_shown),
             (session.accepted, self._on_accepted),
             (table.view.selectionModel().selectionChanged, self._on_selection_changed),
         )
@@ -141,6 +144,13 @@ class ObjectTableController:
             and not state.prompts.is_empty
             and self.table.selected != [reedited]
         ):
+            self.table.view.clearSelection()
+
+    def _on_mask_shown(self) -> None:
+        """Deselect all rows when another automatic mask is shown alone, for the same reason."""
+        current = self._session.automatic_review.current
+        before, self._mask_shown = self._mask_shown, None if current is None else current.key
+        if self._mask_shown not in (None, before):
             self.table.view.clearSelection()
 
     def _on_accepted(self, edit: LabelsEdit) -> None:

@@ -145,7 +145,10 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     widget.session.notifier.warned.connect(warnings.append)
     press_key(viewer.layers.selection.active, "C")
     assert warnings == [f"{invitation} Or press Accept all {count}."]
+    table = widget.controllers.objects.table
+    table.select(record.label_id)
     press_key(viewer.layers.selection.active, "W")
+    assert table.selected == []  # a class key is about the masks that are accepted now
     assert widget.controllers.annotate.hint.text().startswith("Accept or reject this mask")
     assert viewer.layers.selection.active is layer
     assert panel.run.outcome.text().startswith(f"1 of {count}")
