@@ -47,11 +47,16 @@ class BatchPromptsPanel(QWidget):
             "Segment all",
             "Segment one object per prompt in the background; one Undo removes them all",
         )
+        self.rest = button(
+            "Find the rest",
+            "Segment everything here that is like the objects you accepted on this slice, five or "
+            "more:\npixels like theirs are found, and the model refines them. One Undo removes all",
+        )
         self.stop = button("Stop", "Stop, and add the objects segmented so far")
         self._progress = progress_bar("You can keep working meanwhile")
         source = row(QLabel("from"), self.combo, file, stretch=self.combo)
-        action = row(self.start, self._progress, self.stop)
-        action.setStretch(2, 0)
+        action = row(self.start, self.rest, self._progress, self.stop)
+        action.setStretch(3, 0)
         fill(self, source, self.slices, self._about, action)
         self.show_source("", count=0)
         self.show_progress(None)
@@ -70,11 +75,14 @@ class BatchPromptsPanel(QWidget):
         """Show the progress of a batch; None: there is none."""
         is_running = state is not None
         self.start.setVisible(not is_running)
+        self.rest.setVisible(not is_running)
         self._progress.setVisible(is_running)
         self.stop.setVisible(is_running)
         if state is not None:
             self._progress.setValue(round(100 * state.share))
             done = round(state.share * state.total)
-            text = f"{done} of at most {state.total} slices"
-            self._progress.setFormat(text if state.is_carrying else f"{done} of {state.total}")
+            text = f"{done} of {state.total}" if state.total else "%p%"
+            if state.is_carrying:
+                text = f"{done} of at most {state.total} slices"
+            self._progress.setFormat(text)
             self.stop.setEnabled(not state.is_stopping)

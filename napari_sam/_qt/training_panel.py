@@ -42,26 +42,7 @@ class TrainingPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setWindowTitle("Fine-tune a model")
-        self._base = ElidingLabel()
-        self.images = _line("Folder of images, or a pattern such as plates/*.tif")
-        self.labels = _line(
-            "Folder of their labels: those of cell.tif are called cell.tif or cell_labels.tif. "
-            "Or one file for all images, such as COCO"
-        )
-        self.checkpoint = _line("The new checkpoint, .pt or .safetensors")
-        self.epochs = _box("Epochs at most: training ends early where nothing gets better")
-        self.epochs.setValue(_DEFAULTS.epochs)
-        self.objects = _box("Objects that are learned from in each epoch")
-        self.objects.setValue(_DEFAULTS.objects_per_epoch)
-        self.adapters = check_box(
-            "adapt the image encoder, too",
-            "Learn low-rank adapters of the image encoder, which become part of its weights.\n"
-            "Slow without a GPU",
-        )
-        self.overwrite = check_box(
-            "overwrite",
-            "Replace a checkpoint of that name, or a stopped training with other settings",
-        )
+        self._build_fields()
         self.start = button("Start", "", self._on_start_clicked)
         self.stop = button(
             "Stop", "Stop after the last finished epoch; Resume goes on from there", self._on_stop
@@ -88,6 +69,28 @@ class TrainingPanel(QWidget):
             line.textChanged.connect(self._update)
         self._is_running = False
         self.show_running(False)
+
+    def _build_fields(self) -> None:
+        self._base = ElidingLabel()
+        self.images = _line("Folder of images, or a pattern such as plates/*.tif")
+        self.labels = _line(
+            "Folder of their labels: those of cell.tif are called cell.tif or cell_labels.tif. "
+            "Or one file for all images, such as COCO"
+        )
+        self.checkpoint = _line("The new checkpoint, .pt or .safetensors")
+        self.epochs = _box("Epochs at most: training ends early where nothing gets better")
+        self.epochs.setValue(_DEFAULTS.epochs)
+        self.objects = _box("Objects that are learned from in each epoch")
+        self.objects.setValue(_DEFAULTS.objects_per_epoch)
+        self.adapters = check_box(
+            "adapt the image encoder, too",
+            "Learn low-rank adapters of the image encoder, which become part of its weights.\n"
+            "Slow without a GPU",
+        )
+        self.overwrite = check_box(
+            "overwrite",
+            "Replace a checkpoint of that name, or a stopped training with other settings",
+        )
 
     def suggest(self, images: str, labels: str) -> None:
         """Fill in folders, unless the user has chosen some."""

@@ -137,23 +137,20 @@ def train(
     from napari_sam.batch.labeled import data_digest, find_pairs
     from napari_sam.batch.training import TrainingJob
 
-    opener = NapariOpener(reader, intensities, channels)
+    how = reader, intensities, channels
     with usage_errors():
         pairs = find_pairs(images, labels)
         job = TrainingJob(
             checkpoint.absolute(),
             choice,
             TrainingSettings(**settings),  # type: ignore[arg-type]
-            data_digest(pairs, (reader, intensities, channels)),
+            data_digest(pairs, how),
             overwrite,
         )
         job.check()
-    result = _trained(job, pairs, opener, _Events() if events else _Progress(as_json))
-    if events or as_json:
-        print_json(_content(job, result), None if events else 2)
-    _print_outcome(job, result, is_said=events or as_json)
-    if not result.is_written:
-        sys.exit(FAILED)
+    progress = _Events() if events else _Progress(as_json)
+    result = _trained(job, pairs, NapariOpener(*how), progress)
+    _end(job, result, events=events, as_json=as_json)
 
 
 def _trained(
@@ -235,8 +232,10 @@ def _content(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _print_outcome(job: TrainingJob, result: TrainingResult, *, is_said: bool) -> None:
-    """Print whether a checkpoint was written, unless JSON says that it was."""
+def _end(job: TrainingJob, result: TrainingResult, *, events: bool, as_json: bool) -> None:
+    """Print what came of it, and end the command with an error if that is no checkpoint."""
+    if events or as_json:
+        print_json(_content(job, result), None if events else 2)
     before, best = result.epochs[0], result.epochs[result.best]
     if not result.is_written:
         print_error(
@@ -247,7 +246,8 @@ def _print_outcome(job: TrainingJob, result: TrainingResult, *, is_said: bool) -
             "Check that all objects are labeled; then add images, or try --learning-rate "
             f"{job.settings.learning_rate / 4:g} with more --epochs."
         )
-    elif not is_said:
+        sys.exit(FAILED)
+    if not (events or as_json):
         click.echo(
             f"Wrote {job.checkpoint}: IoU after one click {best.one_click_iou:.3f}, "
             f"{best.one_click_iou - before.one_click_iou:+.3f}. What it was made of is in "

@@ -30,7 +30,7 @@ def run(widget):
     return widget.binding.target.labels.registry
 
 
-def test_boxes_and_points_of_layers_become_objects(make_widget):
+def test_boxes_and_points_of_layers_become_objects(make_widget, said):
     points = Points([*CENTRES_RC, (126, 102), (4, 4)], name="clicks")
     points.features = {"polarity": ["foreground"] * 5 + ["background"]}
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer(), points)
@@ -57,6 +57,8 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert len(registry) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it
     widget.binding.objects.undo()
     assert len(registry) == 4
+    many.panel.rest.click()
+    assert said[-1].startswith("Too little is known of what you look for: accept 5 objects")
     viewer.layers.remove("clicks")
     assert many.panel.start.isEnabled() is False
 

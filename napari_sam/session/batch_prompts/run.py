@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_sam.session.background import Background
 from napari_sam.session.batch_prompts.decode import BatchPrompt, BatchResult, decode_batch_prompts
 from napari_sam.session.batch_prompts.on_slices import SlicePrompts, SlicesResult, decode_on_slices
+from napari_sam.session.batch_prompts.rest import LEAST_OBJECTS, decode_rest
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import Job, user_message
@@ -30,7 +31,8 @@ _NOTHING: Final = "There is nothing to segment: choose an image, and prompts on 
 class BatchPromptsState:
     """The progress of a batch."""
 
-    total: int  # number of prompts; of slices at the most, while objects are carried on
+    # number of prompts, 0 if unknown; of slices at the most, while objects are carried on
+    total: int
     share: float = 0.0  # share that is done, 0 to 1
     is_stopping: bool = False  # whether it ends as soon as possible
     is_carrying: bool = False  # whether the objects are there, and carried through slices
@@ -42,7 +44,7 @@ class _DecodedBatch(NamedTuple):
     results: Sequence[BatchResult | SlicesResult]
     target: LabelsPlane
     class_name: str | None
-    total: int  # number of prompts
+    total: int  # number of prompts; 0 for the rest, which are not prompted
     n_found: int  # of which so many have a mask
     is_stopped: bool
     slices: SliceRange | None  # those to carry the objects through
@@ -88,13 +90,35 @@ class BatchPrompting:
         the highest score comes first.
         """
         plane, embedder = self._embedding.plane, self._embedding.embedder
-        if plane is None:
+        if plane is None or not prompts:
             raise TargetError(self._editing.refusal or _NOTHING)
 
         def decode(**options: Any) -> list[BatchResult]:
             return decode_batch_prompts(embedder, plane, prompts, **options)
 
         self._start(len(prompts), decode)
+
+    def start_rest(self) -> None:
+        """Segment what is like the objects of the current plane, and write it into the target.
+
+        In all else as `start`.
+        """
+        plane, embedder = self._embedding.plane, self._embedding.embedder
+        target = self._editing.require_target()
+        n_objects = sum(
+            target.to_plane(record.start, record.stop) is not None
+            for record in target.labels.registry
+        )
+        if plane is None or n_objects < LEAST_OBJECTS:
+            raise TargetError(
+                f"Too little is known of what you look for: accept {LEAST_OBJECTS} objects of it "
+                "here first."
+            )
+
+        def decode(**options: Any) -> list[BatchResult]:
+            return decode_rest(embedder, plane, target, **options)
+
+        self._start(0, decode)
 
     def start_on_slices(self, prompts: SlicePrompts, indices: range) -> None:
         """Segment the prompts of several slices, and carry the objects through all of these.
@@ -108,7 +132,10 @@ class BatchPrompting:
         def decode(**options: Any) -> list[SlicesResult]:
             return decode_on_slices(embedder, stack, prompts, **options)
 
-        self._start(sum(map(len, prompts.values())), decode, SliceRange(stack, indices))
+        total = sum(map(len, prompts.values()))
+        if not total:
+            raise TargetError(self._editing.refusal or _NOTHING)
+        self._start(total, decode, SliceRange(stack, indices))
 
     def _start(
         self,
@@ -118,8 +145,6 @@ class BatchPrompting:
     ) -> None:
         if self.state is not None:
             raise TargetError("A batch is already running: stop it first, or wait.")
-        if not total:
-            raise TargetError(self._editing.refusal or _NOTHING)
         target, class_name = self._editing.require_target(), self._editing.classes.current
         about = {"in_sight": self._decoding.in_sight, "context": self._decoding.context}
         self._stop.clear()
@@ -188,6 +213,8 @@ class BatchPrompting:
         target, labels = batch.target, batch.target.labels
         if not batch.results:
             msg = "No objects were found at these prompts."
+            if not batch.total:
+                msg = "Nothing else was found that is like these objects."
             if batch.is_stopped:
                 msg = "Stopped before any object was segmented."
             raise TargetError(msg)
@@ -238,7 +265,7 @@ class BatchPrompting:
 
 
 def _summary(batch: _DecodedBatch, added: int, is_elsewhere: bool) -> str:
-    missed, count = batch.total - batch.n_found, len(batch.results)
+    missed, count = max(0, batch.total - batch.n_found), len(batch.results)
     text = f"{added} of {count + missed} objects added."
     if added > 1:
         text += " One Undo removes them all."

@@ -1,0 +1,134 @@
+"""Tell how much of the rest is found after ten accepted objects.
+
+    python benchmarks/rest.py [--kind NAME ...] [--seed 1 2] [--accepted 10] [--presets NAME ...]
+
+Ten objects, in random order, are in the target as they are; the rest is found from these ("rest",
+`session/batch_prompts/rest.py`), and by automatic masks outside of them, with presets. Prints, for
+each image, F1, precision and recall of the other objects at an IoU of 0.5, F1 at 0.7, and how long
+it took. Images as in benchmarks/annotator.py, but for its nuclei, of which only thirty have labels.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from annotator import made, order_of
+from cells import KINDS
+from numpy.typing import NDArray
+
+from napari_sam.engine.automatic_presets import PRESETS, Preset
+from napari_sam.session import ArrayPlane, Embedder, ImagePlane
+from napari_sam.session.automatic.masks import choose_masks
+from napari_sam.session.automatic.request import (
+    AutomaticRequest,
+    TileMasks,
+    automatic_tiles,
+    generate_tile_masks,
+)
+from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.automatic.similarity import ExistingObjects
+from napari_sam.session.batch_prompts.rest import decode_rest
+
+Mask = NDArray[np.bool_]
+REST: Final = "rest"
+
+
+class Scene(NamedTuple):
+    """An image, of which some objects are accepted."""
+
+    plane: ImagePlane
+    labels: NDArray[Any]
+    target: ArrayPlane
+    left: list[int]  # the label_ids of the others
+
+
+def scene_of(kind: str, seed: int, n_accepted: int) -> Scene:
+    """Return an image with some objects in its target."""
+    image, labels = made(kind, seed)
+    order = [int(label_id) for label_id in order_of(labels, "random", seed)]
+    accepted = np.where(np.isin(labels, order[:n_accepted]), labels, 0).astype(np.uint16)
+    plane = ImagePlane(image, is_rgb=image.ndim == 3)
+    return Scene(plane, labels, ArrayPlane(accepted), order[n_accepted:])
+
+
+def rest(scene: Scene, embedder: Embedder) -> Iterator[Mask]:
+    """Yield the masks of what is like the accepted objects."""
+    for result in decode_rest(embedder, scene.plane, scene.target):
+        whole = np.zeros(scene.labels.shape, bool)
+        for mask in result.masks:
+            top, left = mask.start
+            height, width = mask.mask.shape
+            whole[top : top + height, left : left + width] |= mask.mask
+        yield whole
+
+
+def automatic(scene: Scene, embedder: Embedder, preset: Preset) -> Iterator[Mask]:
+    """Yield automatic masks where no object is accepted."""
+    pyramid = scene.plane.pyramid(embedder.spec)
+    settings, tiles = AutomaticRunSettings.of_preset(preset), dict[int, TileMasks]()
+    existing = ExistingObjects(scene.target, ())
+    request = AutomaticRequest(
+        scene.plane, automatic_tiles(pyramid.whole), settings, existing=existing
+    )
+
+    def on_masks(number: int, _: float, masks: TileMasks | None) -> None:
+        if masks is not None:
+            tiles[number] = masks
+
+    generate_tile_masks(request, embedder, lambda: None, on_masks)
+    for mask in choose_masks(list(tiles.values()), pyramid, settings, None, scene.target):
+        if not mask.is_background(pyramid.shape):
+            yield mask.at(*map(np.arange, scene.labels.shape))
+
+
+def found(masks: Sequence[Mask], scene: Scene, least_iou: float) -> tuple[float, float, float]:
+    """Return F1, precision and recall; each mask and each object counts once."""
+    areas = np.bincount(scene.labels.ravel())
+    pairs = []
+    for number, mask in enumerate(masks):
+        common = np.bincount(scene.labels[mask], minlength=len(areas))
+        ious = common / np.maximum(areas + np.count_nonzero(mask) - common, 1)
+        pairs += [(ious[one], number, one) for one in scene.left if ious[one] >= least_iou]
+    used: set[int] = set()
+    hit: set[int] = set()
+    for _, number, label_id in sorted(pairs, reverse=True):
+        if number not in used and label_id not in hit:
+            used.add(number)
+            hit.add(label_id)
+    precision, recall = len(hit) / max(1, len(masks)), len(hit) / len(scene.left)
+    return 2 * len(hit) / max(1, len(masks) + len(scene.left)), precision, recall
+
+
+def main() -> None:
+    """Print what is found on each image."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kind", nargs="+", choices=("coins", *KINDS), default=tuple(KINDS))
+    parser.add_argument("--seed", nargs="+", type=int, default=(1, 2))
+    parser.add_argument("--accepted", type=int, default=10)
+    names = [preset.name for preset in PRESETS]
+    parser.add_argument("--presets", nargs="*", choices=names, default=names)
+    chosen = parser.parse_args()
+    embedder = Embedder()
+    embedder.load()
+    print(f"{'image':14}{'seed':>5}  {'found by':14}  F1 .5  precision  recall  F1 .7  CPU s")
+    for kind in chosen.kind:
+        for seed in chosen.seed:
+            scene = scene_of(kind, seed, chosen.accepted)
+            ways = {REST: lambda scene: rest(scene, embedder)}
+            for preset in PRESETS:
+                if preset.name in chosen.presets:
+                    ways[preset.name] = lambda scene, p=preset: automatic(scene, embedder, p)
+            for name, way in ways.items():
+                began_s = time.process_time()
+                masks = list(way(scene))
+                took_s = time.process_time() - began_s
+                f1, precision, recall = found(masks, scene, 0.5)
+                strict, _, _ = found(masks, scene, 0.7)
+                numbers = f"{f1:6.3f}{precision:11.3f}{recall:8.3f}{strict:7.3f}{took_s:7.1f}"
+                print(f"{kind:14}{seed:5}  {name:14} {numbers}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
