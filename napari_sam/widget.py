@@ -123,6 +123,7 @@ class SamWidget(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Ask for enough height below other docks, and for a quiet end of the canvas."""
         super().showEvent(event)
+        self.controllers.follow_preferences()  # no event has told a dock that was behind another
         if not self._has_claimed_height:
             self._has_claimed_height = True
             rest_with_deleted_canvas(self.window())
@@ -170,8 +171,14 @@ class SamWidget(QWidget):
     # The end -----------------------------------------------------------------------------------
 
     def event(self, event: QEvent) -> bool:
-        """Notice that napari has taken the widget out of its dock, which sends no close event."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        """Notice that the window is used again, or that napari takes the widget out of its dock.
+
+        The user may come from napari's preferences. To listen to these, napari would have to read
+        the manifests of all plugins first. Of a widget that is taken out, no close event tells.
+        """
+        if event.type() == QEvent.Type.WindowActivate and not self._is_closed:
+            self.controllers.follow_preferences()
+        elif event.type() == QEvent.Type.ParentChange and self.parent() is None:
             call_soon(self, self._shut_down_if_undocked)
         return bool(super().event(event))
 

@@ -23,6 +23,7 @@ from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.options import OptionsController
 from napari_sam.controllers.predicted_classes import PredictedClassesController
+from napari_sam.controllers.preferences import Preferences
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
@@ -85,7 +86,10 @@ class Controllers:
         self._register_commands(context)
         self._focus_frame = FocusFrame(context.widget)
         self.dock = self._build_dock(context)
-        classes.set_coloring(context.preferences.color_by_class)
+        self._preferences = context.preferences
+        classes.set_coloring(self._preferences.color_by_class)
+        # What the dock itself has set there is no change to follow.
+        annotate.prompt_panel.accept_on_click.toggled.connect(self.follow_preferences)
         annotate.show_layers()  # those that were open before the widget
 
     def _register_commands(self, context: WidgetContext) -> None:
@@ -133,6 +137,14 @@ class Controllers:
         dock.lay_over_tabs(self.restore.row)
         dock.help_button.clicked.connect(self.shortcuts.toggle)
         return dock
+
+    def follow_preferences(self) -> None:
+        """Do what the user has changed in napari's preferences since they were read."""
+        before, self._preferences = self._preferences, Preferences.load()
+        if self._preferences.accept_at_once != before.accept_at_once:
+            self.options.set_accept_at_once(self._preferences.accept_at_once)
+        if self._preferences.color_by_class != before.color_by_class:
+            self.classes.set_coloring(self._preferences.color_by_class)
 
     @property
     def is_idle(self) -> bool:

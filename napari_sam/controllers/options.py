@@ -44,9 +44,8 @@ class OptionsController:
         )
         display.set_outlined(saved.get("outlined") is True)
         display.set_opacity(_share(saved, "fill_opacity", display.opacity))
-        candidates, accept_at_once = context.binding.candidates, context.preferences.accept_at_once
-        self._in_progress.set_accept_on_click(accept_at_once)
-        prompt_panel.show_accept_on_click(accept_at_once)
+        candidates, self._prompt_panel = context.binding.candidates, prompt_panel
+        self.set_accept_at_once(context.preferences.accept_at_once)
         if saved.get("preview") is True:
             candidates.set_hover(True)
         prompt_panel.accept_on_click.toggled.connect(keep_accept_at_once)
@@ -85,6 +84,11 @@ class OptionsController:
             (panel.target_combo, Labels, self._binding.target.layer),
         ):
             combo.set_layers([layer for layer in layers if isinstance(layer, layer_type)], chosen)
+
+    def set_accept_at_once(self, is_on: bool) -> None:
+        """Accept the preselected mask at once, as the preferences say."""
+        self._in_progress.set_accept_on_click(is_on)
+        self._prompt_panel.show_accept_on_click(is_on)
 
     def close(self) -> None:
         """Save what was changed last."""

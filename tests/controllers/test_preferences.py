@@ -7,6 +7,8 @@ import pytest
 from napari.layers import Image
 from napari.settings import get_plugin_settings
 from npe2 import PluginManager
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication
 from skimage import data
 
 from napari_sam.cli.main import DISTRIBUTION
@@ -55,6 +57,16 @@ def test_a_widget_begins_with_what_is_set_in_napari(make_widget, saved, tmp_path
         assert widget.session.object_in_progress.accept_on_click
         box.click()  # the dock and napari's preferences are one place
         assert not settings.objects.accept_at_once
+        settings.objects.accept_at_once, settings.objects.color_by_class = True, False
+        QApplication.sendEvent(widget, QEvent(QEvent.Type.WindowActivate))  # back from the dialog
+        assert box.isChecked()
+        assert widget.session.object_in_progress.accept_on_click
+        assert not parts.classes.is_coloring
+        parts.classes.set_coloring(True)  # for this dock alone
+        box.click()
+        QApplication.sendEvent(widget, QEvent(QEvent.Type.WindowActivate))
+        assert parts.classes.is_coloring
+        assert not box.isChecked()
         widget.close()
 
 
