@@ -136,7 +136,6 @@ class SessionLabels(Labels):
     """
 
     def __init__(self, data: NDArray[Any], run: Callable[[str], None], **options: Any) -> None:
-        self._is_released = False
         super().__init__(data, **options)
         self.editable = False
         self._run = run
@@ -146,26 +145,15 @@ class SessionLabels(Labels):
         return "labels"
 
     def _update_thumbnail(self) -> None:
-        if self._is_released:
-            super()._update_thumbnail()
+        pass
 
     def undo(self) -> None:
         """Undo the last edit of the prompts or of objects."""
-        if self._is_released:
-            super().undo()
-        else:
-            self._run("undo")
+        self._run("undo")
 
     def redo(self) -> None:
         """Redo what was undone last."""
-        if self._is_released:
-            super().redo()
-        else:
-            self._run("redo")
-
-    def release(self) -> None:
-        """Turn into an ordinary Labels layer, which is the user's."""
-        self._is_released = self.editable = True
+        self._run("redo")
 
 
 class PromptPoints(Points):
