@@ -47,7 +47,7 @@ class BatchPromptsPanel(QWidget):
             "Segment all",
             "Segment one object per prompt in the background; one Undo removes them all",
         )
-        self.rest = button(
+        self.find_rest = button(
             "Find the rest",
             "Segment everything here that is like the objects you accepted on this slice, five or "
             "more:\npixels like theirs are found, and the model refines them. One Undo removes all",
@@ -55,7 +55,7 @@ class BatchPromptsPanel(QWidget):
         self.stop = button("Stop", "Stop, and add the objects segmented so far")
         self._progress = progress_bar("You can keep working meanwhile")
         source = row(QLabel("from"), self.combo, file, stretch=self.combo)
-        action = row(self.start, self.rest, self._progress, self.stop)
+        action = row(self.start, self.find_rest, self._progress, self.stop)
         action.setStretch(3, 0)
         fill(self, source, self.slices, self._about, action)
         self.show_source("", count=0)
@@ -75,7 +75,7 @@ class BatchPromptsPanel(QWidget):
         """Show the progress of a batch; None: there is none."""
         is_running = state is not None
         self.start.setVisible(not is_running)
-        self.rest.setVisible(not is_running)
+        self.find_rest.setVisible(not is_running)
         self._progress.setVisible(is_running)
         self.stop.setVisible(is_running)
         if state is not None:

@@ -25,10 +25,9 @@ class LearningRow(QWidget):
     open_requested = Signal(Path)
     forget_requested = Signal()
 
-    def __init__(self, suggest: Callable[[], str] = str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.suggest = suggest
-        """Returns the name for a file."""
+        self._suggest: Callable[[], str] = str
         self._last_folder: Path | None = None
         self.learn = check_box("learn from accepted objects", _LEARN, checked=True)
         menu = QMenu(self)
@@ -46,6 +45,10 @@ class LearningRow(QWidget):
         learned.set_menu(menu)
         fill(self, row(self.learn, learned, stretch=self.learn))
 
+    def use_names(self, suggest: Callable[[], str]) -> None:
+        """Suggest the names that a function returns for files."""
+        self._suggest = suggest
+
     def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
         """Show whether masks are learned, what is known, and whether that is anything."""
         self.learn.setToolTip(f"{_LEARN}\n{summary}" if is_on else _LEARN)
@@ -58,7 +61,7 @@ class LearningRow(QWidget):
         ask_for_file(self, "Open learned", _FILTER, self.open_requested)
 
     def _on_save_clicked(self) -> None:
-        start = suggested_path(self.suggest(), self._last_folder)
+        start = suggested_path(self._suggest(), self._last_folder)
         name, _ = QFileDialog.getSaveFileName(self, "Save learned", start, _FILTER)
         path = path_with_suffix(self, name, (LEARNED_SUFFIX,)) if name else None
         if path is not None:

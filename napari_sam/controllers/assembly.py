@@ -48,7 +48,6 @@ class Controllers:
         self.thumbnails = ThumbnailController(context, annotate.mask_panel)
         self.first_run = FirstRunController(context, annotate.mask_panel)
         self.options = options = OptionsController(context, annotate.prompt_panel)
-        annotate.user_layers_changed.connect(options.offer)
         self.learning = LearningController(context, options.on_demand)
         self.objects = objects = ObjectTableController(context)
         self.classes = classes = ClassesController(context, objects, options.on_demand)
@@ -59,9 +58,9 @@ class Controllers:
         self.automatic = automatic = AutomaticController(context, lambda: objects.table.selected)
         annotate.object_panel.accept_automatic_requested.connect(automatic.review.accept)
         self.batch_prompts = batch_prompts = BatchPromptsController(context)
-        annotate.user_layers_changed.connect(batch_prompts.offer)
         self.words = words = WordsController(context, batch_prompts)
-        annotate.user_layers_changed.connect(words.offer)
+        for part in (options, batch_prompts, words):
+            annotate.user_layers_changed.connect(part.offer)
         self.embeddings = embeddings = EmbeddingsController(context, batch_prompts.prefetch_row)
         self.journal = journal = JournalRecorder(context)
         self.unfinished = unfinished = UnfinishedController(context, journal)
@@ -71,18 +70,13 @@ class Controllers:
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         parts = *panels, automatic, objects.table, stack, tracks
         self.shortcuts = ShortcutsController(context, [part.texts for part in parts])
+        self.tabs = DockTabs(objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options.tab)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
-        tabs = objects.tab, stack.tab, automatic.tab, batch_prompts.tab, options.tab
-        self.tabs = DockTabs(*tabs)
         self.training = TrainingController(context, self.models.offer_file)
-        model_panel.fine_tune.clicked.connect(self.training.window.toggle)
         self.windows = ToolWindow(model_panel, context.widget), self.appearance.window
         """Model and image appearance."""
-        image_panel = annotate.image_panel
-        buttons = image_panel.model, image_panel.appearance
-        for button, window in zip(buttons, self.windows, strict=True):
-            button.clicked.connect(window.toggle)
+        self._connect_windows(model_panel)
         self._register_commands(context)
         self._focus_frame = FocusFrame(context.widget)
         self.dock = self._build_dock(context)
@@ -91,6 +85,13 @@ class Controllers:
         # What the dock itself has set there is no change to follow.
         annotate.prompt_panel.accept_on_click.toggled.connect(self.follow_preferences)
         annotate.show_layers()  # those that were open before the widget
+
+    def _connect_windows(self, model_panel: ModelPanel) -> None:
+        """Open windows by their buttons."""
+        image_panel = self.annotate.image_panel
+        buttons = image_panel.model, image_panel.appearance, model_panel.fine_tune
+        for button, window in zip(buttons, (*self.windows, self.training.window), strict=True):
+            button.clicked.connect(window.toggle)
 
     def _register_commands(self, context: WidgetContext) -> None:
         """Register what the dock does without a key."""

@@ -59,7 +59,7 @@ class BatchPromptsController:
         self.panel.combo.chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start.clicked.connect(self.start)
-        self.panel.rest.clicked.connect(self.find_rest)
+        self.panel.find_rest.clicked.connect(self.find_rest)
         self.panel.stop.clicked.connect(session.batch_prompts.stop)
         self.panel.slices.changed.connect(self._count)
         self.tab.toggled.connect(self._on_toggled)

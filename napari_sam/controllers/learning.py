@@ -50,7 +50,7 @@ class LearningController:
 
     def _connect(self, panel: OptionsPanel) -> None:
         row = panel.learning
-        row.suggest = self._suggested
+        row.use_names(self._suggested)
         row.learn.toggled.connect(self._on_toggled)
         row.forget_requested.connect(self._forget)
         row.save_requested.connect(self.save)

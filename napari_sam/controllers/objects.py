@@ -42,13 +42,7 @@ class ObjectTableController:
         self._mask_shown: MaskKey | None = None
         self._changed: set[int] = set()
         self._many_timer = rest_timer(context.widget, 0, self._update_rows)
-        table.go_requested.connect(binding.objects.go_to)
-        table.reedit_requested.connect(self._on_reedit)
-        attempt, objects = binding.objects.attempt, session.objects
-        table.remove_requested.connect(self._on_remove)
-        table.merge_requested.connect(partial(attempt, objects.merge))
-        table.change_requested.connect(self._on_change)
-        table.command_requested.connect(binding.shortcuts.run)
+        self._connect(table)
         self.tab.toggled.connect(binding.objects.pointer.switch)
         self._connections = Connections(
             (binding.target.changed, self._on_target_changed),
@@ -71,6 +65,15 @@ class ObjectTableController:
             }
         )
         self._on_target_changed()
+
+    def _connect(self, table: ObjectTable) -> None:
+        objects = self._binding.objects
+        table.go_requested.connect(objects.go_to)
+        table.reedit_requested.connect(self._on_reedit)
+        table.remove_requested.connect(self._on_remove)
+        table.merge_requested.connect(partial(objects.attempt, self._session.objects.merge))
+        table.change_requested.connect(self._on_change)
+        table.command_requested.connect(self._binding.shortcuts.run)
 
     def _rows_in(self, scope: ExportScope) -> frozenset[int] | None:
         """Return the objects to export; None: all of them."""
