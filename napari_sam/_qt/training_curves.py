@@ -33,8 +33,8 @@ class TrainingCurves(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._points: Sequence[CurvePoint] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(_HEIGHT_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(_HEIGHT_PX)
         self.show_points(())
 
     def show_points(self, points: Sequence[CurvePoint]) -> None:

@@ -18,6 +18,10 @@ _FILTER: Final = name_filter("Checkpoints", _SUFFIXES)
 _DEFAULTS: Final = TrainingSettings()
 _RANK: Final = 8
 _MOST: Final = 100_000
+_NEEDED: Final = (
+    "At least two images with labels are needed: one to learn from, one kept apart to compare. "
+    "Twenty are better."
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class TrainingPanel(QWidget):
         )
         self.progress = progress_bar("How much of the step is done; you can keep working meanwhile")
         self.curves = TrainingCurves()
-        self.outcome = QLabel(wordWrap=True)
+        self.outcome = QLabel(_NEEDED, wordWrap=True)
         fill(
             self,
             form(
@@ -57,7 +61,8 @@ class TrainingPanel(QWidget):
                 ("images", _with_choice(self.images, self._choose_folder)),
                 ("labels", _with_choice(self.labels, self._choose_folder)),
                 ("write to", _with_choice(self.checkpoint, self._choose_file)),
-                ("epochs", row(self.epochs, QLabel("objects per epoch"), self.objects)),
+                ("epochs", self.epochs),
+                ("objects per epoch", self.objects),
                 (row(self.adapters, self.overwrite, stretch=self.adapters),),
             ),
             row(self.start, self.stop),

@@ -43,6 +43,11 @@ def test_what_comes_of_it_is_told(make_widget, tmp_path, said):
     ]
     for epoch in epochs:
         training._on_event({"epoch": epoch})
+    training.window.toggle()
+    assert panel.outcome.text().startswith("At least two images")
+    low = panel.curves.height()
+    training.window.resize(600, training.window.height() + 200)
+    assert panel.curves.height() > low + 150
     panel.grab()
     assert panel.curves.toolTip().endswith("epoch 1: one click 0.800, box 0.700, loss 0.500")
     path = tmp_path / "discs.pt"
