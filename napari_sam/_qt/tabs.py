@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
-from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_sam._qt.colors import ACCENT, text_color
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.on_demand import OnDemand
-from napari_sam._qt.workarounds import PanelColumn
+from napari_sam._qt.workarounds import PanelColumn, keep_tab_order
 
 _LINE_PX: Final = 2
 _MARGIN_PX: Final = 8
@@ -76,6 +76,22 @@ class Tab(QWidget):
         """Come on top."""
         if self.is_offered and not self.is_current:
             self.select_requested.emit()
+
+    def take_keyboard(self) -> None:
+        """Give the keyboard to what comes first in the page, but no key to a line of text."""
+        keep_tab_order(self)
+        part = self.nextInFocusChain()
+        while part is not None and part is not self:
+            takes_it = bool(part.focusPolicy() & Qt.FocusPolicy.TabFocus) and part.isEnabled()
+            if (
+                takes_it
+                and not isinstance(part, QLineEdit)
+                and part.isVisibleTo(self)
+                and self.isAncestorOf(part)
+            ):
+                part.setFocus(Qt.FocusReason.TabFocusReason)
+                return
+            part = part.nextInFocusChain()
 
     def set_current(self, is_current: bool) -> None:
         """Handle that it comes on top, or goes below."""

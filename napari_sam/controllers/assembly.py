@@ -117,6 +117,7 @@ class Controllers:
             "models": models.toggle,
             "appearance": appearance.toggle,
             "first_steps": self.first_run.toggle,
+            "automatic_accept_all": automatic.review.accept_all,
             "accept_at_once": self.annotate.prompt_panel.accept_on_click.toggle,
         }
         DockCommands(context, tabs, buttons, others)

@@ -70,6 +70,15 @@ class AutomaticReviewController:
         else:
             self._decide(self._review.accept_current)
 
+    def accept_all(self) -> None:
+        """Write all masks on offer into the target, also while one of them is shown alone."""
+        if self._review.offer:
+            self._review.accept_all()
+        else:
+            self._session.notifier.warn(
+                "There are no automatic masks to accept here: find some, or go to their slice."
+            )
+
     def _on_added(self, count: int, left_out: int) -> None:
         more = f"; {covered_left_out(left_out)}" if left_out else ""
         self._messages.info(f"{counted(count)} added{more}.")

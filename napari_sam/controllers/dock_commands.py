@@ -49,6 +49,7 @@ class DockCommands:
     def _show_tab(self, tab: Tab) -> None:
         if tab.is_offered:
             tab.select()
+            tab.take_keyboard()
         else:
             self._warn(_NO_TAB)
 

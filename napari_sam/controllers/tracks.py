@@ -26,6 +26,10 @@ from napari_sam.session.tracks.lineage import Lineages
 from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
 
 _NOT_FIRST: Final = "napari shows tracks only where time is the first axis of the image"
+_NO_FRAMES: Final = (
+    "Only a film has tracks, and this image has no frames. To make one object of several, select "
+    "their rows in the tab Objects and press Merge."
+)
 _NO_FILM: Final = "The slices are no frames: check 'Slices are frames' in the Stack tab first."
 _NO_DIVISION: Final = "No division is proposed: link the frames first."
 _DONE: Final = {
@@ -182,7 +186,7 @@ class TracksController:
 
     def _require_film(self) -> None:
         if self._view.axis is None:
-            raise TargetError(_NO_FILM)
+            raise TargetError(_NO_FILM if self._tab.is_offered else _NO_FRAMES)
 
     def select_under_cursor(self) -> None:
         """Select the object under the cursor with those selected, or deselect it; else all."""

@@ -85,6 +85,7 @@ _OF_DOCK: Final = (
     ("automatic_whole", "Find automatic masks in the whole image"),
     ("automatic_remaining", "Find automatic masks where there is no object yet"),
     ("automatic_cancel", "Cancel the run of automatic masks"),
+    ("automatic_accept_all", "Accept all automatic masks"),
     ("automatic_discard", "Discard the automatic masks"),
     ("segment_all", "Segment all prompts of the batch"),
     ("embed_all", "Embed all slices of the stack"),

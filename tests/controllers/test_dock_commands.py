@@ -13,6 +13,8 @@ def test_tabs_windows_and_buttons_have_commands(make_widget, said, monkeypatch):
     for name, tab in zip(TAB_NAMES, parts.tabs.tabs, strict=True):
         run(f"tab_{name}")
         assert tab.is_current or not tab.is_offered
+        window = widget.window()
+        assert not tab.is_offered or tab.isAncestorOf(window.focusWidget())
     assert said.pop().startswith("The image has no other slices")
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", lambda *_: pressed.append("save") or ("", "")
@@ -24,7 +26,15 @@ def test_tabs_windows_and_buttons_have_commands(make_widget, said, monkeypatch):
         run(name)
     assert pressed == ["save", "open"] * 2
     assert parts.objects.tab.is_current
-    for name in ("merge", "automatic_cancel", "automatic_discard", "segment_all", "embed_all"):
+    for name in (
+        "merge",
+        "automatic_cancel",
+        "automatic_discard",
+        "segment_all",
+        "embed_all",
+        "join_tracks",
+        "automatic_accept_all",
+    ):
         run(name)
         assert said.pop()  # why not, and what to do
         assert not said
