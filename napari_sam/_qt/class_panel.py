@@ -79,7 +79,8 @@ class ClassPanel(ClassRequests):
     def _build_files(self) -> QLayout:
         self.coloring = check_box(
             "color by class",
-            "Show the target's objects in the colors of their classes; gray without a class",
+            "Show the target's objects in the colors of their classes;\n"
+            "without a class, gray with a light outline",
         )
         tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
         names = name_filter("Classes", CLASS_SUFFIXES)

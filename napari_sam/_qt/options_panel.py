@@ -115,7 +115,8 @@ class OptionsPanel(QWidget):
         )
         self.coloring = check_box(
             "color by class",
-            "Show the target's objects in the colors of their classes; gray without a class",
+            "Show the target's objects in the colors of their classes;\n"
+            "without a class, gray with a light outline",
         )
         style = row(self.style_combo, self.coloring, stretch=self.style_combo)
         return ("objects", style), ("opacity", self.opacity_slider)

@@ -67,3 +67,18 @@ def test_objects_of_one_class_that_touch_are_kept_apart_by_a_line():
     assert not len(seams.segments.ends_rc)
     colors.close()
     assert seams not in layer._overlays.values()
+
+
+def test_what_has_no_class_has_an_outline():
+    layer = Labels(np.array([[1, 1, 0, 3], [1, 1, 0, 0]], np.uint16))
+    target, table = TargetLayer(layer, lambda action: action()), ClassTable()
+    table.ensure([ObjectClass("cell", "#ff0000")])
+    colors = ClassColors(target, table, lambda action: action(), lambda why: None)
+    outline = layer._overlays["napari-sam-classless"]
+    assert len(outline.segments.ends_rc) == 2 * (4 + 4)
+    classed(target, 1)
+    assert outline.segments.ends_rc[:, 1].min() == 2.5
+    classed(target, 3)
+    assert not len(outline.segments.ends_rc)
+    colors.close()
+    assert outline not in layer._overlays.values()
