@@ -23,10 +23,10 @@ _SLIDERS: Final = (
     ),
     (
         "box_nms_thresh",
-        "box NMS",
+        "box overlap",
         0.1,
-        "Of masks whose boxes overlap more than this, only the best is kept; move left for fewer "
-        "similar masks",
+        "Of masks whose boxes overlap more than this, only the best is kept (box NMS); move left "
+        "for fewer similar masks",
     ),
 )
 _INSTANCE_SLIDERS: Final = (

@@ -59,7 +59,7 @@ PRESETS: Final = (
         "few large",
         AutomaticSettings(points_per_side=12, box_nms_thresh=0.5, min_mask_region_area=100),
         "12 x 12 points: takes a seventh of the time, but misses what lies between the points. "
-        "Fewer similar masks stay (box NMS 0.5); specks and holes below 100 pixels are removed",
+        "Fewer similar masks stay (box overlap 0.5); specks and holes below 100 pixels are removed",
     ),
     Preset(
         "many small",

@@ -91,7 +91,7 @@ def test_a_long_reason_is_in_the_tooltip_and_moves_nothing(panel, shown):
     shown(panel, width=300)
     height = panel.sizeHint().height()
     candidates = three()
-    candidates.ranking.reason = "mask 2 is like masks that you did not accept " * 5
+    candidates.ranking.reason = "you passed over masks like mask 2 " * 7
     panel.show_state(SessionState(candidates=candidates, chosen=1))
     assert panel.sizeHint().height() == height
     assert candidates.ranking.reason in panel._reason.toolTip()

@@ -237,7 +237,7 @@ def _reason_of_examples(
     """Return why accepted objects make one mask the first, and not another one."""
     gain_of_accepted = likeness.accepted[first] - likeness.accepted[other]
     if gain_of_accepted < likeness.passed_over[other] - likeness.passed_over[first]:
-        return f"mask {other + 1} is like masks that you did not accept"
+        return f"you passed over masks like mask {other + 1}"
     vectors = _feature_vectors(features)
     accepted = np.array(
         [_feature_vectors(example.features)[example.accepted] for example in examples]

@@ -185,7 +185,7 @@ def test_masks_that_were_not_accepted_are_the_reason_only_where_they_decided():
     unlike = traits(area_px=(1, 1000, 1100), brightness=(20, 150, 150), contrast=(0, 90, 90))
     ranking = rank(shown, (Example(unlike, 0),) * 4)
     assert ranking.order[0] == 0
-    assert ranking.reason == "mask 2 is like masks that you did not accept"
+    assert ranking.reason == "you passed over masks like mask 2"
 
 
 @pytest.mark.parametrize("accepted", [0, 1, 2])
