@@ -97,7 +97,7 @@ class AutomaticController:
         self._on_plane_changed()
 
     def close(self) -> None:
-        """Stop, and remove the layer of the masks."""
+        """Stop; masks that were not accepted are left to the user as a layer."""
         self._connections.close()
         for part in (self._by_products, self._settings_window):
             if part is not None:

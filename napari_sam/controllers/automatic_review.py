@@ -59,9 +59,9 @@ class AutomaticReviewController:
         box.restore_rejected.clicked.connect(self._review.restore_rejected)
 
     def close(self) -> None:
-        """Stop, and remove the layer of the masks."""
+        """Stop; masks that were not accepted are left to the user as a layer."""
         self._connections.close()
-        self.view.remove()
+        self.view.release()
 
     def accept(self) -> None:
         """Write the mask that is shown alone into the target, or else all masks on offer."""

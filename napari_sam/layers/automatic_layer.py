@@ -25,7 +25,7 @@ _OUTLINE: Final = "napari-sam-mask"
 
 
 class AutomaticLayer(SessionLabels):
-    """A Labels layer of automatic masks."""
+    """A Labels layer of automatic masks, until it is released to the user."""
 
     def __init__(
         self, data: NDArray[np.uint16], name: str, commands: Commands, **where: Any
@@ -40,10 +40,15 @@ class AutomaticLayer(SessionLabels):
             **where,
         )
 
+    def release(self) -> None:
+        """Turn into an ordinary Labels layer, which is the user's."""
+        super().release()
+        self.metadata.pop(OWN_MARK, None)
+
 
 def is_automatic_layer(layer: Layer) -> bool:
     """Whether a layer shows automatic masks, so that nothing else may write to it."""
-    return isinstance(layer, AutomaticLayer)
+    return isinstance(layer, AutomaticLayer) and OWN_MARK in layer.metadata
 
 
 class AutomaticView:
@@ -147,6 +152,16 @@ class AutomaticView:
             self._outline.remove()
         self.layer = self._outline = self._alone = None
         self._connections.close()
+
+    def release(self) -> None:
+        """Leave the layer to the user unless it is empty."""
+        layer = self.layer
+        if layer is not None and layer.data.any():
+            self.forget()
+            self._shortcuts.unbind(layer)
+            layer.release()
+        else:
+            self.remove()
 
 
 def _to_nd(view: PlaneView, pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -136,6 +136,7 @@ class SessionLabels(Labels):
     """
 
     def __init__(self, data: NDArray[Any], run: Callable[[str], None], **options: Any) -> None:
+        self._is_released = False
         super().__init__(data, **options)
         self.editable = False
         self._run = run
@@ -145,15 +146,26 @@ class SessionLabels(Labels):
         return "labels"
 
     def _update_thumbnail(self) -> None:
-        pass
+        if self._is_released:
+            super()._update_thumbnail()
 
     def undo(self) -> None:
         """Undo the last edit of the prompts or of objects."""
-        self._run("undo")
+        if self._is_released:
+            super().undo()
+        else:
+            self._run("undo")
 
     def redo(self) -> None:
         """Redo what was undone last."""
-        self._run("redo")
+        if self._is_released:
+            super().redo()
+        else:
+            self._run("redo")
+
+    def release(self) -> None:
+        """Turn into an ordinary Labels layer, which is the user's."""
+        self._is_released = self.editable = True
 
 
 class PromptPoints(Points):
