@@ -97,7 +97,9 @@ class AutomaticController:
         self._on_plane_changed()
 
     def close(self) -> None:
-        """Stop; masks that were not accepted are left to the user as a layer."""
+        """Stop; masks that were not accepted are left to the user as a layer, all of them."""
+        if self._review.current is not None:
+            self._review.show_all()
         self._connections.close()
         for part in (self._by_products, self._settings_window):
             if part is not None:

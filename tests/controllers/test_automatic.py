@@ -319,8 +319,12 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     assert target.layer.data[1].any()
     widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
-    widget.close()
+    pixels = layer.data.copy()
+    widget.binding.shortcuts.run("next")
+    assert len(np.unique(layer.data)) == 2
+    widget.close()  # in the middle of a review
     assert layer in viewer.layers  # work that was not kept is not lost
+    np.testing.assert_array_equal(layer.data, pixels)
     assert not is_automatic_layer(layer)
     assert layer.editable
 
