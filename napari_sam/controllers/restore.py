@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from napari_sam._qt.restore_row import RestoreRow, counted_unfinished
 from napari_sam.controllers.context import WidgetContext
@@ -93,7 +93,8 @@ class RestoreController:
             content, path = result
             self._session.classes.table.ensure(content.classes)
             if target.registry:
-                self._add(content, path, image, target)
+                # Held here meanwhile: what follows a layer does not keep it.
+                self._add(content, path, image, layer, target)
             else:
                 self._continue(content, path, image)
             if content.warning:
@@ -107,10 +108,16 @@ class RestoreController:
         self.row.show_progress(0)
         self._executor.submit(work, on_done, on_failed, self.row.show_progress)
 
-    def _add(self, content: JournalContent, path: Path, image: Image, target: TargetLayer) -> None:
+    def _add(
+        self,
+        content: JournalContent,
+        path: Path,
+        image: Image,
+        layer: Labels,
+        target: TargetLayer,
+    ) -> None:
         """Add restored objects as a layer, and continue their journal."""
-        reference, layer, unfinished = reference_of(image), target.layer, content.unfinished
-        classes = content.classes
+        reference, classes, unfinished = reference_of(image), content.classes, content.unfinished
         journal = Journal.resume(path, content.sound_bytes, reference, target, classes, unfinished)
         layer.name = content.labels_name or layer.name
         # Before the layer is the target: from then on, what is in progress goes to this journal.

@@ -1,6 +1,7 @@
 """Objects outlive the program: written down as they are made, offered and restored later."""
 
 import errno
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,7 @@ def test_restored_labels_have_the_name_that_they_had(make_widget):
         viewer.layers.remove(widget.binding.target.layer)
         widget.wait_until_idle(TIMEOUT_S)
         widget.controllers.restore.row.restore.click()
+        gc.collect()  # the new layer is in no viewer yet
         widget.wait_until_idle(TIMEOUT_S)
         assert widget.binding.target.layer.name == name
 
