@@ -24,7 +24,7 @@ from napari_sam.layers.class_colors import ClassColors
 from napari_sam.layers.object_colors import ColoringError
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
-from napari_sam.layers.target_features import FeatureWriter, classes_in
+from napari_sam.layers.target_features import CURRENT_CLASS_KEY, FeatureWriter, classes_in
 from napari_sam.session.classes.files import read_classes, write_classes
 from napari_sam.session.connections import Connections
 
@@ -191,10 +191,13 @@ class ClassesController:
             self._features = None
         self._target = target
         if target is not None:
-            self._classes.table.ensure(classes_in(target.layer.metadata))
+            table, metadata = self._classes.table, target.layer.metadata
+            is_first, current = not table.classes, metadata.get(CURRENT_CLASS_KEY)
+            table.ensure(classes_in(metadata))
+            if is_first and any(entry.name == current for entry in table.classes):
+                table.choose(current)  # as it was when the dock was closed
             changed = target.registry.changed, self._on_records_changed
             self._target_connection = Connections(changed)
-            table = self._classes.table
             self._features = FeatureWriter(target.layer, target.registry, table, self._defer)
 
     def _uncolor(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CLASSES_KEY: Final = "napari-sam-live classes"
+CURRENT_CLASS_KEY: Final = "napari-sam-live current class"
 """The key of the classes with their colors in a layer's metadata."""
 _INDEX: Final = "index"
 _USERS_SUFFIX: Final = " as it was"
@@ -131,6 +132,7 @@ class FeatureWriter:
         is_ours = is_untouched or _is_ours(layer.features, filled)
         self._written = layer.features.copy() if is_ours else None
         self._layer.metadata[CLASSES_KEY] = classes_to_json(self._table.classes)
+        self._layer.metadata[CURRENT_CLASS_KEY] = self._table.current
 
 
 def _is_ours(features: pd.DataFrame, filled: _Cells) -> bool:

@@ -44,6 +44,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     target = accept_at(viewer, widget, COIN_RC)
     target.name = coins.name = "renamed"
     widget.session.objects.update([1], class_name="coin", note="worn", reviewed=True)
+    widget.session.classes.table.choose("coin")
     before = widget.binding.target.labels.registry.get(1)
     widget.close()
     target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows
@@ -58,6 +59,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
         assert again.binding.target.layer is target
         (record,) = again.binding.target.labels.registry
         assert vars(record) == {**vars(before), "area_px": before.area_px - 1}
+        assert again.session.classes.table.current == "coin"
         accept_at(viewer, again, OTHER_COIN_RC)
         assert target.data[COIN_RC] == 1
         assert target.data[OTHER_COIN_RC] == 2
