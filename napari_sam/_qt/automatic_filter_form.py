@@ -81,9 +81,10 @@ class AutomaticFilterForm(QWidget):
     def _build_likeness(self) -> QLayout:
         self.like = button(
             "Like these",
-            "Find only objects like the examples: those chosen in the table, or else all objects "
-            "of the target on this slice, or the last examples if there are none. The likest come "
-            "first; rejected masks count as unlike",
+            "Find only objects like the examples, to be reviewed, the likest first. The examples\n"
+            "are the objects chosen in the table, or else all of the target, or else the last\n"
+            "examples; rejected masks count as unlike. Many small objects of one kind are found\n"
+            "sooner by 'Find the rest' in the Batch tab",
         )
         tooltip = "How like the examples masks have to be, after 'Like these'"
         _, slider = self._slider_row("least_likeness", "likeness", 0.0, tooltip)

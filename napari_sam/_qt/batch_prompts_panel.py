@@ -49,8 +49,10 @@ class BatchPromptsPanel(QWidget):
         )
         self.find_rest = button(
             "Find the rest",
-            "Segment everything here that is like the objects you accepted on this slice, five or "
-            "more:\npixels like theirs are found, and the model refines them. One Undo removes all",
+            "Segment everything here that is like the objects you accepted, five or more of one\n"
+            "kind: pixels like theirs are found, and the model refines them. All get the chosen\n"
+            "class, and one Undo removes them. To review each mask first, use 'Like these' in the\n"
+            "Automatic tab",
         )
         self.stop = button("Stop", "Stop, and add the objects segmented so far")
         self._progress = progress_bar("You can keep working meanwhile")

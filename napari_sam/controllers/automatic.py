@@ -313,7 +313,8 @@ class AutomaticController:
             return f"Canceled at {canceled_at}{not_searched}."
         if count == 0 and not (review.writer.accepted or review.rejected):
             if request.settings.method is Method.GRID:
-                return "No mask passes: lower the thresholds."
+                names = "likeness, " if self._generator.examples.like else ""
+                return f"No mask passes: lower {names}score or stability."
             return "No object is found: raise the limits of center and boundary."
         if request.view is not None and (side := self.panel.run.finer_detail(request.tiles[0])):
             return f"Whole image sees less detail, unless you choose tiles of {side} px."
