@@ -133,11 +133,19 @@ class SamWidget(QWidget):
                 dock.dockLocationChanged.connect(self._claim_height_soon)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Let the long imports begin, which held back for the first paint."""
+        """Begin what held back for the first paint."""
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
-            call_soon(self, self._dispatcher.end_turn)
+            call_soon(self, self._begin)
+
+    def _begin(self) -> None:
+        """Let a first click on the image count, unless the user is at another layer."""
+        self._dispatcher.end_turn()
+        image = self.binding.plane.image
+        is_selected = image is not None and self._viewer.layers.selection.active is image
+        if is_selected and not self._is_closed:
+            self.binding.prompts.start_points()
 
     def focusNextPrevChild(self, is_next: bool) -> bool:
         """Go on to the next part of the widget, even if it was built after others in the window."""

@@ -50,7 +50,7 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     assert listed(panel)["Class 1: Münze"] == "1"
     assert KeyBinding.from_str("1") in points.keymap
 
-    choose(panel, "Accept")
+    choose(panel, "Accept the")
     panel._on_change()
     qtbot.keyClick(panel.rows, Qt.Key.Key_W)
     assert "W already triggers 'Show the next mask'" in panel._note.text()
