@@ -6,11 +6,11 @@ from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QTreeWidgetItem
+from qtpy.QtWidgets import QColorDialog, QLayout, QTreeWidgetItem
 
 from napari_sam._qt.building import button, check_box, fill, line_edit, row, swatch, table
 from napari_sam._qt.class_requests import ClassRequests
-from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix
+from napari_sam._qt.file_names import ask_for_file, ask_where_to_save, name_filter
 from napari_sam._qt.predicted_classes_box import PredictedClassesBox
 from napari_sam._qt.workarounds import call_soon
 from napari_sam.formats.classes import ObjectClass
@@ -203,9 +203,8 @@ class ClassPanel(ClassRequests):
 
     def ask_where_to_save(self) -> None:
         """Let the user choose where to save the classes."""
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save classes", "classes.json", "Classes (*.json)"
+        path = ask_where_to_save(
+            self, "Save classes", "classes.json", "Classes (*.json)", (".json",)
         )
-        path = path_with_suffix(self, name, (".json",)) if name else None
         if path is not None:
             self.save_requested.emit(path)

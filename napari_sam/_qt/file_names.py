@@ -23,6 +23,14 @@ def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any) -> None:
         chosen.emit(Path(name))
 
 
+def ask_where_to_save(
+    parent: QWidget, title: str, start: str, names: str, suffixes: tuple[str, ...]
+) -> Path | None:
+    """Let the user choose a file to write; None if they choose none, or keep an existing one."""
+    name, _ = QFileDialog.getSaveFileName(parent, title, start, names)
+    return path_with_suffix(parent, name, suffixes) if name else None
+
+
 def suggested_path(name: str, last_folder: Path | None) -> str:
     """Return the name that a dialog suggests, in the folder that was used last."""
     return name if last_folder is None else str(last_folder / name)

@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
+from qtpy.QtWidgets import QMenu, QWidget
 
 from napari_sam._qt.building import button, check_box, fill, row
-from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
+from napari_sam._qt.file_names import (
+    ask_for_file,
+    ask_where_to_save,
+    name_filter,
+    suggested_path,
+)
 from napari_sam.session.learning.learned_file import LEARNED_SUFFIX
 
 _LEARN: Final = (
@@ -62,8 +67,7 @@ class LearningRow(QWidget):
 
     def _on_save_clicked(self) -> None:
         start = suggested_path(self._suggest(), self._last_folder)
-        name, _ = QFileDialog.getSaveFileName(self, "Save learned", start, _FILTER)
-        path = path_with_suffix(self, name, (LEARNED_SUFFIX,)) if name else None
+        path = ask_where_to_save(self, "Save learned", start, _FILTER, (LEARNED_SUFFIX,))
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
+from qtpy.QtWidgets import QMenu, QMessageBox, QWidget
 
 from napari_sam._qt.building import button, fill, keep_size, progress_bar
-from napari_sam._qt.file_names import ask_for_file, path_with_suffix, suggested_path
+from napari_sam._qt.file_names import ask_for_file, ask_where_to_save, suggested_path
 from napari_sam.session.journal.session_file import SESSION_SUFFIX
 
 _LINE_PX = 3
@@ -72,8 +72,7 @@ class SessionFileRow(QWidget):
 
     def _on_save_clicked(self) -> None:
         start = suggested_path(self._suggest(), self._last_folder)
-        name, _ = QFileDialog.getSaveFileName(self, "Save session", start, _FILTER)
-        path = path_with_suffix(self, name, (SESSION_SUFFIX,)) if name else None
+        path = ask_where_to_save(self, "Save session", start, _FILTER, (SESSION_SUFFIX,))
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QLayout, QLineEdit, QSpinBox, QW
 
 from napari_sam._qt.building import button, check_box, fill, form, progress_bar, row
 from napari_sam._qt.eliding_label import ElidingLabel
-from napari_sam._qt.file_names import name_filter, path_with_suffix
+from napari_sam._qt.file_names import ask_where_to_save, name_filter
 from napari_sam._qt.training_curves import CurvePoint, TrainingCurves
 from napari_sam.engine.training_settings import TrainingSettings
 
@@ -48,9 +48,8 @@ class TrainingPanel(QWidget):
         self.setWindowTitle("Fine-tune a model")
         self._build_fields()
         self.start = button("Start", "", self._on_start_clicked)
-        self.stop = button(
-            "Stop", "Stop after the last finished epoch; Resume goes on from there", self._on_stop
-        )
+        tooltip = "Stop after the last finished epoch; Resume goes on from there"
+        self.stop = button("Stop", tooltip, self.stop_requested.emit)
         self.progress = progress_bar("How much of the step is done; you can keep working meanwhile")
         self.curves = TrainingCurves()
         self.outcome = QLabel(_NEEDED, wordWrap=True)
@@ -145,8 +144,7 @@ class TrainingPanel(QWidget):
             line.setText(folder)
 
     def _choose_file(self, line: QLineEdit) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Write to", line.text(), _FILTER)
-        path = path_with_suffix(self, name, _SUFFIXES) if name else None
+        path = ask_where_to_save(self, "Write to", line.text(), _FILTER, _SUFFIXES)
         if path is not None:
             line.setText(str(path))
             self.overwrite.setChecked(path.exists())
@@ -164,9 +162,6 @@ class TrainingPanel(QWidget):
                 self.overwrite.isChecked(),
             )
         )
-
-    def _on_stop(self) -> None:
-        self.stop_requested.emit()
 
 
 def _line(tooltip: str) -> QLineEdit:

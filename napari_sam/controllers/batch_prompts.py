@@ -143,10 +143,7 @@ class BatchPromptsController:
 
     def find_rest(self) -> None:
         """Segment what is like the objects of the shown slice, in the background."""
-        try:
-            self._session.batch_prompts.start_rest()
-        except TargetError as error:
-            self._messages.warn(str(error))
+        self._binding.objects.attempt(self._session.batch_prompts.start_rest)
 
     def _on_plane_changed(self) -> None:
         if (place_in_stack := self._binding.plane.place_in_stack) is not None:

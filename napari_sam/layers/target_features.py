@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CLASSES_KEY: Final = "napari-sam-live classes"
-CURRENT_CLASS_KEY: Final = "napari-sam-live current class"
 """The key of the classes with their colors in a layer's metadata."""
+CURRENT_CLASS_KEY: Final = "napari-sam-live current class"
+"""Likewise, of the name of the class that new objects get; None for none."""
 _INDEX: Final = "index"
 _USERS_SUFFIX: Final = " as it was"
 _Cells = dict[str, set[int]]

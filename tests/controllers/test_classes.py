@@ -111,7 +111,7 @@ def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, 
     decoration = table.view.model().index(0, 1).data(Qt.ItemDataRole.DecorationRole)
     assert decoration.name() == "#102030"
     monkeypatch.setattr(
-        "napari_sam._qt.class_panel.QFileDialog.getSaveFileName",
+        "napari_sam._qt.file_names.QFileDialog.getSaveFileName",
         lambda *_: (str(tmp_path / "team"), ""),
     )
     panel.ask_where_to_save()

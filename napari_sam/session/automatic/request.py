@@ -136,14 +136,12 @@ def limits_of(
     existing, plane = request.existing, request.plane
     if existing is None:
         return None
-    embedder.load()  # only then its sizes are known
-    image = plane.read(embedder.spec.input_side)
-    limits = similarity_limits(existing, image)
     if not (existing.examples or existing.other_examples.like):
-        return limits
+        embedder.load()  # only then its sizes are known
+        return similarity_limits(existing, plane.read(embedder.spec.input_side))
     seen = seen_whole(embedder, plane, rest)
     likeness = likeness_to(existing.examples, existing.target, seen, existing.other_examples)
-    return limits._replace(likeness=likeness)
+    return similarity_limits(existing, seen.pixels)._replace(likeness=likeness)
 
 
 def seen_whole(
