@@ -167,8 +167,8 @@ class _Run:
             shutil.rmtree(job.folder, ignore_errors=True)
         self._state_file = job.folder / "state.pt"
         self._state = self._found_state()
-        device = find_runtime(job.model).device
-        self._trainer = Trainer(load_model(checkpoint=job.model.checkpoint), job.settings, device)
+        runtime, model = find_runtime(job.model), load_model(checkpoint=job.model.checkpoint)
+        self._trainer = Trainer(model, job.settings, runtime.device, runtime.precision)
         self._store = EmbeddingStore(job.folder / "embeddings", 2**60)
         self._validation = Validation.of(self._validated, job.settings.seed)
         self._best: dict[str, Any] = {}

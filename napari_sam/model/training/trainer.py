@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_sam.engine.training_settings import TrainingSettings
 from napari_sam.model.embedding import maps_of
 from napari_sam.model.predictor import Predictor
-from napari_sam.model.runtime.devices import EXACT, PRECISIONS, fastest_precision
+from napari_sam.model.runtime.devices import EXACT, PRECISIONS
 from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.training.adapters import adapted_weights, add_adapters
 from napari_sam.model.training.tiles import TrainingTile, visits_of
@@ -48,10 +48,19 @@ class Trainer:
     settings : TrainingSettings
         How it is trained.
     device : str
-        A torch device. An accelerator computes in mixed precision.
+        A torch device.
+    precision : str
+        In which the image encoder computes where it learns, too: mixed with float32, unless it is
+        that.
     """
 
-    def __init__(self, model: SegmentAnything, settings: TrainingSettings, device: str) -> None:
+    def __init__(
+        self,
+        model: SegmentAnything,
+        settings: TrainingSettings,
+        device: str,
+        precision: str = EXACT,
+    ) -> None:
         self.model, self.settings, self.device = model.to(device), settings, device
         self._encoder = dict(model.named_children())[_ENCODER]
         self._decoder = _decoder_weights(model)
@@ -63,7 +72,6 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self._trained.values(), settings.learning_rate, weight_decay=_WEIGHT_DECAY
         )
-        precision = EXACT if device == "cpu" else fastest_precision(device)
         kind = torch.device(device).type
         self._mixed = torch.autocast(kind, PRECISIONS[precision], enabled=precision != EXACT)
         self._scaler = torch.amp.GradScaler(kind, enabled=precision == "float16")
