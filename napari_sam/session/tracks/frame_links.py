@@ -194,7 +194,8 @@ def _segments(
         segment_end_cost=cutoff,
         no_splitting_cost=cutoff,
     )
-    graph = tracker.predict(np.split(objects.centers, starts[1:]))  # its table takes far longer
+    centers = _Watched(np.split(objects.centers, starts[1:]), check)
+    graph = tracker.predict(centers)  # its table takes far longer
     edges = [tuple(int(starts[frame]) + n for frame, n in edge) for edge in graph.edges]
     segment_of, parents = tracks_in_graph(frames.tolist(), edges, [None] * len(frames), LeftOut())
     segments: dict[int, list[int]] = defaultdict(list)
@@ -204,6 +205,22 @@ def _segments(
     for child, parent in parents.items():
         children[parent].append(child)
     return segments, children
+
+
+class _Watched(Sequence[NDArray[np.float64]]):
+    """What there is in each frame; whoever goes through the frames can be stopped at each."""
+
+    def __init__(self, frames: Sequence[NDArray[np.float64]], check: Callable[[], None]) -> None:
+        self._frames, self._check = frames, check
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return _Watched(self._frames[index], self._check)
+        self._check()
+        return self._frames[index]
 
 
 def _gated(
