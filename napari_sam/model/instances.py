@@ -60,7 +60,7 @@ class InstancePredictor:
             square = _resized(maps, (self._input_side, self._input_side))
             height, width = checked.input_size
             resized = _resized(square[:, :height, :width], size or checked.original_size)
-            return InstanceMaps(*resized.cpu().numpy())
+            return InstanceMaps(*self._streams.receive(resized))
 
 
 def _resized(maps: Tensor, size: Size) -> Tensor:

@@ -360,11 +360,10 @@ class Predictor:
         """Return the predictions of B prompts, of logits (B, K, 4 e, 4 e) and scores (B, K)."""
         sizes = embedding.original_size, embedding.input_size, self.spec.input_side
         make = OneStepPrediction if self._model.upscales_at_once else TorchPrediction
+        arrays = (self.streams.receive(tensor.float()) for tensor in (logits, ious))
         return [
             make(low_res_logits, iou_predictions, *sizes)
-            for low_res_logits, iou_predictions in zip(
-                logits.float().cpu().numpy(), ious.float().cpu().numpy(), strict=True
-            )
+            for low_res_logits, iou_predictions in zip(*arrays, strict=True)
         ]
 
 
