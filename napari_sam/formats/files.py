@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import yaml
 
-from napari_sam.storage.atomic import PARTIAL_SUFFIX, atomic_write, scratch_folder
+from napari_sam.storage.atomic import PARTIAL_SUFFIX, atomic_write, rename, scratch_folder
 from napari_sam.storage.json_text import compact_json
 from napari_sam.storage.regular_files import require_regular_file
 
@@ -196,12 +196,12 @@ def export_folder(path: str | Path, own: re.Pattern[str]) -> Iterator[Path]:
         with scratch_folder(partial):
             yield partial
             if path.exists():
-                path.rename(former)
+                rename(path, former)
             try:
-                partial.rename(path)
+                rename(partial, path)
             except OSError:
                 if former.exists():
-                    former.rename(path)
+                    rename(former, path)
                 raise
         shutil.rmtree(former, ignore_errors=True)
     except OSError as error:

@@ -37,7 +37,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     _remove_abandoned_once(target.parent.absolute())
     try:
         yield partial
-        _replace(partial, target)
+        rename(partial, target)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -50,15 +50,16 @@ def _target(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def _replace(finished: Path, target: Path) -> None:
-    """Rename a file; on Windows, wait a moment while another program has it open.
+def rename(path: Path, target: Path) -> None:
+    """Rename a file or folder; on Windows, wait a moment while another program has it open.
 
-    Windows renames no open file, and virus scanners open each new one for some milliseconds.
+    Windows renames nothing that is open, and virus scanners open new files for some milliseconds.
+    A file or an empty folder that has the name is replaced; Windows replaces no folder.
     """
     deadline_s = time.monotonic() + _IN_USE_S
     while True:
         try:
-            finished.replace(target)
+            path.replace(target)
             return
         except PermissionError:
             if platform.system() != "Windows" or time.monotonic() >= deadline_s:
@@ -83,7 +84,7 @@ def publish(finished: Path, path: Path) -> None:
     """Give a finished file its name, as `atomic_write` does."""
     target = _target(path)
     try:
-        _replace(finished, target)
+        rename(finished, target)
     except OSError as error:
         if error.errno != errno.EXDEV:  # a link may lead to another disk
             raise

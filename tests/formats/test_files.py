@@ -1,7 +1,10 @@
+import errno
 import gzip
 import inspect
 import json
 import os
+import platform
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +25,7 @@ from napari_sam.formats import (
 )
 from napari_sam.formats.files import (
     export_file,
+    export_folder,
     read_json,
     read_text,
     require_memory,
@@ -33,6 +37,26 @@ from napari_sam.storage.atomic import PARTIAL_SUFFIX
 from tests.systems import needs_pipes
 
 OF_FILMS = ("write_ctc", "write_geff", "write_trackmate", "write_tracks_csv")
+
+
+def test_windows_renames_folders_once_the_virus_scanner_has_closed_them(tmp_path, monkeypatch):
+    path, move = tmp_path / "film", Path.replace
+    path.mkdir()
+    was_open = set()
+
+    def while_open(folder, target):
+        if target not in was_open:
+            was_open.add(target)
+            raise PermissionError(errno.EACCES, "it is in use")
+        return move(folder, target)
+
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(Path, "replace", while_open)
+    with export_folder(path, re.compile("new")) as partial:
+        (partial / "new").touch()
+    assert len(was_open) == 2
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):

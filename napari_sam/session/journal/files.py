@@ -21,6 +21,7 @@ from napari_sam.session.journal.checks import JournalError
 from napari_sam.session.journal.entries import from_line
 from napari_sam.session.journal.headers import ImageReference, JournalHeader, header_from_json
 from napari_sam.session.objects.edits import Direction
+from napari_sam.storage.atomic import rename
 from napari_sam.storage.folders import journals_folder
 
 MAX_JOURNALS: Final = 100
@@ -113,7 +114,7 @@ def claim(path: Path) -> Path | None:
     key, begun, _ = path.name.split(".", 2)
     claimed = path.with_name(f"{key}.{begun}.{_owner()}{_SUFFIX}")
     try:
-        path.rename(claimed)
+        rename(path, claimed)
     except OSError:
         return None
     return claimed
