@@ -5,8 +5,8 @@ doi:10.1038/s41592-024-02580-4), after A. Hatamizadeh et al., "UNETR" (WACV 2022
 arXiv:2103.10504). The decoder sees the embedding alone, nothing of the layers of the encoder.
 
 The names of the parts are those of the published weights. What is written here computes the same
-in another order: convolutions of single pixels go before the interpolation, which commutes with
-them, and large maps are computed in strips.
+in another order: convolutions go before the interpolation, which commutes with them, and large
+maps are computed in strips.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.instance_decoder.config import MAP_COUNT, InstanceDecoderConfig
-from napari_sam.model.instance_decoder.strips import Maps, interpolated, transposed
+from napari_sam.model.instance_decoder.strips import (
+    InterpolatedMaps,
+    JoinedMaps,
+    Maps,
+    StoredMaps,
+    TransposedMaps,
+)
 
 
 class _Interpolation(nn.Module):
@@ -29,7 +35,7 @@ class _Interpolation(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Maps:
-        return interpolated(self.conv(x))
+        return InterpolatedMaps(self.conv(x))
 
 
 class _TransposedConvolution(nn.Module):
@@ -40,7 +46,7 @@ class _TransposedConvolution(nn.Module):
         self.block = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
 
     def forward(self, x: Tensor) -> Maps:
-        return transposed(x, self.block.weight, self.block.bias)
+        return TransposedMaps(x, self.block.weight, self.block.bias)
 
 
 def _upsampler(config: InstanceDecoderConfig, in_channels: int, out_channels: int) -> nn.Module:
@@ -102,7 +108,7 @@ class _ConvBlock(nn.Module):
     def forward(self, x: Maps) -> Tensor:
         """Take maps that are normalized."""
         first, second = self._both
-        middle = Maps.of(x.convolved(first.weight, first.bias))
+        middle = StoredMaps(x.convolved(first.weight, first.bias))
         return middle.normalized().convolved(second.weight, second.bias)
 
     def strips(self, x: Maps, spent: Tensor) -> Iterator[Tensor]:
@@ -111,7 +117,7 @@ class _ConvBlock(nn.Module):
         For maps that are hundreds of megabytes large.
         """
         first, second = self._both
-        middle = Maps.of(x.convolved(first.weight, first.bias, spent))
+        middle = StoredMaps(x.convolved(first.weight, first.bias, spent))
         for _, _, strip in middle.normalized().convolved_strips(second.weight, second.bias):
             yield strip
 
@@ -126,9 +132,9 @@ class _Stages(nn.Module):
         self.blocks = nn.ModuleList(_ConvBlock(*pair) for pair in pairs)
 
 
-def _joined(larger: Maps, part: Maps) -> Maps:
+def _joined(larger: Maps, part: StoredMaps) -> Maps:
     """Put maps beside others, of which the published network leaves out the outermost."""
-    return larger.normalized().beside(part.middle(larger.shape[0]).normalized())
+    return JoinedMaps(larger.normalized(), part.middle(larger.shape[0]).normalized())
 
 
 class Unetr(nn.Module):
@@ -184,14 +190,14 @@ class Unetr(nn.Module):
         deconvolutions = self.deconv1, self.deconv2, self.deconv3, self.deconv4
         stages = zip(self.decoder.samplers, self.decoder.blocks, strict=True)
         e = x.shape[-1]
-        widest = Maps.of(x.new_empty(1).expand(1, self.config.widths[-1], 16 * e, 16 * e))
+        widest = StoredMaps(x.new_empty(1).expand(1, self.config.widths[-1], 16 * e, 16 * e))
         total = len(deconvolutions) + 1 + len(self.decoder.blocks) + len([*widest.strips()])
         finer, joined = x, []
         for deconvolution in deconvolutions:
             finer = deconvolution(finer)
-            joined.append(Maps.of(finer))
+            joined.append(StoredMaps(finer))
             yield total, None
-        x = self.base(Maps.of(x).normalized())
+        x = self.base(StoredMaps(x).normalized())
         yield total, None
         for (sampler, block), part in zip(stages, joined[:-1], strict=True):
             x = block(_joined(sampler(x), part))
