@@ -17,8 +17,8 @@ class PublishedDetector:
     good_for: str  # for the user who chooses
     license: str  # for the user who chooses
     citation: str  # for the user who chooses
+    revision: str  # the commit
     parameters: int | None = None  # number of weights; None if it is not known here
-    revision: str | None = None  # the commit; None for the newest one
 
     @property
     def page(self) -> str:
@@ -53,6 +53,7 @@ DETECTORS: Final[tuple[PublishedDetector, ...]] = (
         license="Apache-2.0",
         citation="Lüddecke and Ecker, Image Segmentation Using Text and Image Prompts, CVPR 2022, "
         "arXiv:2112.10003",
+        revision="583b388deb98a04feb3e1f816dcdb8f3062ee205",
     ),
 )
 """The detectors of the catalogue, the default first."""
