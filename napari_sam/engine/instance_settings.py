@@ -53,6 +53,14 @@ class InstanceSettings:
             "Of two masks that overlap with a higher IoU, drop the worse (apg only).",
         ),
     ] = 0.9
+    box_rounds: Annotated[
+        int,
+        Setting(
+            *(0, 1, 1),
+            "1: decode each object once more, from the box around its mask (apg only); "
+            "refine_with_box_prompts in micro-sam.",
+        ),
+    ] = 0
     min_size: Annotated[
         int,
         Setting(

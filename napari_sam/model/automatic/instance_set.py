@@ -30,13 +30,16 @@ from napari_sam.model.runtime.parallel import map_on_cores
 _OFFSET: Final = 1.0
 """How far the logit threshold is shifted to measure the stability of a mask."""
 
+_LARGER: Final = 0.01
+"""How much larger a box is than the mask that it lies around, at each side."""
+
 Point = tuple[float, float]
 """(x, y) in pixels of the maps."""
 
 
 @dataclass(frozen=True)
 class PromptedMask:
-    """The mask of a click.
+    """The mask of a click, or of a box.
 
     Attributes
     ----------
@@ -51,17 +54,20 @@ class PromptedMask:
     stability_score: float
 
 
-DecodePoints = Callable[[npt.NDArray[np.float64]], list[PromptedMask]]
-"""Decodes points (N, 2), x and y in pixels of the maps, to one mask each."""
+DecodePrompts = Callable[
+    [npt.NDArray[np.float64], npt.NDArray[np.float64] | None], list[PromptedMask]
+]
+"""Decodes points (N, 2), x and y in pixels of the maps, to one mask each; or boxes (N, 4) there."""
 
 
-def decode_points(
+def decode_prompts(
     decoder: MaskDecoder,
     embedding: ImageEmbedding,
     points_xy: npt.NDArray[np.float64],
     size: Size,
+    boxes_xyxy: npt.NDArray[np.float64] | None = None,
 ) -> list[PromptedMask]:
-    """Decode each point to a single mask.
+    """Decode each point to a single mask, or each box.
 
     Parameters
     ----------
@@ -73,6 +79,8 @@ def decode_points(
         (N, 2), (x, y) in pixels of an image of this size.
     size : tuple of int
         (H, W) to which the image is scaled.
+    boxes_xyxy : ndarray, optional
+        (N, 4), x0, y0, x1, y1, the prompts in place of the points.
 
     Returns
     -------
@@ -81,16 +89,25 @@ def decode_points(
     """
     height, width = embedding.original_size
     factors = np.array([width / size[1], height / size[0]])
-    points = (points_xy + 0.5) * factors - 0.5 if (factors != 1).any() else points_xy
-    predictions = decoder.decode_batch(
-        embedding, points[:, None], np.ones((len(points), 1)), multimask_output=False
-    )
+    if boxes_xyxy is None:
+        points = _scaled(points_xy, factors)[:, None]
+        labels = np.ones((len(points), 1))
+        predictions = decoder.decode_batch(embedding, points, labels, multimask_output=False)
+    else:
+        boxes = _scaled(boxes_xyxy.reshape(-1, 2), factors).reshape(-1, 4)
+        predictions = decoder.decode_batch(embedding, boxes_xyxy=boxes, multimask_output=False)
 
     def measured(prediction: MaskPrediction) -> PromptedMask:
         crop, stability = stable_mask(prediction.scaled_logits(0, size), _OFFSET)
         return PromptedMask(crop, float(prediction.iou_predictions[0]), stability)
 
     return map_on_cores(measured, predictions)
+
+
+def _scaled(
+    points_xy: npt.NDArray[np.float64], factors: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return (points_xy + 0.5) * factors - 0.5 if (factors != 1).any() else points_xy
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,19 +121,22 @@ class InstanceSet:
     maps : InstanceMaps
         Of the image.
     decode : callable, optional
-        Decodes the clicks of APG; None: those that are not `known` are left out.
+        Decodes the prompts of APG; None: clicks that are not `known` are left out.
     is_wanted : callable, optional
         Called with points (N, 2) x, y in pixels of the maps; returns (N,) bool, which objects to
         keep by a point in each.
     known : dict
         The masks of clicks that have been decoded.
+    boxed : dict
+        The masks of the boxes around these, by the same clicks.
     """
 
     method: Method
     maps: InstanceMaps
-    decode: DecodePoints | None = None
+    decode: DecodePrompts | None = None
     is_wanted: PointFilter | None = None
     known: dict[Point, PromptedMask] = field(default_factory=dict)
+    boxed: dict[Point, PromptedMask] = field(default_factory=dict)
 
     @property
     def original_size(self) -> Size:
@@ -150,16 +170,43 @@ class InstanceSet:
         """Decode those of the clicks that are not known yet, if there is a decoder."""
         unknown = [point for point in _keys(points_xy) if point not in self.known]
         if unknown and self.decode is not None:
-            decoded = self.decode(np.array(unknown))
+            decoded = self.decode(np.array(unknown), None)
             self.known.update(zip(unknown, decoded, strict=True))
+
+    def add_boxes(self, points_xy: npt.NDArray[np.float64]) -> None:
+        """Decode the boxes around the masks of clicks, as `add` does."""
+        unknown = [
+            point
+            for point in _keys(points_xy)
+            if point in self.known and point not in self.boxed and self.known[point].crop.mask.any()
+        ]
+        if unknown and self.decode is not None:
+            boxes = [_box_around(self.known[point].crop, self.maps.size) for point in unknown]
+            decoded = self.decode(np.array(unknown), np.array(boxes))
+            self.boxed.update(zip(unknown, decoded, strict=True))
 
     def _prompted(self, settings: InstanceSettings) -> list[MaskRecord]:
         points = self.points(settings)
         self.add(points)
-        known = [(point, self.known[point]) for point in _keys(points) if point in self.known]
+        masks = self.known
+        if settings.box_rounds:
+            self.add_boxes(points)
+            masks = self.boxed
+        known = [(point, masks[point]) for point in _keys(points) if point in masks]
         large = [pair for pair in known if np.count_nonzero(pair[1].crop.mask) > settings.min_size]
         kept = _without_similar([mask for _, mask in large], settings.nms_threshold)
         return _apart([large[index] for index in kept], self.maps.size, settings.min_size)
+
+
+def _box_around(crop: MaskCrop, size: Size) -> tuple[float, float, float, float]:
+    """Return a box that is a little larger than a mask."""
+    x0, y0, x1, y1 = box_of(crop)
+    more_x, more_y = _LARGER * (x1 - x0), _LARGER * (y1 - y0)
+    height, width = size
+    return (
+        *(max(0.0, x0 - more_x), max(0.0, y0 - more_y)),
+        *(min(width - 1.0, x1 + more_x), min(height - 1.0, y1 + more_y)),
+    )
 
 
 def _keys(points_xy: npt.NDArray[np.float64]) -> list[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -136,17 +136,22 @@ class InstanceFinder:
         found = InstanceSet(
             method,
             maps,
-            None if method is Method.AIS else self._decode_points,
+            None if method is Method.AIS else self._decode_prompts,
             lambda xy: is_wanted(self._whole.in_plane(xy, maps.size)),
         )
         points = found.points(settings) if method is Method.APG else np.empty((0, 2))
         # Part after part: its embedding may have to be read or computed again.
         points = np.array(sorted(points.tolist(), key=self._part_at)).reshape(-1, 2)
-        for start in range(0, len(points), _BATCH):
-            found.add(points[start : start + _BATCH])
-            done = share + (1 - share) * min(1, (start + _BATCH) / len(points))
-            if done < 1:
-                on_progress(done, replace(found, decode=None, known=dict(found.known)))
+        batches = np.split(points, range(_BATCH, len(points), _BATCH)) if len(points) else []
+        rounds = [found.add, found.add_boxes] if settings.box_rounds else [found.add]
+        steps = list(product(rounds, batches))
+        for number, (add, batch) in enumerate(steps, start=1):
+            add(batch)
+            if number < len(steps):
+                so_far = replace(
+                    found, decode=None, known=dict(found.known), boxed=dict(found.boxed)
+                )
+                on_progress(share + (1 - share) * number / len(steps), so_far)
         on_progress(1.0, found)
         return found
 
@@ -178,9 +183,11 @@ class InstanceFinder:
         x, y = point_xy
         return _holding(self._rows, y), _holding(self._columns, x)
 
-    def _decode_points(self, points_xy: NDArray[np.float64]) -> list[PromptedMask]:
-        """Decode points in the maps, each on the part that it lies in."""
-        from napari_sam.model.automatic.instance_set import decode_points
+    def _decode_prompts(
+        self, points_xy: NDArray[np.float64], boxes_xyxy: NDArray[np.float64] | None
+    ) -> list[PromptedMask]:
+        """Decode points in the maps, or boxes around them, each on the part that it lies in."""
+        from napari_sam.model.automatic.instance_set import decode_prompts
 
         by_part: defaultdict[tuple[_Span, _Span], list[int]] = defaultdict(list)
         for index, point in enumerate(points_xy.tolist()):
@@ -189,8 +196,11 @@ class InstanceFinder:
         for (rows, columns), indices in by_part.items():
             part = self._by_place[(rows.start, rows.stop), (columns.start, columns.stop)]
             size = rows.stop - rows.start, columns.stop - columns.start
-            local = points_xy[indices] - (columns.start, rows.start)
-            masks = decode_points(self._decoder, self._obtain(part), local, size)
+            corner = np.array((columns.start, rows.start))
+            boxes = None if boxes_xyxy is None else boxes_xyxy[indices] - np.tile(corner, 2)
+            masks = decode_prompts(
+                *(self._decoder, self._obtain(part), points_xy[indices] - corner, size, boxes)
+            )
             for index, mask in zip(indices, masks, strict=True):
                 crop = mask.crop._replace(
                     top=mask.crop.top + rows.start, left=mask.crop.left + columns.start

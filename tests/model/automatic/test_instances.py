@@ -110,12 +110,19 @@ def test_each_instance_gets_one_click_deep_inside():
 
 
 class Decoder:
-    """Returns the object below each click, and counts the clicks."""
+    """Returns the object below each click, or all of its box, and counts the clicks."""
 
     def __init__(self, labels):
-        self.labels, self.decoded = labels, []
+        self.labels, self.decoded, self.boxes = labels, [], []
 
-    def __call__(self, points_xy):
+    def __call__(self, points_xy, boxes_xyxy):
+        if boxes_xyxy is not None:
+            self.boxes += boxes_xyxy.tolist()
+            places = boxes_xyxy.round().astype(int)
+            return [
+                PromptedMask(MaskCrop(np.ones((y1 - y0 + 1, x1 - x0 + 1), bool), y0, x0), 0.9, 0.9)
+                for x0, y0, x1, y1 in places
+            ]
         self.decoded += points_xy.tolist()
         masks = []
         for x, y in points_xy.astype(int):
@@ -138,6 +145,25 @@ def test_clicks_are_decoded_once():
     later = InstanceSet(Method.APG, instances.maps, known=dict(instances.known))
     assert len(later.select()) == 7
     assert InstanceSet(Method.APG, instances.maps).select() == []
+
+
+def test_a_second_round_decodes_the_box_around_each_mask():
+    labels = scene()
+    decoder = Decoder(labels)
+    instances = InstanceSet(Method.APG, maps_of(labels), decoder)
+    settings = InstanceSettings(min_size=25, box_rounds=1)
+    records = {record.point_xy: record for record in instances.select(settings)}
+    assert len(decoder.decoded) == len(decoder.boxes) == 7
+    of_first = next(box for box in decoder.boxes if box[0] < 12 < box[2] < 36)
+    assert of_first == pytest.approx([12 - 0.23, 10 - 0.29, 35 + 0.23, 39 + 0.29])
+    x0, y0, x1, y1 = np.array(decoder.boxes).T  # a hundredth larger, but inside the image
+    assert min(*x0, *y0) == 0
+    assert (max(x1), max(y1)) == (SIZE[1] - 1, SIZE[0] - 1)
+    horseshoe = next(r for (x, y), r in records.items() if labels[int(y), int(x)] == 3)
+    assert horseshoe.crop.mask.all()  # of the box, not of the click
+    assert len(instances.select(settings)) == len(records)
+    assert (matched(labels, instances.select()) == 1).all()  # the first round is still there
+    assert len(decoder.boxes) == 7
 
 
 def test_similar_masks_are_dropped_and_others_share_their_pixels():

@@ -1,5 +1,6 @@
 """Planes whose parts are decoded one by one: as if the whole had been seen at full detail."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,7 +28,7 @@ class Decoder:
     spec = SimpleNamespace(capabilities={Capability.INSTANCE_DECODER})
 
     def __init__(self, maps):
-        self.maps, self.obtained, self.clicks = maps, [], []
+        self.maps, self.obtained, self.clicks, self.boxes = maps, [], [], []
         self.instance_decoder = SimpleNamespace(decode=self.decode_maps)
 
     def obtain(self, part):
@@ -42,14 +43,21 @@ class Decoder:
         assert size == (height, width)
         return InstanceMaps(*(part[top : top + height, left : left + width] for part in self.maps))
 
-    def decode_batch(self, embedding, points_xy, point_labels, multimask_output):
+    def decode_batch(
+        self, embedding, points_xy=None, point_labels=None, *, boxes_xyxy=None, multimask_output
+    ):
         assert not multimask_output
-        assert (point_labels == 1).all()
         top, left = embedding.arrays["corner"]
         height, width = embedding.original_size
         predictions = []
+        if boxes_xyxy is not None:
+            self.boxes += (boxes_xyxy + np.array([left, top, left, top])).tolist()
+            points_xy = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
+        else:
+            assert (point_labels == 1).all()
         for (x, y), *_ in points_xy:
-            self.clicks.append((x + left, y + top))
+            if boxes_xyxy is None:
+                self.clicks.append((x + left, y + top))
             places = (np.arange(LOW_RES) + 0.5) * max(height, width) / LOW_RES
             near = (abs(places[:, None] - y) < 12) & (abs(places - x) < 12)
             logits = np.where(near, 9, -9).astype(np.float32)[None]
@@ -62,11 +70,11 @@ def everything(points_xy):
     return np.ones(len(points_xy), bool)
 
 
-def find(decoder, method, parts, **options):
+def find(decoder, method, parts, settings=None, **options):
     shares = []
     finder = InstanceFinder(decoder, decoder.obtain, WHOLE, parts, **options)
     found = finder.find(
-        method, PUBLISHED[method], everything, lambda share, _: shares.append(share)
+        method, settings or PUBLISHED[method], everything, lambda share, _: shares.append(share)
     )
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -100,6 +108,17 @@ def test_clicks_go_to_the_part_that_they_lie_in():
         middle = (np.array(record.box_xyxy)[:2] + np.array(record.box_xyxy)[2:]) / 2
         is_inside = 15 < x < SIZE[1] - 15 and 15 < y < SIZE[0] - 15
         assert not is_inside or abs(middle - (x, y)).max() < 15
+
+
+def test_boxes_go_to_the_part_of_their_click():
+    decoder = Decoder(maps_of(scene()))
+    settings = replace(PUBLISHED[Method.APG], box_rounds=1)
+    found = find(decoder, Method.APG, automatic_tiles(WHOLE, 100)[1:], settings)
+    assert len(decoder.boxes) == len(decoder.clicks)
+    for (x, y), (x0, y0, x1, y1) in zip(decoder.clicks, decoder.boxes, strict=True):
+        assert x0 <= x <= x1
+        assert y0 <= y <= y1
+    assert len(found.boxed) == len(decoder.boxes)
 
 
 def test_a_large_plane_has_smaller_maps():
