@@ -88,6 +88,21 @@ def test_session_and_widget_leave_what_takes_long_to_the_background() -> None:
     assert _modules_after("import napari_sam.widget") & slow == set()
 
 
+def test_checking_a_checkpoint_leaves_the_compiler_of_torch_alone() -> None:
+    loaded = _modules_after(
+        """
+import torch
+from napari_sam.model import VARIANTS
+from napari_sam.model.build import build_model
+with torch.device("meta"):  # on which arithmetic would import it, for seconds
+    for config in VARIANTS.values():
+        build_model(config)
+"""
+    )
+    assert "napari_sam.model.build" in loaded
+    assert "torch._dynamo" not in loaded
+
+
 def test_a_list_of_models_needs_no_torch() -> None:
     assert _modules_after("import napari_sam.catalogue") & {"torch", *GUI} == set()
 

@@ -7,6 +7,7 @@ import ctypes
 import importlib.util
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -34,9 +35,9 @@ def _use_huge_pages() -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
-def _origin() -> Path | None:
-    """Return the file of torch's package; None if it has none."""
-    spec = importlib.util.find_spec("torch")
+def _origin(package: str) -> Path | None:
+    """Return the file of a package; None if it has none, or is not installed."""
+    spec = importlib.util.find_spec(package)
     return None if spec is None or spec.origin is None else Path(spec.origin)
 
 
@@ -48,7 +49,7 @@ def _load_libraries() -> None:
     lock, and libraries that are already loaded cost the import nothing. Where this is impossible
     (Windows, an unusual installation), torch is imported as usual.
     """
-    origin = _origin()
+    origin = _origin("torch")
     if sys.platform == "win32" or origin is None:
         return
     suffix = "dylib" if sys.platform == "darwin" else "so"
@@ -60,7 +61,21 @@ def _load_libraries() -> None:
             dlopen(os.fsencode(path), os.RTLD_LAZY)
 
 
+def _load_triton_apart() -> None:
+    """Keep the compiler in triton, which torch may import, apart from that of the graphics driver.
+
+    Both are LLVM. Mesa's drivers make theirs visible to all libraries that are loaded later, and
+    when triton's binds to it, the program crashes. Once a library is loaded, and bound to itself
+    first, every import uses that. It is not read before it is used, so this takes milliseconds.
+    """
+    origin = _origin("triton")
+    if origin is not None and hasattr(os, "RTLD_DEEPBIND"):  # as in the GNU library
+        with suppress(OSError):
+            ctypes.CDLL(str(origin.parent / "_C" / "libtriton.so"), os.RTLD_LAZY | os.RTLD_DEEPBIND)
+
+
 if "torch" not in sys.modules:
     _wait_passively()
     _use_huge_pages()
     _load_libraries()
+_load_triton_apart()

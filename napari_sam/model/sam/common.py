@@ -30,6 +30,15 @@ def gelu_(x: Tensor) -> Tensor:
     return result
 
 
+def learned_tokens(count: int, dim: int) -> nn.Embedding:
+    """Return tokens (count, C) with random values.
+
+    Those that torch itself gives to an embedding import its compiler, for seconds, on the meta
+    device, where checkpoints are checked.
+    """
+    return nn.Embedding(count, dim, _weight=torch.randn(count, dim))
+
+
 def ceil_div(number: int, divisor: int) -> int:
     """Divide and round up, without a negative number: graphs round those the other way."""
     return (number + divisor - 1) // divisor

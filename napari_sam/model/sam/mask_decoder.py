@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.sam.common import MLP, LayerNorm2d, gelu_
+from napari_sam.model.sam.common import MLP, LayerNorm2d, gelu_, learned_tokens
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens, Upscalable
 from napari_sam.model.sam.folding import Folded, fold
 from napari_sam.model.sam.linear import linear
@@ -50,8 +50,8 @@ class MaskDecoder(nn.Module):
         self.transformer = transformer
         self.multimask_count = multimask_count
         count = multimask_count + 1
-        self.iou_token = nn.Embedding(1, dim)
-        self.mask_tokens = nn.Embedding(count, dim)
+        self.iou_token = learned_tokens(1, dim)
+        self.mask_tokens = learned_tokens(count, dim)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(dim, dim // 4, kernel_size=2, stride=2),
             LayerNorm2d(dim // 4),

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from napari_sam.model.sam.common import LayerNorm2d
+from napari_sam.model.sam.common import LayerNorm2d, learned_tokens
 
 PADDING, BACKGROUND, FOREGROUND = -1, 0, 1
 """Values of `point_labels`."""
@@ -70,9 +70,9 @@ class PromptEncoder(nn.Module):
         self.embedding_size = embedding_size
         self.pe_layer = PositionEmbeddingRandom(embed_dim // 2)
         # In this order: background point, foreground point, top-left and bottom-right corner.
-        self.point_embeddings = nn.ModuleList(nn.Embedding(1, embed_dim) for _ in range(4))
-        self.not_a_point_embed = nn.Embedding(1, embed_dim)
-        self.no_mask_embed = nn.Embedding(1, embed_dim)
+        self.point_embeddings = nn.ModuleList(learned_tokens(1, embed_dim) for _ in range(4))
+        self.not_a_point_embed = learned_tokens(1, embed_dim)
+        self.no_mask_embed = learned_tokens(1, embed_dim)
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, mask_channels // 4, kernel_size=2, stride=2),
             LayerNorm2d(mask_channels // 4),

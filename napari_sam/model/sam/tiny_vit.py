@@ -14,6 +14,7 @@ then stay in its cache instead of going through main memory, which halves the ti
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -190,9 +191,9 @@ class Attention(nn.Module):
         self.proj = Linear(dim, dim)
         # One bias per absolute offset (|dy|, |dx|), row by row.
         self.attention_biases = nn.Parameter(torch.zeros(heads, window * window))
-        places = torch.cartesian_prod(torch.arange(window), torch.arange(window))
-        offsets = (places[:, None] - places).abs()
-        index = offsets[..., 0] * window + offsets[..., 1]
+        places = np.indices((window, window)).reshape(2, -1)
+        down, across = abs(places[:, :, None] - places[:, None])
+        index = torch.tensor(down * window + across)
         self.register_buffer("attention_bias_idxs", index, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ Activations are kept channels-last, (1, H, W, C).
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -106,13 +107,12 @@ class Attention(nn.Module):
         # One row per offset between query and key, from -(side - 1) to side - 1.
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * side - 1, dim // heads))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * side - 1, dim // heads))
-        line = torch.arange(side)
-        offsets = line[:, None] - line[None, :] + side - 1  # [query, key]
+        line = np.arange(side)
+        offsets = torch.tensor(line[:, None] - line + side - 1)  # [query, key]
         self.register_buffer("row_offsets", offsets, persistent=False)
-        one_hot = torch.eye(side)
-        rows = one_hot[:, None].expand(side, side, side)
-        columns = one_hot[None].expand(side, side, side)
-        places = torch.cat([rows, columns], dim=-1).view(side * side, 2 * side)
+        one_hot = np.eye(side, dtype=np.float32)
+        rows, columns = np.repeat(one_hot, side, axis=0), np.tile(one_hot, (side, 1))
+        places = torch.tensor(np.hstack([rows, columns]))
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, qkv: Tensor) -> Tensor:

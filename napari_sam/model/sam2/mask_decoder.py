@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_sam.model.sam.common import MLP
+from napari_sam.model.sam.common import MLP, learned_tokens
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.mask_decoder import FinerMaps, MaskDecoder
 from napari_sam.model.sam.transformer import TwoWayTransformer
@@ -91,7 +91,7 @@ class Sam2MaskDecoder(MaskDecoder):
 
     def __init__(self, dim: int, transformer: TwoWayTransformer, *shape: int) -> None:
         super().__init__(dim, transformer, *shape)
-        self.obj_score_token = nn.Embedding(1, dim)
+        self.obj_score_token = learned_tokens(1, dim)
         self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
         self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
         self.pred_obj_score_head = MLP(dim, dim, 1, depth=3)

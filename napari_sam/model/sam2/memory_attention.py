@@ -20,6 +20,8 @@ Shapes: L cells of the image, M rows of memory, C channels, D of them in a memor
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -36,15 +38,12 @@ ROTARY_BASE = 10_000.0
 """Ratio of the fastest and the slowest angle."""
 
 
-def rotary_angles(dim: int, side: int) -> Tensor:
+def rotary_angles(dim: int, side: int) -> npt.NDArray[np.float32]:
     """Return the angles of the pairs of channels at the cells of a square: (L, dim / 2)."""
     count = dim // 4
-    speeds = ROTARY_BASE ** (-torch.arange(count, dtype=torch.float32) / count)
-    places = torch.arange(side, dtype=torch.float32)
-    angles = places[:, None] * speeds  # (side, count)
-    columns = angles[None].expand(side, side, count)
-    rows = angles[:, None].expand(side, side, count)
-    return torch.cat([columns, rows], dim=-1).view(side * side, 2 * count)
+    speeds = np.float32(ROTARY_BASE) ** (-np.arange(count, dtype=np.float32) / count)
+    angles = np.arange(side, dtype=np.float32)[:, None] * speeds  # (side, count)
+    return np.hstack([np.tile(angles, (side, 1)), np.repeat(angles, side, axis=0)])
 
 
 def turn_(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -173,8 +172,8 @@ class MemoryAttention(nn.Module):
         self.layers = nn.ModuleList(MemoryAttentionLayer(dim, memory) for _ in range(memory.layers))
         self.norm = nn.LayerNorm(dim)
         angles = rotary_angles(dim, side)
-        self.register_buffer("cosines", angles.cos(), persistent=False)
-        self.register_buffer("sines", angles.sin(), persistent=False)
+        self.register_buffer("cosines", torch.tensor(np.cos(angles)), persistent=False)
+        self.register_buffer("sines", torch.tensor(np.sin(angles)), persistent=False)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Do the work that all objects in one image share.
