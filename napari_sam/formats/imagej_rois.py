@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from roifile import ROI_COLOR_NONE, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiwrite
+from roifile import ROI_COLOR_NONE, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, classes_of
@@ -101,8 +101,10 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
         rois.append(roi)
     # Names inside the zip are file names.
     entries = _unique(re.sub(r'[\\/:*?"<>|]', "_", name) for name in paced(names))
-    with export_file(path) as partial:
-        roiwrite(partial, paced(rois), name=entries, mode="w")
+    # roifile's `roiwrite` refuses names that do not end in .zip, as those of unfinished files.
+    with export_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for entry, roi in zip(entries, paced(rois), strict=True):
+            archive.writestr(f"{entry}.roi", roi.tobytes())
 
 
 def _name(obj: ExportObject) -> str:
