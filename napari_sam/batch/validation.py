@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_sam.batch.labeled import LabeledImage, LabeledPlane
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.session.decoding.segment import innermost_xy, segment, whole_crop
+from napari_sam.session.decoding.expected import innermost_xy
+from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.meeting import overlap

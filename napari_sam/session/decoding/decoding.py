@@ -258,7 +258,9 @@ class Decoding:
         context, state = self.context, self.state
         how = context, mask_prompt, state.choice, state.level, state.wanted_box
         learnt_on = _learnt_tile(self._pyramid, self._embedding, usable, context)
-        request = DecodeRequest(embedded, prompts, usable, *how, shown, learnt_on=learnt_on)
+        request = DecodeRequest(
+            *(embedded, prompts, usable, *how, shown), shapes=state.shapes, learnt_on=learnt_on
+        )
         self._decode(request)
 
     def _decode(self, request: DecodeRequest) -> None:

@@ -59,6 +59,8 @@ class ObjectState:
     # whether the tile was replaced by a coarser one, which does not cut the mask off
     is_raised: bool = False
     reedited: ReeditedObject | None = None
+    # its masks on other slices, one of which is expected in an outline
+    shapes: tuple[MaskCrop, ...] = field(default=(), compare=False)
     # how the chosen mask is made, if it is none of the model's own
     recipe: Recipe | None = None
 

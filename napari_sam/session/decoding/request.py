@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.learnt_mask import with_learnt
+from napari_sam.session.decoding.outlined_shape import outlined_shape
 from napari_sam.session.decoding.pool import (
     continued,
     found_again,
@@ -38,6 +41,7 @@ class DecodeRequest:
     wanted_box: Box | None = None  # around the mask that the user chose, if known
     before: Candidates | None = None  # the masks of the same prompts on another tile
     multimask: bool = True
+    shapes: Sequence[MaskCrop] = ()  # of the object on other slices, for an outline on this one
     learnt_on: EmbeddedTile | None = None  # the tile of what was learned, if it is another one
 
     @property
@@ -78,7 +82,8 @@ class DecodeRequest:
         return self._drawn(candidates)
 
     def _decoded(self, usable: Prompts) -> Candidates:
-        return decode(
+        shaped = outlined_shape(self.embedded, self.prompts, usable, self.shapes)
+        return shaped or decode(
             self.embedded,
             self.prompts,
             usable,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.candidates import Candidates
@@ -84,10 +83,3 @@ def whole_crop(candidates: Candidates, index: int) -> MaskCrop:
         (height, width), y, x = block.mask.shape, block.top - top, block.left - left
         mask[y : y + height, x : x + width] = block.mask
     return tight_crop(mask, top, left)
-
-
-def innermost_xy(crop: MaskCrop) -> tuple[float, float]:
-    """Return the pixel of a mask, not an empty one, that is farthest from its border."""
-    depths = ndimage.distance_transform_edt(np.pad(crop.mask, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depths.argmax()), depths.shape)
-    return float(crop.left + column), float(crop.top + row)

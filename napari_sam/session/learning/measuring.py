@@ -13,6 +13,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.cut import Cut
+from napari_sam.session.decoding.expected import innermost_xy
 from napari_sam.session.decoding.learnt import Place, place_at
 from napari_sam.session.decoding.ranking import DecodeContext
 from napari_sam.session.decoding.recipe import (
@@ -23,7 +24,7 @@ from napari_sam.session.decoding.recipe import (
     tile_for,
 )
 from napari_sam.session.decoding.request import DecodeRequest
-from napari_sam.session.decoding.segment import innermost_xy, whole_crop
+from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.learning.lessons import Lesson

@@ -151,7 +151,10 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     return ObjectState(Prompts(box_xyxy=pixels.edges_xyxy), reedited=reedited)
 
 
-def made_anew(record: ObjectRecord) -> ObjectState:
-    """Return the state in which an object is made from new prompts."""
+def made_anew(record: ObjectRecord, shapes: tuple[MaskCrop, ...] = ()) -> ObjectState:
+    """Return the state in which an object is made from new prompts.
+
+    `shapes` are its masks on other slices, one of which is expected in an outline.
+    """
     none = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
-    return ObjectState(reedited=none)
+    return ObjectState(reedited=none, shapes=shapes)

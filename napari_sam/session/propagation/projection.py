@@ -24,8 +24,15 @@ from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, masks_of
 from napari_sam.session.decoding.cut import pieces_with
+from napari_sam.session.decoding.expected import (
+    STRENGTH,
+    cut_alike,
+    cut_at,
+    innermost_xy,
+    overlap_of,
+)
 from napari_sam.session.decoding.mask_prompts import logits_of_region
-from napari_sam.session.decoding.segment import innermost_xy, whole_crop
+from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -39,14 +46,8 @@ from napari_sam.session.propagation.slice_mask import SliceMask
 
 _GROWN: Final = 0.05
 """How much larger than the expected mask the box is on each side."""
-_STRENGTH: Final = 0.25
-"""Strength of the expected mask as mask prompt."""
 _ENDED: Final = 0.5
 """Confidence below which the object has ended."""
-_CUTS: Final = np.linspace(-0.6, 0.9, 16)
-"""Where masks may be cut, in mean logits of their published insides; 0 is as published."""
-_CUT_COST: Final = 1e-3
-"""The overlap that it must gain to be cut elsewhere than published, for each mean logit."""
 _MOST_PLANES: Final = 4
 """Of so many, the pixels stay in memory: two at either end that objects are carried to."""
 
@@ -118,10 +119,8 @@ class Projection:
         expected mask itself, and a tighter one has its borders at the edges of the image.
         """
         prediction, order, ious = self._predicted(expected, embedded)
-        logits = prediction.low_res_logits
-        levels = np.array([cut * _height(mask) for mask in logits], np.float32)
-        shifted = logits - levels[:, None, None]
-        masks = masks_of(embedded, replace(prediction, low_res_logits=shifted))
+        logits = np.stack([cut_at(mask, cut) for mask in prediction.low_res_logits])
+        masks = masks_of(embedded, replace(prediction, low_res_logits=logits))
         candidates = Candidates(Prompts(), embedded.tile, masks)
         for number in order:
             crop = _touching(whole_crop(candidates, number), expected)
@@ -133,9 +132,7 @@ class Projection:
         prediction, (best, *_), _ = self._predicted(crop, embedded)
         logits = prediction.low_res_logits[best]
         mask = logits_of_region(crop, embedded.tile, logits.shape[-1]) > 0
-        levels = _CUTS * _height(logits)
-        worth = [_iou(logits > level, mask) for level in levels] - _CUT_COST * abs(_CUTS)
-        return float(_CUTS[int(np.argmax(worth))])
+        return cut_alike(logits, mask)
 
     def _predicted(
         self, expected: MaskCrop, embedded: EmbeddedTile
@@ -150,9 +147,9 @@ class Projection:
             points_xy=embedded.to_pixels(prompts.points_array()),
             point_labels=prompts.labels_array(),
             box_xyxy=embedded.to_pixels(prompts.box_array()),
-            mask_input=_STRENGTH * logits if is_asked else None,
+            mask_input=STRENGTH * logits if is_asked else None,
         )
-        ious = np.array([_iou(mask > 0, logits > 0) for mask in prediction.low_res_logits])
+        ious = np.array([overlap_of(mask > 0, logits > 0) for mask in prediction.low_res_logits])
         worth = ious * np.clip(prediction.iou_predictions, 0.01, 1)
         return prediction, np.argsort(-worth, kind="stable").tolist(), ious
 
@@ -160,17 +157,6 @@ class Projection:
 def _grown(box: Box) -> Box:
     dx, dy = _GROWN * (box[2] - box[0]), _GROWN * (box[3] - box[1])
     return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
-
-
-def _height(logits: NDArray[np.float32]) -> float:
-    """Return the mean logit inside a mask."""
-    inside = logits[logits > 0]
-    return float(inside.mean()) if inside.size else 0.0
-
-
-def _iou(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    union = np.count_nonzero(mask | other)
-    return np.count_nonzero(mask & other) / union if union else 0.0
 
 
 def _touching(crop: MaskCrop, expected: MaskCrop) -> MaskCrop:

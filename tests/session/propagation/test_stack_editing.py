@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam.session import Origin, Prompts, TargetError
+from napari_sam.session import Origin, Outline, Prompts, TargetError
 from napari_sam.session.objects.brush_history import Dab, strokes_of
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.objects.slices import ObjectSlice
+from napari_sam.session.prompts.shapes import OutlineKind
 
 from .volume import Volume, moving_discs
 
 IMAGE = moving_discs()
+SQUARE = (-1, -1), (1, -1), (1, 1), (-1, 1)
 
 
 @pytest.fixture
@@ -243,6 +245,24 @@ def test_a_click_far_from_the_corrected_object_does_not_move_it_there(session, v
     session.set_prompts(Prompts((), (), (58, 62, 76, 80)))  # a box means that it is there
     session.wait_until_idle(60)
     assert volume.labels.array[4, 70, 66] == 1
+
+
+def test_an_outline_expects_the_shapes_of_the_nearest_annotated_slices(session, volume):
+    click(session, 30, 34)
+    session.accept()
+    for index, radius in (6, 12), (5, 14):
+        session.show(volume.request(index))
+        session.stack.corrections.switch(True)
+        corners = [(x * radius + 30, y * radius + 30 + index) for x, y in SQUARE]
+        line = Outline(tuple(corners), OutlineKind.ELLIPSE)
+        session.set_prompts(Prompts(outline=line))
+        session.wait_until_idle(60)
+    entries = {entry.slice_index: entry for entry in volume.labels.registry.get(1).slices}
+    assert [len(entries[index].state.shapes) for index in (4, 5, 6)] == [0, 2, 1]
+    for index in (5, 6):
+        true, mask = IMAGE[index] > 125, volume.labels.array[index] == 1
+        true[50:] = False
+        assert np.count_nonzero(true & mask) > 0.85 * np.count_nonzero(true | mask)
 
 
 def test_a_stroke_is_undone_with_what_follows_it(session, volume):
