@@ -2,15 +2,25 @@
 
 Shapes are interpolated as signed distances to their borders (S. Raya and J. Udupa, "Shape-Based
 Interpolation of Multidimensional Objects", 1990), moved along the line between their centroids.
+What is long and has turned, as a rod in a film, is turned on its way.
 """
 
 from __future__ import annotations
+
+from math import pi
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, crop_in_image
+from napari_sam.session.decoding.expected import direction_of, overlap_of
+
+_LEAST_TURN: Final = 0.05
+"""In radians: what turns less is interpolated as well as it is."""
+_TURN_GAIN: Final = 0.05
+"""By how much more of the union two masks must overlap once one of them is turned."""
 
 
 def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int, int]) -> MaskCrop:
@@ -25,21 +35,54 @@ def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int
     shape : tuple of int
         (H, W) of the plane.
     """
-    centers = [np.rint(_centroid(crop)).astype(int) for crop in (first, last)]
+    centers = [np.rint(centroid(crop)).astype(int) for crop in (first, last)]
     reach = max(_reach(crop, center) for crop, center in zip((first, last), centers, strict=True))
+    turn = _turn_between(first, last)
+    if turn:
+        reach = int(np.ceil(reach * np.sqrt(2)))  # corners come to lie farther out
     distances = [
         _signed_distances(_around(crop, center, reach, shape))
         for crop, center in zip((first, last), centers, strict=True)
     ]
+    if turn:
+        unturned, turned = (
+            overlap_of(start > 0, distances[1] > 0)
+            for start in (distances[0], _turned(distances[0], turn))
+        )
+        if turned >= unturned + _TURN_GAIN:
+            turns = share * turn, (share - 1) * turn
+            distances = [_turned(*one) for one in zip(distances, turns, strict=True)]
     mask = (1 - share) * distances[0] + share * distances[1] > 0
     top, left = np.rint((1 - share) * centers[0] + share * centers[1]).astype(int) - reach
     return crop_in_image(mask, int(top), int(left), shape)
 
 
-def _centroid(crop: MaskCrop) -> NDArray[np.float64]:
+def centroid(crop: MaskCrop) -> NDArray[np.float64]:
     """Return row and column of the middle of a mask in the plane."""
     rows, columns = np.nonzero(crop.mask)
     return np.array([crop.top + rows.mean(), crop.left + columns.mean()])
+
+
+def _turn_between(first: MaskCrop, last: MaskCrop) -> float:
+    """Return by how much what is long turns, in radians from rows to columns; else 0.
+
+    Of the two ways round, the shorter.
+    """
+    start, end = direction_of(first.mask), direction_of(last.mask)
+    if start is None or end is None:
+        return 0.0
+    turn = (end - start + pi / 2) % pi - pi / 2
+    return turn if abs(turn) >= _LEAST_TURN else 0.0
+
+
+def _turned(distances: NDArray[np.float32], turn: float) -> NDArray[np.float32]:
+    """Turn signed distances around the middle of their square."""
+    sine, cosine = np.sin(turn), np.cos(turn)
+    back = np.array([[cosine, sine], [-sine, cosine]])
+    middle = (np.array(distances.shape) - 1) / 2
+    offset = middle - back @ middle
+    turned = ndimage.affine_transform(distances, back, offset, order=1, mode="nearest")
+    return np.asarray(turned, np.float32)
 
 
 def _reach(crop: MaskCrop, center: NDArray[np.int_]) -> int:

@@ -1,25 +1,29 @@
 """Slices beside a corrected one: redone only as far as the correction changes them.
 
 The object is carried from the corrected slice towards the next annotated one until it meets the
-masks that were there: the rest of them was right. If it never does, each slice takes that mask of
-three which the others support most: the new one, the one that was there, and one interpolated
-between the two annotated slices. The nearer a slice is to the corrected one, the more the new mask
-counts, and the former one the less. But former masks that surely go on from the annotated slice
-are left only for surer ones: an object that divides in the corrected slice was right before it.
+masks that were there: the rest of them was right. If it never does, each slice takes one mask of
+three: the new one, the one that was there, and one interpolated between the two annotated slices.
+Of all ways through them from one annotated slice to the other, that is taken on which the object
+moves and changes least abruptly and is surest (R. Bellman, "Dynamic Programming", 1957). A mask
+counts less the farther it was carried, and the more its size differs from what it is likely to be.
+So what went astray is left where it did, however well the masks beyond agree with each other. But
+former masks that surely go on from the annotated slice are left only for surer ones: an object that
+divides in the corrected slice was right before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.slices import WEAK, Origin
 from napari_sam.session.propagation.evidence import Evidence
-from napari_sam.session.propagation.interpolation import interpolated
+from napari_sam.session.propagation.interpolation import centroid, interpolated
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 
 _MET: Final = 0.85
@@ -28,9 +32,12 @@ _FOLLOWS: Final = 0.5
 """Overlap of two slices from which on one mask goes on as the other."""
 _AT_ONE_PLACE: Final = 1 / 3
 """Share of the smaller of two masks in the other from which on they may be one object."""
-_NEAR, _BETWEEN, _FAR = 1.2, 0.7, 0.2
-"""How much a mask counts beside the slice that it was carried from, if it is interpolated, and
-beside the slice that the other one was carried from."""
+_UNSURE_COST: Final = 0.4
+"""What no confidence at all costs, compared with the square of what two slices do not share."""
+_FAR_COST: Final = 0.1
+"""What a mask costs beside the slice that the other one was carried from; halfway, if neither."""
+_SIZE_COST: Final = 1.0
+"""What it costs to be larger or smaller by a factor of e than between the annotated slices."""
 
 
 def corrected_between(
@@ -71,21 +78,22 @@ def corrected_between(
         carried[mask.slice_index] = mask
         yield mask
     sure = _sure_from(annotated, slices[::-1], former, corrected)
+    sides = [np.sqrt(np.count_nonzero(end.crop.mask)) for end in (corrected, annotated)]
+    ways: list[list[_Choice]] = []
     for between in interpolated_between(planes, corrected, annotated, slices):
         index, first, last = between.slice_index, corrected.slice_index, annotated.slice_index
+        least = former[index].confidence if index in sure else 0
         share = (index - first) / (last - first)
-        counts = _NEAR - share * (_NEAR - _FAR), _BETWEEN, _FAR + share * (_NEAR - _FAR)
-        known = zip((carried.get(index), between, former.get(index)), counts, strict=True)
-        best = _most_supported(
+        known = (carried.get(index), share), (between, 0.5), (former.get(index), 1 - share)
+        ways.append(
             [
-                (mask, count)
-                for mask, count in known
-                if mask is not None
-                and not mask.is_empty
-                and mask.confidence >= (former[index].confidence if index in sure else 0)
+                _Choice(mask, _own_cost(mask, far, (1 - share) * sides[0] + share * sides[1]))
+                for mask, far in known
+                if mask is not None and not mask.is_empty and mask.confidence >= least
             ]
         )
-        if best is not None and best is not carried.get(index):
+    for best in _smoothest(corrected, ways, annotated):
+        if best is not carried.get(best.slice_index):
             yield best
 
 
@@ -142,10 +150,40 @@ def _areas(crop: MaskCrop, other: MaskCrop) -> tuple[int, tuple[int, int]]:
     return int(np.count_nonzero(crop.mask & there)), areas
 
 
-def _most_supported(masks: Sequence[tuple[SliceMask, float]]) -> SliceMask | None:
-    """Return the mask that overlaps most with all, by how much they count; None without any."""
+def _own_cost(mask: SliceMask, far: float, side_px: float) -> float:
+    """Return what a mask costs that was carried so far, where a square of that side is expected."""
+    size = np.log(np.count_nonzero(mask.crop.mask) / side_px**2)
+    unsure = _UNSURE_COST * (1 - mask.confidence)
+    return float(unsure + _FAR_COST * far + _SIZE_COST * size**2)
 
-    def support(mask: SliceMask) -> float:
-        return sum(count * overlap(mask.crop, other.crop) for other, count in masks)
 
-    return max((mask for mask, _ in masks), key=support, default=None)
+class _Choice(NamedTuple):
+    """A mask that a slice may take, and what that costs by itself."""
+
+    mask: SliceMask
+    cost: float
+
+
+def _smoothest(
+    start: SliceMask, ways: Sequence[Sequence[_Choice]], end: SliceMask
+) -> Sequence[SliceMask]:
+    """Return a mask of each slice, if it has any, so that they lead most smoothly to the end."""
+    n_slices = abs(end.slice_index - start.slice_index)
+    motion = (centroid(end.crop) - centroid(start.crop)) / n_slices
+    paths: list[tuple[float, tuple[SliceMask, ...]]] = [(0.0, (start,))]
+    for choices in (*(choices for choices in ways if choices), (_Choice(end, 0),)):
+        ahead = []
+        for mask, own in choices:
+            costs = [cost + _abruptness(path[-1], mask, motion) for cost, path in paths]
+            best = int(np.argmin(costs))
+            ahead.append((costs[best] + own, (*paths[best][1], mask)))
+        paths = ahead
+    return paths[0][1][1:-1]
+
+
+def _abruptness(mask: SliceMask, following: SliceMask, motion: NDArray[np.float64]) -> float:
+    """Return how far an object is from what it was on another slice, at rest or moved evenly."""
+    rows, columns = np.rint(motion * abs(following.slice_index - mask.slice_index)).astype(int)
+    crop = mask.crop
+    moved = MaskCrop(crop.mask, crop.top + int(rows), crop.left + int(columns))
+    return (1 - max(overlap(place, following.crop) for place in (crop, moved))) ** 2

@@ -43,3 +43,20 @@ def test_an_object_at_the_border_stays_in_the_plane():
     crop = interpolated(first, last, 0.5, (100, 100))
     assert crop.top == 0
     assert iou(painted(crop), disc(1, 55, 12)) > 0.85
+
+
+@pytest.mark.parametrize("degrees", [20, 70])
+def test_a_rod_turns_on_its_way(degrees):
+    def rod(angle, column):
+        y, x = np.mgrid[:100, :100]
+        sine, cosine = np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))
+        along, across = (
+            (y - 50) * sine + (x - column) * cosine,
+            (y - 50) * cosine - (x - column) * sine,
+        )
+        return np.hypot(along - along.clip(-25, 25), across) <= 6
+
+    first, last = (tight_crop(rod(170 + turn, 50 + turn / 10)) for turn in (0, degrees))
+    for share in 0.3, 0.5:
+        expected = rod(170 + share * degrees, 50 + share * degrees / 10)
+        assert iou(painted(interpolated(first, last, share, (100, 100))), expected) > 0.85

@@ -32,7 +32,7 @@ class Carried:
             yield SliceMask(index, disc(self.columns[index]), Origin.PROPAGATED, 0.8)
 
 
-def redone(carried, former_columns, annotated=0, corrected=9):
+def redone(carried, former_columns, annotated=0, corrected=9, planes=PLANES):
     """Return columns and origins of what is between two slices, one of them corrected."""
     former = {
         index: SliceMask(index, disc(column), Origin.PROPAGATED, 0.7)
@@ -40,7 +40,7 @@ def redone(carried, former_columns, annotated=0, corrected=9):
     }
     ends = sorted((annotated, corrected))
     masks = propagate(
-        PLANES,
+        planes,
         {annotated: disc(30), corrected: disc(100)},
         carried,
         first=ends[0] + 1,
@@ -68,11 +68,34 @@ def test_what_fits_the_correction_stays(is_first):
     assert [result[n][2] for n in kept] == [0.7] * 5
 
 
+def planes_with(*columns_of_slices):
+    """Return planes with a disc at each column."""
+    planes = []
+    for columns in columns_of_slices:
+        image = np.zeros(SHAPE, np.uint8)
+        for column in columns:
+            image[disc(column).within(0, 0, SHAPE)] = 200
+        planes.append(ImagePlane(image))
+    return planes
+
+
 def test_without_a_meeting_each_mask_counts_near_where_it_comes_from():
-    carried = Carried(dict.fromkeys(range(1, 9), 120))  # far from all others
-    result = redone(carried, dict.fromkeys(range(1, 9), 16))
-    assert result[8][0] == 120
-    assert result[1][0] == 16
+    """There are two objects, and the same one was not meant on all slices."""
+    carried, former = (dict.fromkeys(range(1, 9), column) for column in (100, 30))
+    result = redone(Carried(carried), former, planes=planes_with(*[(30, 100)] * N_SLICES))
+    columns = [result[n][0] for n in range(1, 9)]
+    assert columns == sorted(columns)
+    assert set(columns[:2]) == {30}  # the others are surer
+    assert set(columns[5:]) == {100}
+
+
+def test_what_went_astray_is_left_where_it_did():
+    """However well the masks beyond agree with each other."""
+    true = 30, 30, 30, 30, 38, 52, 68, 84, 96, 100
+    carried = dict(zip(range(8, 0, -1), (*true[8:4:-1], 140, 140, 140, 140), strict=True))
+    former = dict(zip(range(1, 9), (*true[1:5], 10, 10, 10, 10), strict=True))
+    result = redone(Carried(carried), former, planes=planes_with(*[(n,) for n in true]))
+    assert [result[n][0] for n in range(1, 9)] == pytest.approx(true[1:9], abs=5)
 
 
 def test_where_the_others_agree_they_are_taken():
