@@ -1,6 +1,7 @@
 """How many actions does a user need for an object of many slices? A simulated annotator counts.
 
-    python benchmarks/stack_annotator.py [--objects N] [--seed S] [--json]
+    python benchmarks/stack_annotator.py [--kinds KIND ...] [--objects N] [--seed S] [--boxes]
+        [--json]
 
 On the volumes of benchmarks/volumes_made.py. The annotator sees where masks are wrong, and uses
 what the dock has. It clicks where an object is deepest on its largest slice, chooses the best of
@@ -8,9 +9,10 @@ the three masks, clicks once more if that is poor, and grows or shrinks it if it
 better. It has the object carried through the stack. As long as it overlaps the true one by less
 than 0.85, it does what promises most for an action. Where the object ends too soon or too late, it
 drags that end of the strip. Otherwise it goes by the strip to the middle of the worst stretch of
-wrong slices, and draws a box around the object, or clicks where the error is deepest if the mask is
-nearly right. After twenty actions it takes what there is. Going to a slice, a click, a box, a
-choice of a mask, a move of the level slider, carrying on and a drag of one end are an action each.
+wrong slices, and draws around the object with the lasso, two pixels outside and with a trembling
+hand (with --boxes, a box), or clicks where the error is deepest if the mask is nearly right. After
+twenty actions it takes what there is. Going to a slice, a click, a lasso, a box, a choice of
+a mask, a move of the level slider, carrying on and a drag of one end are an action each.
 
 Prints, per volume, the actions per object and the mean 3-D intersection over union: after the
 carrying, and at the end; and what the same objects cost slice by slice, a click and an accept each
@@ -23,7 +25,10 @@ from typing import Any, Final
 
 import numpy as np
 from annotator import GOOD_IOU, deepest, mask_of
+from drawn_prompts import outline_around
 from numpy.typing import NDArray
+from scipy.ndimage import label
+from skimage.morphology import convex_hull_image
 from volumes import extent
 from volumes_made import KINDS
 
@@ -46,6 +51,8 @@ POOR: Final = 0.8
 CLEARLY: Final = 0.03
 """Gain in overlap for which the level of a mask is worth a try."""
 LEVELS: Final = np.linspace(-0.6, 0.6, 13)
+OUTSIDE_PX: Final = 2
+"""How far from the object it draws."""
 LEAST_SLICES: Final = 6
 TIMEOUT_S: Final = 600
 
@@ -55,10 +62,19 @@ Mask = NDArray[np.bool_]
 class StackAnnotator:
     """Drives a session like a user who knows what the objects are."""
 
-    def __init__(self, image: NDArray[Any], shape: tuple[int, ...], predictor: Predictor) -> None:
+    def __init__(
+        self,
+        image: NDArray[Any],
+        shape: tuple[int, ...],
+        predictor: Predictor,
+        *,
+        has_lasso: bool = True,
+    ) -> None:
+        self._has_lasso = has_lasso
         self._stack = ArrayStack(image, slice_distance_px=2.0)
         self._labels = ArrayLabels(np.zeros(shape, np.uint16))
         self._session = AnnotationSession(lambda *_: predictor)
+        self._hand = np.random.default_rng(0)
         self._actions = 0
         self._corrected: set[int] = set()
 
@@ -138,9 +154,7 @@ class StackAnnotator:
         self._corrected.add(index)
         session.stack.corrections.switch(True)  # as it is once one has gone there by the strip
         if _iou(mask, true) < POOR:
-            rows, columns = (np.flatnonzero(true.any(axis=axis)) for axis in (1, 0))
-            corners = columns[0], rows[0], columns[-1], rows[-1]
-            session.set_prompts(Prompts(box_xyxy=tuple(float(corner) for corner in corners)))
+            session.set_prompts(self._drawn_around(true))
         else:
             missing, excess = true & ~mask, mask & ~true
             is_missing = np.count_nonzero(missing) >= np.count_nonzero(excess)
@@ -148,6 +162,15 @@ class StackAnnotator:
             session.set_prompts(Prompts((place,), (FOREGROUND if is_missing else BACKGROUND,)))
         self._count()
         session.stack.corrections.switch(False)
+
+    def _drawn_around(self, true: Mask) -> Prompts:
+        """Draw around an object; around all its pieces where others hide it."""
+        if self._has_lasso:
+            whole = convex_hull_image(true) if label(true)[1] > 1 else true
+            return Prompts(outline=outline_around(whole, OUTSIDE_PX, self._hand))
+        rows, columns = (np.flatnonzero(true.any(axis=axis)) for axis in (1, 0))
+        corners = columns[0], rows[0], columns[-1], rows[-1]
+        return Prompts(box_xyxy=tuple(float(corner) for corner in corners))
 
     def _click(self, true: Mask) -> None:
         """Click where the error is deepest, and choose the best mask."""
@@ -199,17 +222,20 @@ def _iou(mask: Mask, true: Mask) -> float:
 def main() -> None:
     """Print one line per volume."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--objects", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--boxes", action="store_true", help="draw boxes, no lassos")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     predictor = Predictor(load_model())
     everything = []
-    for name, make in KINDS.items():
-        image, labels = make(arguments.seed)
-        annotator, rows = StackAnnotator(image, labels.shape, predictor), []
-        for label in np.unique(labels)[1:]:
-            true = labels == label
+    for name in arguments.kinds:
+        image, labels = KINDS[name](arguments.seed)
+        has_lasso, rows = not arguments.boxes, []
+        annotator = StackAnnotator(image, labels.shape, predictor, has_lasso=has_lasso)
+        for number in np.unique(labels)[1:]:
+            true = labels == number
             n_slices = int(np.count_nonzero(true.any(axis=(1, 2))))
             if n_slices >= LEAST_SLICES and len(rows) < arguments.objects:
                 rows.append((*annotator.annotate(true), 2 * n_slices, n_slices))
