@@ -36,7 +36,8 @@ class PrefetchRow(QWidget):
         self.cancel = button("Cancel", "Stop embedding slices; those already embedded stay ready")
         self._outcome = QLabel(wordWrap=True)
         buttons = row(self._pause, self.cancel)
-        fill(self, self.prefetch, self.embed_all, self._progress, buttons, self._outcome)
+        both = row(self.prefetch, self.embed_all, stretch=self.embed_all)
+        fill(self, both, self._progress, buttons, self._outcome)
         self._show(None)
 
     def show_stack(self, count: int) -> None:
