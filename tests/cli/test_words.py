@@ -112,7 +112,7 @@ def test_the_whole_way_with_a_detector_from_a_folder(tmp_path):
     folder = save_detector("owlv2", tmp_path / "detector")
     image = np.ascontiguousarray(data.astronaut()[100:136, 150:186])  # as large as it sees
     imageio.imwrite(tmp_path / "face.png", image)
-    options = "--text", "face", "--text-threshold", 0.5, "--detector", folder, "--json"
+    options = "--text", "face", "--text-threshold", "0.5", "--detector", str(folder), "--json"
     result = run(tmp_path / "face.png", *options)
     assert result.exit_code == 0, result.output
     printed = json.loads(result.stdout)["objects"]
@@ -129,6 +129,15 @@ def test_the_whole_way_with_a_detector_from_a_folder(tmp_path):
         clipped = np.clip(edges, 0, 36)
         assert (np.abs(np.add(entry["text_box_xyxy"], 0.5) - clipped) <= 1.02).all()
     assert max(entry["text_score"] for entry in printed) == pytest.approx(published[0]["score"])
+    rows = [[str(tmp_path / "face.png"), "face"]]
+    content = {"input_data": {"columns": ["image", "input_text"], "data": rows}}
+    (tmp_path / "request.json").write_text(json.dumps(content))
+    answer = CliRunner().invoke(main, ["request", str(tmp_path / "request.json"), *options[2:-1]])
+    (answered,) = json.loads(answer.stdout)
+    keys = "class_name", "text_score", "text_box_xyxy"
+    assert [[one[key] for key in keys] for one in answered["predictions"]] == [
+        [entry[key] for key in keys] for entry in printed
+    ]
 
 
 def test_a_request_has_a_column_for_words(scripted, coins_file):
