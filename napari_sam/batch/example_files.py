@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from napari_sam.batch.labeled import LabeledImage, LabelsError, read_pairs
+from napari_sam.batch.outputs import Compared
 from napari_sam.session.automatic.examples import measured
 from napari_sam.session.automatic.likeness import likeness_of, likest
 from napari_sam.session.embedding.embeddings import Embedder
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from napari_sam.session.objects.features import ObjectFeatures
 
 
-class _Example(NamedTuple):
+class Example(NamedTuple):
+    """A labeled object, measured."""
+
     features: ObjectFeatures
     class_name: str | None
 
 
-_MEASURED: WeakKeyDictionary[Predictor, dict[ExampleFiles, list[_Example]]] = WeakKeyDictionary()
+_MEASURED: WeakKeyDictionary[Predictor, dict[ExampleFiles, list[Example]]] = WeakKeyDictionary()
 """The examples that were measured with a model."""
 
 
@@ -60,37 +63,46 @@ def compare_with_examples(
     embedder = Embedder(job.model, lambda *_: predictor)
     crops = [record.crop for record in masks.records]
     features = measured(embedder, plane, crops)
+    compared = [Compared()] * len(crops)
     if job.like is not None:
-        examples = _examples(job.like, predictor, embedder, open_images)
+        examples = example_features(job.like, predictor, embedder, open_images)
         values = likeness_of([one.features for one in examples], features)
         kept = likest(values, job.least_likeness, crops.__getitem__)
         masks = replace(masks, records=[masks.records[index] for index in kept])
+        compared = [Compared(likeness=float(values[index])) for index in kept]
         features = [features[index] for index in kept]
-    if job.classes_from is None:
-        return masks
-    examples = _examples(job.classes_from, predictor, embedder, open_images)
-    return replace(masks, class_names=_classes(examples, features, job.least_confidence))
+    if job.classes_from is not None:
+        examples = example_features(job.classes_from, predictor, embedder, open_images)
+        predicted = predicted_with(examples, features, job.least_confidence)
+        compared = [one._replace(**told) for one, told in zip(compared, predicted, strict=True)]
+    return replace(masks, compared=compared)
 
 
-def _classes(
-    examples: Sequence[_Example], features: Sequence[ObjectFeatures], least: float
-) -> list[str | None]:
-    """Return the class of each object; None where that is not sure enough."""
+def predicted_with(
+    examples: Sequence[Example], features: Sequence[ObjectFeatures], least: float
+) -> list[dict[str, Any]]:
+    """Return the class of each object, and how sure it is; none where not sure enough."""
     names = taught(one.class_name for one in examples if one.class_name is not None)
     known = [(one.features, name) for one in examples if (name := one.class_name) and name in names]
     predicted = predict_classes(
         [features for features, _ in known], [name for _, name in known], features
     )
-    return [one.name if one.confidence >= least else None for one in predicted]
+    return [
+        {"class_name": one.name, "class_confidence": one.confidence}
+        if one.confidence >= least
+        else {}
+        for one in predicted
+    ]
 
 
-def _examples(
+def example_features(
     files: ExampleFiles, predictor: Predictor, embedder: Embedder, open_images: ImageOpener
-) -> list[_Example]:
+) -> list[Example]:
+    """Return the labeled objects of files; a model measures them once."""
     known = _MEASURED.setdefault(predictor, {})
     if files not in known:
         known[files] = [
-            _Example(features, name)
+            Example(features, name)
             for image in read_pairs(files.pairs, open_images)
             for part in image.planes
             for features, name in zip(

@@ -14,7 +14,7 @@ import xxhash
 from napari_sam.batch.images import ImageFile, find_images
 from napari_sam.batch.open_images import ImageOpener, OpenedImage
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.formats.annotations import ExportObject
+from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import FileError
 from napari_sam.formats.reading import READ_SUFFIXES, read_objects
 from napari_sam.session.image.image_plane import ImagePlane
@@ -112,13 +112,18 @@ def read_pairs(
     ]
 
 
-def _labeled(image: ImageFile, opened: OpenedImage, labels: Path) -> LabeledImage:
+def read_labels(image: ImageFile, opened: OpenedImage, labels: Path) -> Annotations:
+    """Read the objects of an image of a file; raise LabelsError if that cannot be done."""
     name = Path(image.path).name
-    info = opened.info(name)
     try:
-        annotations = read_objects(labels, info, (image.path, opened.name))
+        return read_objects(labels, opened.info(name), (image.path, opened.name))
     except FileError as error:
         raise LabelsError(f"The labels of {name} cannot be used: {error}") from error
+
+
+def _labeled(image: ImageFile, opened: OpenedImage, labels: Path) -> LabeledImage:
+    name = Path(image.path).name
+    annotations = read_labels(image, opened, labels)
     by_slice: dict[tuple[int, ...], list[ExportObject]] = defaultdict(list)
     for obj in annotations.objects:
         if np.count_nonzero(obj.mask) >= _MIN_AREA_PX:

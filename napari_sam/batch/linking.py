@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from napari_sam.batch.outputs import PlaneMasks
+from napari_sam.batch.outputs import Compared, PlaneMasks, in_common
 from napari_sam.batch.slice_summary import slice_summary
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.image import ImageInfo, stack_axis
@@ -37,8 +37,7 @@ def linked_annotations(
             label_id = len(summaries) + 1
             ious = [stack[index].records[n].predicted_iou for index, n in linked.members]
             score = float(np.mean(ious))
-            names = Counter(stack[index].class_of(n) for index, n in linked.members)
-            about_it = score, names.most_common(1)[0][0]
+            about_it = score, in_common([stack[i].compared_with(n) for i, n in linked.members])
             parts += _parts(linked, label_id, about_it, [plane.slice_index for plane in stack])
             about = {"object": label_id, "position": list(position), "score": score}
             summaries.append({**about, **slice_summary(linked.masks, image, axis)})
@@ -48,19 +47,19 @@ def linked_annotations(
 def _parts(
     linked: LinkedObject,
     label_id: int,
-    about_it: tuple[float, str | None],
+    about_it: tuple[float, Compared],
     slice_indices: Sequence[tuple[int, ...]],
 ) -> Iterator[ExportObject]:
-    """Yield an object's part on each slice, with its score and class."""
-    score, class_name = about_it
+    """Yield an object's part on each slice, with its score and what examples told."""
+    score, compared = about_it
     for mask in linked.masks:
         slice_index = slice_indices[mask.slice_index]
         yield ExportObject(
             label_id,
             *mask.crop,
             slice_index,
-            class_name=class_name,
             score=score,
             origin=str(mask.origin),
             confidence=mask.confidence,
+            **compared._asdict(),
         )

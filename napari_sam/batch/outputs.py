@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import tifffile
@@ -42,6 +42,26 @@ FORMATS_BY_SUFFIX: Final = {
 """The format by the suffix of a file."""
 
 
+class Compared(NamedTuple):
+    """What a comparison with examples has told of a mask: members of an `ExportObject`."""
+
+    class_name: str | None = None
+    class_confidence: float | None = None
+    likeness: float | None = None
+
+
+def in_common(compared: Sequence[Compared]) -> Compared:
+    """Return what examples told of the masks of an object: the class of most, and means."""
+    ((name, _),) = Counter(one.class_name for one in compared).most_common(1)
+    confidences = [one.class_confidence for one in compared if one.class_name == name]
+    return Compared(name, _mean(confidences), _mean([one.likeness for one in compared]))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
 @dataclass(frozen=True, eq=False)
 class PlaneMasks:
     """The masks of a plane."""
@@ -51,25 +71,26 @@ class PlaneMasks:
     proposals: Proposals | None = None
     edges: NDArray[np.float32] | None = None
     warning: str = ""  # what makes the masks doubtful
-    class_names: Sequence[str | None] | None = None  # of the records; None: without classes
+    # of the records, what examples told
+    compared: Sequence[Compared] | None = None
 
-    def class_of(self, index: int) -> str | None:
-        """Return the class of a record."""
-        return None if self.class_names is None else self.class_names[index]
+    def compared_with(self, index: int) -> Compared:
+        """Return what examples told of a record."""
+        return Compared() if self.compared is None else self.compared[index]
 
 
 def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotations:
     """Return all masks of an image as objects, numbered from 1, plane by plane."""
     masks = [
-        (plane.slice_index, record, plane.class_of(index))
+        (plane.slice_index, record, plane.compared_with(index)._asdict())
         for plane in planes
         for index, record in enumerate(plane.records)
     ]
     return Annotations(
         image,
         [
-            ExportObject(label_id, *record.crop, slice_index, name, record.predicted_iou)
-            for label_id, (slice_index, record, name) in enumerate(masks, start=1)
+            ExportObject(label_id, *record.crop, slice_index, score=record.predicted_iou, **told)
+            for label_id, (slice_index, record, told) in enumerate(masks, start=1)
         ],
     )
 
@@ -104,6 +125,15 @@ def write_objects(path: Path, name: str, annotations: Annotations, overlap: str)
     return _BY_KEY[name].write(path, annotations)
 
 
+def write_named(
+    folder: Path, stem: str, name: str, annotations: Annotations, overlap: str
+) -> list[Path]:
+    """Write objects in a format, under a name that begins with `stem`; return the files."""
+    chosen = _BY_KEY[name]
+    file = folder / f"{stem}{chosen.distinction}{chosen.suffixes[0]}"
+    return write_objects(file, name, annotations, overlap)
+
+
 def write_results(
     folder: Path,
     stem: str,
@@ -118,9 +148,7 @@ def write_results(
             content = _published(image, planes, job.settings.output_mode)
             write_json(folder / f"{stem}_sam.json", content)
         else:
-            chosen = _BY_KEY[name]
-            file = folder / f"{stem}{chosen.distinction}{chosen.suffixes[0]}"
-            write_objects(file, name, annotations, job.overlap)
+            write_named(folder, stem, name, annotations, job.overlap)
     if any(plane.proposals is not None for plane in planes):
         write_table(folder / f"{stem}_proposals.csv", _proposal_rows(image, planes))
     edges = [plane.edges for plane in planes if plane.edges is not None]

@@ -34,6 +34,7 @@ from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
     channels_option,
     checked_choice,
+    checked_formats,
     json_option,
     load,
     model_options,
@@ -79,17 +80,6 @@ Exit codes:
   2    usage error, or FOLDER holds results of other settings
   130  stopped with Ctrl-C; run the same command again to continue
 """
-
-
-def _formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
-    from napari_sam.batch.outputs import FORMAT_KEYS
-
-    names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",")))
-    for name in names:
-        if name not in FORMAT_KEYS:
-            msg = f"unknown format {name!r}; choose from {', '.join(FORMAT_KEYS)}."
-            raise click.BadParameter(msg)
-    return names
 
 
 class AutomaticCommand(click.Command):
@@ -161,7 +151,7 @@ class AutomaticCommand(click.Command):
 @click.option(
     *("--format", "formats"),
     default="tiff",
-    callback=_formats,
+    callback=checked_formats,
     metavar="NAMES",
     help="Output formats, comma-separated; see below.",
     show_default=True,

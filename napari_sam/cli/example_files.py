@@ -10,6 +10,7 @@ from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.output import readers_on_stderr
 
 if TYPE_CHECKING:
+    from napari_sam.batch.job import ExampleFiles
     from napari_sam.batch.open_images import ImageOpener
 
 
@@ -68,6 +69,14 @@ def _taken(
             option, needed = (f"--{part.replace('_', '-')}" for part in (least, name))
             raise click.UsageError(f"{option} is about examples: give {needed}, too.")
         return {}
+    found = read_example_files(files, opener, of_classes=name == "classes_from")
+    return {name: found, least: default if value is None else value}
+
+
+def read_example_files(
+    files: tuple[str, str], opener: ImageOpener, *, of_classes: bool
+) -> ExampleFiles:
+    """Find images and labels, and check them; with `of_classes`, they have to tell two or more."""
     from napari_sam.batch.example_files import check_classes
     from napari_sam.batch.job import ExampleFiles
     from napari_sam.batch.labeled import data_digest, find_pairs, read_pairs
@@ -75,7 +84,6 @@ def _taken(
     with usage_errors(), readers_on_stderr():
         pairs = tuple(find_pairs(*files))
         images = read_pairs(pairs, opener)
-        if name == "classes_from":
+        if of_classes:
             check_classes(images)
-        content = data_digest(pairs)
-    return {name: ExampleFiles(pairs, content), least: default if value is None else value}
+        return ExampleFiles(pairs, data_digest(pairs))

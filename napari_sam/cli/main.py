@@ -20,6 +20,7 @@ from napari_sam._distribution import (
 from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.automatic import automatic
 from napari_sam.cli.bench import COMMANDS as BENCH_COMMANDS
+from napari_sam.cli.classify import classify
 from napari_sam.cli.embed import embed
 from napari_sam.cli.models import COMMANDS
 from napari_sam.cli.open_images import check_exists, open_file
@@ -158,7 +159,8 @@ def _keep_on_screen(viewer: Viewer) -> None:
     window.resize(window.size().boundedTo(room - (frame - window.size())))
 
 
-for _command in (predict, propagate, automatic, embed, request, train, *COMMANDS, *BENCH_COMMANDS):
+_OWN = predict, propagate, automatic, classify, embed, request, train
+for _command in (*_OWN, *COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 

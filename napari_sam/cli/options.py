@@ -120,3 +120,15 @@ def load(choice: ModelChoice) -> Predictor:
         failure = f"The model {choice.name} cannot be loaded"
         message = user_message(error, failure, "choose a smaller model")
         raise click.ClickException(message) from error
+
+
+def checked_formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return the output formats that a comma-separated list names."""
+    from napari_sam.batch.outputs import FORMAT_KEYS
+
+    names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",")))
+    for name in names:
+        if name not in FORMAT_KEYS:
+            msg = f"unknown format {name!r}; choose from {', '.join(FORMAT_KEYS)}."
+            raise click.BadParameter(msg)
+    return names

@@ -50,6 +50,10 @@ class ExportObject:
         Where the mask in this slice comes from, a value of the session's `Origin`; "" if unknown.
     confidence : float or None
         How surely the object is in this slice as the mask says, 0 to 1; None if it is unknown.
+    class_confidence : float or None
+        How sure its class is, 0 to 1, if that was predicted from examples; else None.
+    likeness : float or None
+        How much it is like examples, 0 to 1, if it was found by them; else None.
     """
 
     label_id: int
@@ -64,6 +68,8 @@ class ExportObject:
     parent_id: int = 0
     origin: str = ""
     confidence: float | None = None
+    class_confidence: float | None = None
+    likeness: float | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.label_id, self.top, self.left, *self.slice_index)

@@ -20,6 +20,8 @@ from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
 from napari_sam.formats.details import (
+    comparison_from,
+    comparison_of,
     details_from,
     details_of,
     id_in,
@@ -141,7 +143,7 @@ def _annotation_entry(
             joined_ring([piece.shell_xy, *piece.holes_xy]).ravel().tolist()
             for piece in trace_outlines(obj.mask, obj.top, obj.left)
         ]
-    details = with_value(details_of(obj) | slice_details_of(obj))
+    details = with_value(details_of(obj) | slice_details_of(obj) | comparison_of(obj))
     details.pop("class", None)  # its category
     return entry | details
 
@@ -244,7 +246,7 @@ def _read_annotation(
         content.label_ids[position] = label_id
     # Other programs leave out categories that nobody asked for.
     details = details_from({**entry, "class": names.get(id_in(entry.get("category_id")))})
-    details |= slice_details_from(entry)
+    details |= slice_details_from(entry) | comparison_from(entry)
     content.objects.append(ExportObject(position, *mask, slice_index, **details))
 
 

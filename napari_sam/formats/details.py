@@ -1,8 +1,9 @@
 """Details of the objects of a label image: a text for the metadata of the file.
 
 The text is JSON in ASCII: ``{"label_details": {"classes": [{"name", "color_rgb"}], "objects":
-{label_id: {"class", "score", "reviewed", "note", "parent_id", "slices"}}}}``; ``slices`` are lists
-of index, origin and confidence. Members without a value are left out.
+{label_id: {"class", "score", "reviewed", "note", "parent_id", "class_confidence", "likeness",
+"slices"}}}}``; ``slices`` are lists of index, origin and confidence. Members without a value are
+left out.
 """
 
 import json
@@ -28,7 +29,7 @@ def details_to_text(annotations: Annotations) -> str:
     """Return classes, and what is known of objects and their slices, as text; "" without any."""
     objects: dict[int, dict[str, Any]] = {}
     for obj in paced(annotations.objects):
-        details = with_value(details_of(obj))
+        details = with_value(details_of(obj) | comparison_of(obj))
         if details:
             objects.setdefault(obj.label_id, details)
         if obj.origin:
@@ -57,7 +58,8 @@ def annotations_with_details(
     for obj in paced(objects):
         label_id = str(obj.label_id)
         of_slice = slices.get(label_id, {}).get(obj.slice_index, {})
-        details = details_from(entries.get(label_id)) | slice_details_from(of_slice)
+        entry = entries.get(label_id)
+        details = details_from(entry) | comparison_from(entry) | slice_details_from(of_slice)
         detailed.append(replace(obj, **details))
     return Annotations(image, detailed, classes)
 
@@ -100,6 +102,18 @@ def slice_details_from(details: dict[str, Any]) -> dict[str, Any]:
         "origin": origin if isinstance(origin, str) else "",
         "confidence": number_in(details.get("confidence")),
     }
+
+
+def comparison_of(obj: ExportObject) -> dict[str, float | None]:
+    """Return what a comparison with examples has told of an object."""
+    values = {"class_confidence": obj.class_confidence, "likeness": obj.likeness}
+    return {key: None if value is None else float(value) for key, value in values.items()}
+
+
+def comparison_from(entry: Any) -> dict[str, float | None]:
+    """Return what an entry of a file says of that, as members of an object."""
+    details = entry if isinstance(entry, dict) else {}
+    return {key: number_in(details.get(key)) for key in ("class_confidence", "likeness")}
 
 
 def details_from(entry: Any) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.details import (
+    comparison_from,
+    comparison_of,
     details_from,
     number_in,
     slice_details_from,
@@ -125,6 +127,7 @@ def _numbers_of(obj: ExportObject) -> dict[str, float | None]:
         "score": obj.score,
         "parent_id": int(obj.parent_id) or None,
         "confidence": slice_details_of(obj)["confidence"],
+        **comparison_of(obj),
     }
 
 
@@ -247,7 +250,7 @@ def _object(
         **{key: measurements.get(key) for key in ("score", "parent_id", "confidence")},
         "class": _class_of(feature, classes),
     }
-    members = details_from(details) | slice_details_from(details)
+    members = details_from(details) | slice_details_from(details) | comparison_from(measurements)
     return ExportObject(number, *mask, slice_index_in(geometry, image), **members)
 
 

@@ -1,6 +1,7 @@
 """Measurements of objects, slice by slice, as CSV (RFC 4180), by scikit-image's ``regionprops``."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ _PROPERTIES: Final = {
 DETAILS: Final = ("class", "score", "reviewed", "note")
 """The columns that `details_of` fills."""
 _OF_SLICES: Final = ("parent_id", "origin", "confidence")
+_COMPARISON: Final = ("class_confidence", "likeness")
+"""Columns of tables in which an object has been compared with examples."""
 _INTENSITIES: Final = ("intensity_mean", "intensity_std", "intensity_min", "intensity_max")
 
 
@@ -75,13 +78,18 @@ def write_measurements(
             "length, or none."
         )
     spacing = (height, image.pixel_size[-1])
-    heading = _heading(image, with_intensity=intensity is not None)
+    told = [name for name in _COMPARISON if any(_has(obj, name) for obj in annotations.objects)]
+    heading = _heading(image, told, with_intensity=intensity is not None)
     with np.errstate(all="ignore"):  # of pixels as large as stars
-        rows = [_row(obj, spacing, intensity) for obj in paced(annotations.objects)]
+        rows = [_row(obj, spacing, intensity, told) for obj in paced(annotations.objects)]
     write_table(path, [heading, *rows])
 
 
-def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
+def _has(obj: ExportObject, name: str) -> bool:
+    return getattr(obj, name) is not None
+
+
+def _heading(image: ImageInfo, told: Sequence[str], *, with_intensity: bool) -> list[str]:
     unit = UNIT_SYMBOLS[image.units[-1]].ascii
     powers = {0: "", 1: f" [{unit}]", 2: f" [{unit}^2]"}
     return [
@@ -89,6 +97,7 @@ def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
         *(f"{axis.lower()}_index" for axis in image.axes[:-2]),
         *DETAILS,
         *(_OF_SLICES if image.stack_shape else ()),
+        *told,
         "area_px",
         *(f"{side}_px" for side in ("top", "left", "bottom", "right")),
         *(f"centroid_{axis}{powers[1]}" for axis in "yx"),
@@ -98,7 +107,10 @@ def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
 
 
 def _row(
-    obj: ExportObject, spacing: tuple[float, float], intensity: NDArray[Any] | None
+    obj: ExportObject,
+    spacing: tuple[float, float],
+    intensity: NDArray[Any] | None,
+    told: Sequence[str],
 ) -> list[Any]:
     obj = obj.cropped()
     index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
@@ -114,6 +126,7 @@ def _row(
         *obj.slice_index,
         *details_of(obj),
         *((obj.parent_id or None, obj.origin, obj.confidence) if obj.slice_index else ()),
+        *(getattr(obj, name) for name in told),
         obj.area_px,
         *(obj.top, obj.left, obj.top + height, obj.left + width),
         region.centroid[0] + obj.top * spacing[0],

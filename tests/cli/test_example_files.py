@@ -1,5 +1,6 @@
 """Masks like examples, and with their classes: a few labeled objects of one image tell."""
 
+import csv
 import json
 from importlib.util import find_spec
 
@@ -50,8 +51,8 @@ def truth(folder, number):
     return np.load(folder / f"{number}.npy"), {int(n): kind for n, kind in kinds.items()}
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, ["automatic", *map(str, arguments)])
+def run(*arguments, command="automatic"):
+    return CliRunner().invoke(main, [command, *map(str, arguments)])
 
 
 def kinds_found(masks, labels, kinds):
@@ -61,13 +62,23 @@ def kinds_found(masks, labels, kinds):
 
 def test_masks_like_examples_in_another_image(folder, tmp_path):
     like = "--like", folder / "1.png", folder / "examples.tif", *FEW
-    outcome = run(folder / "2.png", "-o", tmp_path / "out", *like)
+    outcome = run(folder / "2.png", "-o", tmp_path / "out", *like, "--format", "tiff,csv,geojson")
     assert outcome.exit_code == 0, outcome.output
     found = tifffile.imread(tmp_path / "out" / "2.tif")
     kinds = kinds_found([found == n for n in np.unique(found[found > 0])], *truth(folder, 2))
     assert kinds.count(KINDS[1]) >= 6
     assert len(kinds) - kinds.count(KINDS[1]) <= 1
     assert len(example_files._MEASURED) == 0  # the model is gone with the command
+
+    like = *like, "--format", "tiff,csv,geojson"
+    (collection,) = [json.loads((tmp_path / "out" / "2.geojson").read_text())]
+    told = [one["properties"]["measurements"]["likeness"] for one in collection["features"]]
+    assert told == sorted(told, reverse=True)
+    assert min(told) >= 0.4
+    with (tmp_path / "out" / "2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["likeness"]) for row in rows] == pytest.approx(told)
+    assert "class_confidence" not in rows[0]
 
     again = run(folder / "2.png", "-o", tmp_path / "out", *like)
     assert "0 done, 1 already complete" in again.output
@@ -91,6 +102,42 @@ def test_masks_get_the_classes_of_examples(folder, tmp_path):
     right = [kind == one.class_name for kind, one in pairs if kind is not None]
     assert len(right) >= 12
     assert sum(right) >= len(right) - 1
+    assert all(0.5 <= one.class_confidence <= 1 for one in annotations.objects)
+
+
+def test_labels_that_are_there_get_classes(folder, tmp_path):
+    pytest.importorskip("sklearn")
+    labels, kinds = truth(folder, 2)
+    tifffile.imwrite(tmp_path / "2_labels.tif", labels.astype(np.uint16))
+    options = "--classes-from", folder / "1.png", folder / "classed.json", "--json"
+    files = folder / "2.png", tmp_path / "2_labels.tif", "-o", tmp_path / "out"
+    outcome = run(*files, *options, command="classify")
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(outcome.stdout)["images"][0]["predicted"] == len(kinds)
+    (annotations,) = read_coco(tmp_path / "out" / "2.json")
+    right = [one.class_name == kinds[one.label_id] for one in annotations.objects]
+    assert len(right) == len(kinds)
+    assert sum(right) >= len(right) - 1
+
+    # Without other images, the objects that have a class are the examples, and keep it.
+    known = dict(sorted(kinds.items(), key=lambda one: one[0] % 2)[: len(kinds) // 2])
+    write_coco(
+        tmp_path / "2.json",
+        Annotations(ImageInfo(labels.shape, "2.png"), objects_from_labels(labels, known)),
+    )
+    files = folder / "2.png", tmp_path / "2.json", "-o", tmp_path / "own"
+    outcome = run(*files, "--format", "geojson", command="classify")
+    assert outcome.exit_code == 0, outcome.output
+    assert f"{len(kinds) - len(known)} of {len(kinds)} objects got a class" in outcome.stdout
+    collection = json.loads((tmp_path / "own" / "2.geojson").read_text())
+    properties = {
+        one["properties"]["measurements"]["label_id"]: one["properties"]
+        for one in collection["features"]
+    }
+    names = {n: one["classification"]["name"] for n, one in properties.items()}
+    assert {n: names[n] for n in known} == known
+    assert all("class_confidence" not in properties[n]["measurements"] for n in known)
+    assert sum(names[n] == kind for n, kind in kinds.items()) >= len(kinds) - 2
 
 
 def test_a_script_finds_what_is_left_in_the_image_of_the_examples(folder, remembering_predictor):
