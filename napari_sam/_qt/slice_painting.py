@@ -72,11 +72,11 @@ class StripPainter:
         return float(self._box.left()) + scale.x_of(slice_index)
 
     def _bar(self, scale: SliceScale, slice_index: int, share: float = 1.0) -> QRectF:
-        """Return the rectangle of a bar of some height."""
+        """Return the rectangle of a bar of some height, on whole pixels: narrow bars touch."""
         gap = 1 if scale.bar_px >= _GAP_FROM_PX else 0
         height = max(2.0, share * self._box.height())
-        x, y = self._x(scale, slice_index), self._box.bottom() - height
-        return QRectF(x, y, scale.bar_px - gap, height)
+        left, right = (round(self._x(scale, index)) for index in (slice_index, slice_index + 1))
+        return QRectF(left, self._box.bottom() - height, max(1, right - left) - gap, height)
 
     def _paint_ground(self, picture: StripPicture) -> None:
         """Paint what is behind the bars: the room of the stack, and the slice in the view."""

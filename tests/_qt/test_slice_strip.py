@@ -116,6 +116,16 @@ def test_a_long_stack_shows_the_object_and_a_line_of_all_slices(strip, requests)
     assert strip.scale.n_slices == 2000
 
 
+def test_narrow_bars_leave_no_gaps(strip):
+    n_slices = 217  # 1.38 px each
+    whole = tuple(ObjectSlice(index, Origin.PROPAGATED, 0.9) for index in range(n_slices))
+    strip.show_stack(n_slices, 0)
+    strip.show_slices(ObjectSlices(0, whole))
+    picture = strip.grab().toImage()
+    row = {picture.pixel(x, 40) for x in range(SIDE_PX + 3, strip.width() - SIDE_PX)}
+    assert len(row) == 1
+
+
 def test_it_tells_about_the_slice_under_the_mouse(strip):
     assert strip.text_at(place(10).x()) == "Slice 10 · propagated · 0.50"
     assert strip.text_at(place(20).x()) == "Slice 20"
