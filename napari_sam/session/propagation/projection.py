@@ -68,6 +68,7 @@ class Projection:
     ) -> None:
         self._embedder, self._report = embedder, report
         self._in_memory = lru_cache(_MOST_PLANES)(in_memory)
+        self._begun: tuple[SliceMask, Evidence, float] | None = None
 
     def outward(
         self,
@@ -82,9 +83,7 @@ class Projection:
         `is_forced`: only where there is no mask at all.
         """
         before, plane = start, planes[start.slice_index]
-        embedded = self._embedded(plane, start.crop)
-        reference = Evidence.of(start.crop, self._in_memory(plane), embedded)
-        cut = self._cut_of(start.crop, embedded)
+        reference, cut = self._measured(start, plane)
         for index in slices:
             next_plane = planes[index]
             pixels, next_pixels = self._in_memory(plane), self._in_memory(next_plane)
@@ -103,6 +102,14 @@ class Projection:
                 return
             before, plane = surest, next_plane
             yield before
+
+    def _measured(self, start: SliceMask, plane: ImagePlane) -> tuple[Evidence, float]:
+        """Return what an object looks like at a start and how it is cut; once for both ways."""
+        if self._begun is None or self._begun[0] is not start:
+            embedded = self._embedded(plane, start.crop)
+            reference = Evidence.of(start.crop, self._in_memory(plane), embedded)
+            self._begun = start, reference, self._cut_of(start.crop, embedded)
+        return self._begun[1:]
 
     def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
         pyramid = plane.pyramid(self._embedder.load().encoder.spec)
