@@ -292,6 +292,8 @@ class StackPanel(QWidget):
     @property
     def _hint(self) -> str:
         state, extent = self._state, self.strip.object_range
+        if state.refusal:
+            return state.refusal
         if self._n_selected > 1:
             return "Propagate carries all of them on."
         if self._is_new:
