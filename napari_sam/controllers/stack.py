@@ -38,7 +38,7 @@ class StackController:
         self._connections = Connections(
             (stack.changed, self._show),
             (stack.slice_wanted, self._go_to_slice),
-            (stack.corrections.cleared_by_click, self._on_cleared),
+            (stack.corrections.cleared, self._on_cleared),
             (stack.corrections.followed, self._on_followed),
             (context.session.changed, self._on_session_changed),
             (context.binding.image_changed, self._on_image_changed),
@@ -238,8 +238,7 @@ class StackController:
     def _on_cleared(self, label_id: int, cleared: list[int], changed: list[int]) -> None:
         more = f", and changed {slices_in_words(changed)}" if changed else ""
         self._messages.info(
-            f"Background click: object {label_id} is off {slices_in_words(cleared)}{more}. Undo "
-            "brings it back."
+            f"Object {label_id} is off {slices_in_words(cleared)} now{more}. Undo brings it back."
         )
 
     def _on_followed(self, label_id: int, changed: list[int], n_weak: int) -> None:

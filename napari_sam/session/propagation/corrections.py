@@ -51,8 +51,8 @@ class Corrections:
 
     changed = Signal()
     """`is_on` changed."""
-    cleared_by_click = Signal(int, list, list)
-    """The object that a background click has taken off slices, which ones, and others that changed.
+    cleared = Signal(int, list, list)
+    """The object that was taken off slices, which ones, and others that changed.
 
     At first the shown slice; once what is beside it is computed, all of them.
     """
@@ -74,7 +74,7 @@ class Corrections:
         self._object, self._propagation = object_in_progress, propagation
         self._notifier = background.notifier
         self._is_own_edit = False
-        # What follows the last correction, the slices before, and whether a click cleared one.
+        # What follows the last correction, the slices before, and whether it cleared one.
         self._following: tuple[Run, int, ObjectSlices, bool] | None = None
         propagation.finished.connect(self._on_finished)
         self.is_on = False
@@ -128,39 +128,34 @@ class Corrections:
         return True
 
     def _clear_by_click(self) -> None:
-        (_, target), record = self._chosen.require_stack(), self._chosen.require_record()
-        known = slices_of(record, target.slice_axis or 0)
-        run = self._clear()
+        self.clear_slice()
         self._object.changed.emit()  # the click is gone
-        self.cleared_by_click.emit(record.label_id, [self._chosen.slice_index], [])
-        self._following = None if run is None else (run, record.label_id, known, True)
 
     def _on_finished(self, run: Run) -> None:
         """Tell which slices a correction has changed in the end."""
         if self._following is None or self._following[0] is not run:
             return
-        (_, label_id, known, is_by_click), self._following = self._following, None
+        (_, label_id, known, is_cleared), self._following = self._following, None
         record = run.target.labels.registry.get(label_id)
         if record is None:
             return
         slices = slices_of(record, known.axis)
         left, changed = slices.changed_since(known)
-        if is_by_click:
-            self.cleared_by_click.emit(label_id, left, changed)
+        if is_cleared:
+            self.cleared.emit(label_id, left, changed)
         else:
             n_weak = sum(entry.is_weak for entry in slices)
             self.followed.emit(label_id, sorted([*left, *changed]), n_weak)
 
     def clear_slice(self) -> None:
         """Take the chosen object off the shown slice: it is not there."""
-        self._clear()
-
-    def _clear(self) -> Run | None:
-        """Take the chosen object off the shown slice; return what computes others anew."""
-        index = self._chosen.slice_index
-        step = self._take_off(self._chosen.require_record(), {index: _cleared(index)})
-        record = self._chosen.record
-        return None if record is None else self._update_around(record, [index], step)
+        (_, target), record = self._chosen.require_stack(), self._chosen.require_record()
+        known, index = slices_of(record, target.slice_axis or 0), self._chosen.slice_index
+        step = self._take_off(record, {index: _cleared(index)})
+        left = self._chosen.record
+        run = None if left is None else self._update_around(left, [index], step)
+        self.cleared.emit(record.label_id, [index], [])
+        self._following = None if run is None else (run, record.label_id, known, True)
 
     def set_range(self, first: int, last: int) -> None:
         """Cut the chosen object to a range of slices, or extend it to there.

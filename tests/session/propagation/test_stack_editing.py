@@ -96,8 +96,11 @@ def test_a_cleared_slice_ends_the_object_and_stays_clear(session, volume):
     carry(session)
     before = volume.labels.array.copy()
     session.show(volume.request(6))
+    told = []
+    session.stack.corrections.cleared.connect(lambda *about: told.append(about))
     session.stack.corrections.clear_slice()
     session.wait_until_idle(60)
+    assert told == [(1, [6], []), (1, [6, 7], [])]
     assert origins(session)[6] is Origin.CLEARED
     assert max(volume.slices_with(1)) == 5
     carry(session, [1])
@@ -322,7 +325,7 @@ def test_a_background_click_in_the_middle_takes_the_chosen_object_off_the_slice(
     np.testing.assert_array_equal(volume.labels.array, before)
     session.object_in_progress.clear()
     told = []
-    session.stack.corrections.cleared_by_click.connect(lambda *about: told.append(about))
+    session.stack.corrections.cleared.connect(lambda *about: told.append(about))
     session.show(volume.request(5))
     click(session, 30, 35, label=0)
     assert session.state.prompts.is_empty
