@@ -1,7 +1,7 @@
 """How many actions does a user need per object? A simulated annotator drives the session.
 
     python benchmarks/annotator.py [IMAGE LABELS] [--kind NAME ...] [--policy NAME ...] [--json]
-        [--order random largest] [--iou 0.7 0.85] [--seed 0 1 2] [--then KIND]
+        [--order random largest] [--iou 0.7 0.85] [--seed 0 1 2] [--then KIND] [--trace]
 
 It clicks where an object is deepest, in random order or the largest object first; as long as the
 mask overlaps it by less than 0.85, it corrects where the error is deepest; then it accepts. After
@@ -18,15 +18,17 @@ Without IMAGE and LABELS: the coins of scikit-image, with labels from thresholdi
 nuclei of its immunohistochemistry (benchmarks/nuclei_truth.py), and synthetic cells
 (benchmarks/cells.py). Prints, per policy, the actions per object, the mean
 intersection over union after 1, 2 and 3 actions, the share of objects that reach 0.85, the overlap
-of the first object after its click, the mean of that and of the actions from the eleventh object
-on; what each kind of learned policies would have gained on the last ten objects; and, from the
-eleventh on, how much of what lies between "highest score" and "best of three" the preselection
-gains. With --then, a session that learned goes on to an image of that kind, and that is printed.
+of the first object after its click, the mean of that from the sixth and of both from the eleventh
+object on; by how much the score of learned masks of first clicks is wrong, from the eleventh on;
+what each kind of learned policies would have gained on the last ten objects; and, from the eleventh
+on, how much of what lies between "highest score" and "best of three" the preselection gains. With
+--then, each session goes on to an image of that kind, and that is printed, too. With --trace,
+prints the overlaps of each object, action by action.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -59,6 +61,8 @@ LEAST_IOU: Final = 0.5
 WORTH_CHOOSING: Final = 0.05
 LEARNT: Final = 10
 """Accepted objects after which the preselection has to be better."""
+SOON: Final = 5
+"""Those after which what was learned on another image has to serve."""
 TIMEOUT_S: Final = 600
 _OTHER: Final = 1000
 """Added to the seed of a second image of cells."""
@@ -73,6 +77,8 @@ class Annotated:
 
     ious: tuple[float, ...]
     actions: int
+    # by how much the score of the learned mask of the first click is wrong; nan without one
+    score_error: float = float("nan")
 
     def iou_after(self, actions: int) -> float:
         """Return the overlap after so many actions, or after the last before."""
@@ -130,6 +136,7 @@ class Annotator:
         """Annotate one object."""
         session, ious = self._session, []
         ious.append(self._prompt(deepest(true), FOREGROUND, true))
+        score_error = self._score_error(true)
         while ious[-1] < self._good_iou and len(ious) < MAX_ACTIONS - 1:
             overlaps = self._overlaps(true)
             better = int(np.argmax(overlaps))
@@ -146,13 +153,21 @@ class Annotator:
             ious.append(self._prompt(place, FOREGROUND if is_missing else BACKGROUND, true))
         if ious[-1] < LEAST_IOU:
             session.object_in_progress.clear()
-            return Annotated(tuple(ious), MAX_ACTIONS)
+            return Annotated(tuple(ious), MAX_ACTIONS, score_error)
         try:
             session.accept()
         except TargetError:  # others cover it
             session.object_in_progress.clear()
         session.wait_until_idle(TIMEOUT_S)
-        return Annotated(tuple(ious), len(ious) + 1)
+        return Annotated(tuple(ious), len(ious) + 1, score_error)
+
+    def _score_error(self, true: Mask) -> float:
+        """Return by how much the score of the learned mask is wrong; nan if there is none."""
+        candidates = self._session.state.candidates
+        if candidates is None or candidates.learnt is None:
+            return float("nan")
+        index = candidates.learnt
+        return abs(candidates.iou_predictions[index] - self._overlaps(true)[index])
 
     @property
     def _chosen(self) -> int:
@@ -240,6 +255,12 @@ def read(path: Path) -> NDArray[Any]:
     return np.load(path) if path.suffix == ".npy" else io.imread(path)
 
 
+def mean(values: Iterable[float]) -> float:
+    """Return the mean of numbers; nan if there are none."""
+    numbers = list(values)
+    return float(np.mean(numbers)) if numbers else float("nan")
+
+
 def summary(done: list[Annotated], good_iou: float = GOOD_IOU) -> dict[str, float]:
     """Return what is printed of one policy on one image."""
     numbers = {"actions": float(np.mean([tally.actions for tally in done]))}
@@ -247,10 +268,12 @@ def summary(done: list[Annotated], good_iou: float = GOOD_IOU) -> dict[str, floa
         numbers[f"iou after {actions}"] = float(np.mean([o.iou_after(actions) for o in done]))
     numbers["share good"] = float(np.mean([tally.ious[-1] >= good_iou for tally in done]))
     numbers["first"] = done[0].iou_after(1)
-    later = [tally.iou_after(1) for tally in done[LEARNT:]]
-    numbers["from 11th"] = float(np.mean(later)) if later else float("nan")
-    actions = [tally.actions for tally in done[LEARNT:]]
-    numbers["actions then"] = float(np.mean(actions)) if actions else float("nan")
+    later = done[LEARNT:]
+    numbers["from 6th"] = mean(tally.iou_after(1) for tally in done[SOON:])
+    numbers["from 11th"] = mean(tally.iou_after(1) for tally in later)
+    numbers["actions then"] = mean(tally.actions for tally in later)
+    errors = (tally.score_error for tally in later)
+    numbers["score error"] = mean(error for error in errors if not np.isnan(error))
     return {name: round(number, 3) for name, number in numbers.items()}
 
 
@@ -280,6 +303,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seed", nargs="+", type=int, default=(0,), help="of cells and order")
     parser.add_argument("--objects", type=int, default=30, help="at most, of each image")
     parser.add_argument("--then", choices=kinds, help="the kind of a second image")
+    parser.add_argument("--trace", action="store_true", help="print each object")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if chosen.image is not None and chosen.labels is None:
@@ -301,6 +325,9 @@ def rows_of(
             if shown is not image:
                 annotator.go_to(shown, truth)
             done = annotator.annotate(order_of(truth, order, seed)[: chosen.objects])
+            if chosen.trace:
+                for tally in done:
+                    print(tally.actions, *(f"{overlap:.2f}" for overlap in tally.ious))
             numbers = summary(done, iou)
             gains = annotator.gains
             yield {"image": title, **about, "objects": len(done), **numbers, "gains": gains}
