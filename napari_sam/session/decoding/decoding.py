@@ -261,7 +261,7 @@ class Decoding:
         request = DecodeRequest(
             *(embedded, prompts, usable, *how, shown), shapes=state.shapes, learnt_on=learnt_on
         )
-        self._decode(request)
+        self._decode(replace(request, corrected_token=state.learned_token))
 
     def _decode(self, request: DecodeRequest) -> None:
         """Show the model's masks as soon as they are there, and then all there are."""

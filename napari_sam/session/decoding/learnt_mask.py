@@ -8,7 +8,7 @@ from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.features import MaskFeatures, joined, measure_features
 from napari_sam.session.decoding.learnt import Learnt, place_at
-from napari_sam.session.decoding.ranking import Ranking
+from napari_sam.session.decoding.ranking import MaskBefore, Ranking
 from napari_sam.session.decoding.recipe import decode_recipe
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 
@@ -52,6 +52,22 @@ def with_learnt(
         learnt=index,
         recipe=learnt.recipe if is_extra else None,
     )
+
+
+def corrected(candidates: Candidates, token: int, before: MaskBefore | None) -> Candidates:
+    """Preselect the mask of the token that made the learned one which a user corrects.
+
+    Its score tells as little then as at the first click. It stays behind if it has become larger
+    although the user excluded something.
+    """
+    ranking, index = candidates.ranking, token - 1
+    if ranking is None or not 0 <= index < len(candidates) or index == candidates.best:
+        return candidates
+    if before is not None and before.grew(ranking.features.area_px)[index]:
+        return candidates
+    order = (index, *(n for n in ranking.order if n != index))
+    reason = "made like the learned mask before"
+    return replace(candidates, ranking=Ranking(order, reason, ranking.features))
 
 
 def _index_of(mask: Candidate, candidates: Candidates) -> int:

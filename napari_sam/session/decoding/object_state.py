@@ -31,6 +31,14 @@ class FeedbackStep:
     low_res_logits: NDArray[np.float32]
     tile: Tile
     weights: Path | None = None
+    # how the mask was made, if it is none of the model's own
+    recipe: Recipe | None = None
+
+    @property
+    def published_logits(self) -> NDArray[np.float32]:
+        """The logits as the model gave them, wherever a learned mask is cut."""
+        cut = 0.0 if self.recipe is None else self.recipe.policy.cut
+        return self.low_res_logits + np.float32(cut) if cut else self.low_res_logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +77,9 @@ class ObjectState:
         feedback, tile = self.feedback, self.tile
         if shown is not None and prompts.extends(shown[0].prompts):
             candidates, mask = shown[0], shown[0].masks[shown[1]]
-            step = FeedbackStep(candidates.prompts, mask.logits.copy(), mask.tile, mask.weights)
+            recipe = candidates.recipe_of(shown[1])
+            about = mask.logits.copy(), mask.tile, mask.weights, recipe
+            step = FeedbackStep(candidates.prompts, *about)
             kept = tuple(s for s in feedback if s.prompts != step.prompts)
             feedback = (*kept, step)[-_MAX_STEPS:]
             if candidates.tile == tile:  # and not one that serves until that tile is embedded
@@ -213,7 +223,14 @@ class ObjectState:
             if outline is not None or reedited is None or not reedited.from_region:
                 return None
             return logits_of_region(reedited.region, tile, spec.low_res_side)
-        return _latest(usable).low_res_logits
+        return _latest(usable).published_logits
+
+    @property
+    def learned_token(self) -> int | None:
+        """Which of the model's masks made the learned mask that is corrected; None: none did."""
+        made = (step for step in reversed(self.feedback) if self.prompts.extends(step.prompts))
+        recipes = (step.recipe for step in made if step.recipe is not None)
+        return next((recipe.policy.token for recipe in recipes), None)
 
 
 def _latest(steps: list[FeedbackStep]) -> FeedbackStep:

@@ -12,7 +12,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.learnt import Learnt
-from napari_sam.session.decoding.learnt_mask import with_learnt
+from napari_sam.session.decoding.learnt_mask import corrected, with_learnt
 from napari_sam.session.decoding.outlined_shape import outlined_shape
 from napari_sam.session.decoding.pool import (
     continued,
@@ -43,6 +43,7 @@ class DecodeRequest:
     multimask: bool = True
     shapes: Sequence[MaskCrop] = ()  # of the object on other slices, for an outline on this one
     learnt_on: EmbeddedTile | None = None  # the tile of what was learned, if it is another one
+    corrected_token: int | None = None  # of the learned mask that is corrected
 
     @property
     def _is_single(self) -> bool:
@@ -79,6 +80,8 @@ class DecodeRequest:
             grew = before.grew(ranking.features.area_px).all()
             if grew:
                 candidates = self._decoded(replace(self.usable, box_xyxy=before.box_xyxy))
+        if self.corrected_token is not None:
+            candidates = corrected(candidates, self.corrected_token, before)
         return self._drawn(candidates)
 
     def _decoded(self, usable: Prompts) -> Candidates:

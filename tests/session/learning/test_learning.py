@@ -128,13 +128,23 @@ def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session):
     assert np.array_equal(again.candidates.logits(3), shown.logits(3))
 
 
-def test_a_correction_is_the_models_alone(session):
-    session.learning.knowledge = Knowledge(12, learnt=LEARNT)
-    click(session, COINS_XY[0])
-    session.set_prompts(Prompts((COINS_XY[0], (128, 68)), (1, 0)))
+@pytest.mark.parametrize("token", [2, 3])
+def test_a_correction_goes_on_from_the_whole_mask_with_the_same_token(session, token):
+    recipe = Recipe(Policy(1, token, True, 1.5), 20.0)
+    session.learning.knowledge = Knowledge(12, learnt=replace(LEARNT, recipe=recipe))
+    shown = click(session, COINS_XY[0])
+    before = shown.logits(shown.best)
+    session.set_prompts(Prompts((COINS_XY[0], (112, 76)), (1, 1)))
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.candidates.learnt is None
-    assert len(session.state.candidates) == 3
+    corrected = session.state.candidates
+    assert corrected.learnt is None  # all of them are the model's own
+    assert len(corrected) == 3
+    assert corrected.best == token - 1
+    state, tile = session.object_in_progress.state, shown.masks[shown.best].tile
+    spec = session.embedding.embedder.spec
+    # It starts from what the model gave, not from where that was cut.
+    prompt = state.mask_prompt(shown.masks[shown.best].weights, tile, spec)
+    np.testing.assert_allclose(prompt, before + 1.5, atol=1e-5)
 
 
 def test_it_stands_back_where_another_object_is_clear(session):
