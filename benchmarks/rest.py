@@ -1,16 +1,19 @@
 """Tell how much of the rest is found after ten accepted objects.
 
     python benchmarks/rest.py [--kind NAME ...] [--seed 1 2] [--accepted 10] [--presets NAME ...]
+        [--likeness 0.4 ...]
 
 Ten objects, in random order, are in the target as they are; the rest is found from these ("rest",
-`session/batch_prompts/rest.py`), and by automatic masks outside of them, with presets. Prints, for
-each image, F1, precision and recall of the other objects at an IoU of 0.5, F1 at 0.7, and how long
-it took. Images as in benchmarks/annotator.py, but for its nuclei, of which only thirty have labels.
+`session/automatic/rest.py`), of which masks of so much likeness are kept, and by automatic masks
+outside of them, with presets. Prints, for each image, F1, precision and recall of the other objects
+at an IoU of 0.5, F1 at 0.7, and how long it took. Images as in benchmarks/annotator.py, but for its
+nuclei, of which only thirty have labels.
 """
 
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +21,7 @@ from annotator import made, order_of
 from cells import KINDS
 from numpy.typing import NDArray
 
-from napari_sam.engine.automatic_presets import PRESETS, Preset
+from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session import ArrayPlane, Embedder, ImagePlane
 from napari_sam.session.automatic.masks import choose_masks
 from napari_sam.session.automatic.request import (
@@ -27,9 +30,9 @@ from napari_sam.session.automatic.request import (
     automatic_tiles,
     generate_tile_masks,
 )
-from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.automatic.rest import generate_rest
+from napari_sam.session.automatic.settings import LEAST_LIKENESS, AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
-from napari_sam.session.batch_prompts.rest import decode_rest
 
 Mask = NDArray[np.bool_]
 REST: Final = "rest"
@@ -53,32 +56,34 @@ def scene_of(kind: str, seed: int, n_accepted: int) -> Scene:
     return Scene(plane, labels, ArrayPlane(accepted), order[n_accepted:])
 
 
-def rest(scene: Scene, embedder: Embedder) -> Iterator[Mask]:
-    """Yield the masks of what is like the accepted objects."""
-    for result in decode_rest(embedder, scene.plane, scene.target):
-        whole = np.zeros(scene.labels.shape, bool)
-        for mask in result.masks:
-            top, left = mask.start
-            height, width = mask.mask.shape
-            whole[top : top + height, left : left + width] |= mask.mask
-        yield whole
-
-
-def automatic(scene: Scene, embedder: Embedder, preset: Preset) -> Iterator[Mask]:
-    """Yield automatic masks where no object is accepted."""
-    pyramid = scene.plane.pyramid(embedder.spec)
-    settings, tiles = AutomaticRunSettings.of_preset(preset), dict[int, TileMasks]()
-    existing = ExistingObjects(scene.target, ())
+def generated(
+    scene: Scene, embedder: Embedder, settings: AutomaticRunSettings, *, is_rest: bool
+) -> list[TileMasks]:
+    """Return the rest, or automatic masks where no object is accepted."""
+    tiles = dict[int, TileMasks]()
     request = AutomaticRequest(
-        scene.plane, automatic_tiles(pyramid.whole), settings, existing=existing
+        scene.plane,
+        automatic_tiles(scene.plane.pyramid(embedder.spec).whole),
+        settings,
+        existing=ExistingObjects(scene.target, ()),
+        is_rest=is_rest,
     )
 
     def on_masks(number: int, _: float, masks: TileMasks | None) -> None:
         if masks is not None:
             tiles[number] = masks
 
-    generate_tile_masks(request, embedder, lambda: None, on_masks)
-    for mask in choose_masks(list(tiles.values()), pyramid, settings, None, scene.target):
+    generate = generate_rest if is_rest else generate_tile_masks
+    generate(request, embedder, lambda: None, on_masks)
+    return list(tiles.values())
+
+
+def offered(
+    scene: Scene, embedder: Embedder, tiles: Sequence[TileMasks], settings: AutomaticRunSettings
+) -> Iterator[Mask]:
+    """Yield the masks that would be offered."""
+    pyramid = scene.plane.pyramid(embedder.spec)
+    for mask in choose_masks(tiles, pyramid, settings, None, scene.target):
         if not mask.is_background(pyramid.shape):
             yield mask.at(*map(np.arange, scene.labels.shape))
 
@@ -108,22 +113,28 @@ def main() -> None:
     parser.add_argument("--seed", nargs="+", type=int, default=(1, 2))
     parser.add_argument("--accepted", type=int, default=10)
     names = [preset.name for preset in PRESETS]
+    parser.add_argument("--likeness", nargs="+", type=float, default=(LEAST_LIKENESS,))
     parser.add_argument("--presets", nargs="*", choices=names, default=names)
     chosen = parser.parse_args()
     embedder = Embedder()
     embedder.load()
+    kept = {
+        f"{REST} {least:g}": AutomaticRunSettings(least_likeness=least) for least in chosen.likeness
+    }
+    ways = {REST: (AutomaticRunSettings(), kept)}
+    for preset in PRESETS:
+        if preset.name in chosen.presets:
+            settings = AutomaticRunSettings.of_preset(preset)
+            ways[preset.name] = settings, {preset.name: settings}
     print(f"{'image':14}{'seed':>5}  {'found by':14}  F1 .5  precision  recall  F1 .7  CPU s")
-    for kind in chosen.kind:
-        for seed in chosen.seed:
-            scene = scene_of(kind, seed, chosen.accepted)
-            ways = {REST: lambda scene: rest(scene, embedder)}
-            for preset in PRESETS:
-                if preset.name in chosen.presets:
-                    ways[preset.name] = lambda scene, p=preset: automatic(scene, embedder, p)
-            for name, way in ways.items():
-                began_s = time.process_time()
-                masks = list(way(scene))
-                took_s = time.process_time() - began_s
+    for kind, seed in product(chosen.kind, chosen.seed):
+        scene = scene_of(kind, seed, chosen.accepted)
+        for way, (settings, filters) in ways.items():
+            began_s = time.process_time()
+            tiles = generated(scene, embedder, settings, is_rest=way == REST)
+            took_s = time.process_time() - began_s
+            for name, kept_settings in filters.items():
+                masks = list(offered(scene, embedder, tiles, kept_settings))
                 f1, precision, recall = found(masks, scene, 0.5)
                 strict, _, _ = found(masks, scene, 0.7)
                 numbers = f"{f1:6.3f}{precision:11.3f}{recall:8.3f}{strict:7.3f}{took_s:7.1f}"

@@ -47,18 +47,11 @@ class BatchPromptsPanel(QWidget):
             "Segment all",
             "Segment one object per prompt in the background; one Undo removes them all",
         )
-        self.find_rest = button(
-            "Find the rest",
-            "Segment everything here that is like the objects you accepted, five or more of one\n"
-            "kind: pixels like theirs are found, and the model refines them. All get the chosen\n"
-            "class, and one Undo removes them. To review each mask first, use 'Like these' in the\n"
-            "Automatic tab",
-        )
         self.stop = button("Stop", "Stop, and add the objects segmented so far")
         self._progress = progress_bar("You can keep working meanwhile")
         source = row(QLabel("from"), self.combo, file, stretch=self.combo)
-        action = row(self.start, self.find_rest, self._progress, self.stop)
-        action.setStretch(3, 0)
+        action = row(self.start, self._progress, self.stop)
+        action.setStretch(2, 0)
         fill(self, source, self.slices, self._about, action)
         self.show_source("", count=0)
         self.show_progress(None)
@@ -77,13 +70,12 @@ class BatchPromptsPanel(QWidget):
         """Show the progress of a batch; None: there is none."""
         is_running = state is not None
         self.start.setVisible(not is_running)
-        self.find_rest.setVisible(not is_running)
         self._progress.setVisible(is_running)
         self.stop.setVisible(is_running)
         if state is not None:
             self._progress.setValue(round(100 * state.share))
             done = round(state.share * state.total)
-            text = f"{done} of {state.total}" if state.total else "%p%"
+            text = f"{done} of {state.total}"
             if state.is_carrying:
                 text = f"{done} of at most {state.total} slices"
             self._progress.setFormat(text)

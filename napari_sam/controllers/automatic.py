@@ -19,6 +19,7 @@ from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.likeness import NO_EXAMPLES
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
+from napari_sam.session.automatic.rest import rest_request
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
@@ -80,6 +81,7 @@ class AutomaticController:
             (run.whole.clicked, self.run_whole),
             (run.remaining.clicked, self.run_remaining),
             (panel.filters.like.clicked, self.run_like_these),
+            (panel.filters.rest.clicked, self.run_rest),
             (run.cancel.clicked, self._generator.cancel),
             (run.detail_chosen, self._show_count),
             (run.go_requested, self._places.go),
@@ -175,6 +177,20 @@ class AutomaticController:
         existing = ExistingObjects(target, records, False, False, examples, others)
         self._start(self._run_tiles(), existing=existing, is_here_only=True)
 
+    def run_rest(self) -> None:
+        """Find what is like the objects of the shown slice, by its pixels."""
+        plane, settings = self._session.embedding.plane, self.panel.settings
+        if plane is None:
+            return
+        try:
+            target = self._session.editing.require_target()
+            unlike = self._review.unlike_on(plane)
+            tiles = (_pyramid(plane, self._session.state.spec).whole,)
+            request = AutomaticRequest(plane, tiles, settings, unlike=unlike)
+            self._submit(rest_request(request, target))
+        except TargetError as error:
+            self._messages.warn(str(error))
+
     def _start(
         self,
         tiles: tuple[Tile, ...],
@@ -183,10 +199,9 @@ class AutomaticController:
         *,
         is_here_only: bool = False,
     ) -> None:
-        shown, plane = self._binding.plane.shown, self._session.embedding.plane
-        if shown is None or plane is None:
+        plane = self._session.embedding.plane
+        if plane is None:
             return
-        self._has_nothing_to_match = False
         slices = None if view is not None or is_here_only else self._slices
         settings = self.panel.settings
         parts: tuple[Tile, ...] = ()
@@ -195,9 +210,15 @@ class AutomaticController:
         request = AutomaticRequest(
             plane, tiles, settings, view, existing, slices=slices, parts=parts
         )
-        self._places.note(request, shown)
-        self.view.remove()
-        self._generator.start(request)
+        self._submit(request)
+
+    def _submit(self, request: AutomaticRequest) -> None:
+        shown = self._binding.plane.shown
+        if shown is not None:
+            self._has_nothing_to_match = False
+            self._places.note(request, shown)
+            self.view.remove()
+            self._generator.start(request)
 
     @property
     def _slices(self) -> SliceRange | None:
@@ -312,6 +333,8 @@ class AutomaticController:
             not_searched = f": {slices_in_words(left)} not searched" if left else ""
             return f"Canceled at {canceled_at}{not_searched}."
         if count == 0 and not (review.writer.accepted or review.rejected):
+            if request.is_rest:
+                return "Nothing else is like these objects: lower likeness, or accept more of them."
             if request.settings.method is Method.GRID:
                 names = "likeness, " if self._generator.examples.like else ""
                 return f"No mask passes: lower {names}score or stability."

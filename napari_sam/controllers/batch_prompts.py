@@ -59,7 +59,6 @@ class BatchPromptsController:
         self.panel.combo.chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start.clicked.connect(self.start)
-        self.panel.find_rest.clicked.connect(self.find_rest)
         self.panel.stop.clicked.connect(session.batch_prompts.stop)
         self.panel.slices.changed.connect(self._count)
         self.tab.toggled.connect(self._on_toggled)
@@ -140,10 +139,6 @@ class BatchPromptsController:
     def start(self) -> None:
         """Segment one object per prompt on the chosen slices, in the background."""
         self._read(self._starting, self._start)
-
-    def find_rest(self) -> None:
-        """Segment what is like the objects of the shown slice, in the background."""
-        self._binding.objects.attempt(self._session.batch_prompts.start_rest)
 
     def _on_plane_changed(self) -> None:
         if (place_in_stack := self._binding.plane.place_in_stack) is not None:

@@ -2,6 +2,7 @@
 
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.automatic.examples import LikeMask, examples_of, find_like
+from napari_sam.session.automatic.rest import find_rest
 from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.classes.classes import Classes
 from napari_sam.session.decoding.candidates import Candidates
@@ -78,6 +79,7 @@ __all__ = [
     "decode_batch_prompts",
     "examples_of",
     "find_like",
+    "find_rest",
     "link_labels",
     "propagate",
     "read_learned",

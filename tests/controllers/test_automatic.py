@@ -195,6 +195,8 @@ def test_objects_like_the_examples_are_offered_by_likeness(opened, said):
     press(widget, panel.filters.like)
     existing = widget.session.automatic.request.existing
     assert existing.examples == (last,)  # the chosen row
+    press(widget, panel.filters.rest)
+    assert said[-1].startswith("Too little is known of what you look for: accept 5 objects")
     counts = []
     for least in (0, 0.5, 1):
         panel.filters.sliders["least_likeness"].setValue(least)
@@ -219,6 +221,32 @@ def test_objects_like_the_examples_are_offered_by_likeness(opened, said):
     press(widget, accept_button(widget))
     press(widget, panel.results.reject)
     assert [*map(len, widget.session.known_examples.current)] == [2, 1]
+
+
+def test_the_rest_is_reviewed_and_what_is_rejected_counts(opened):
+    viewer, widget, panel = opened()
+    press(widget, panel.run.whole)
+    for _ in range(5):
+        press(widget, panel.results.next)
+        press(widget, accept_button(widget))
+    press(widget, panel.filters.rest)
+    generator, registry = widget.session.automatic, widget.binding.target.labels.registry
+    assert len(registry) == 5  # nothing is written before it is reviewed
+    count = len(generator.picture.masks)
+    assert len(automatic_layers(viewer)[0].features) == count >= 3
+    press(widget, panel.results.next)
+    rejected = widget.session.automatic_review.current
+    press(widget, panel.results.reject)
+    press(widget, panel.filters.rest)
+    (unlike,) = generator.request.unlike
+    np.testing.assert_array_equal(unlike.mask, rejected.plane_crop.mask)
+    press(widget, panel.filters.rest)
+    assert len(generator.request.unlike) == 1  # it still counts
+    panel.filters.sliders["least_likeness"].setValue(1)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.run.outcome.text().startswith("Nothing else is like these objects")
+    press(widget, panel.filters.rest)
+    press(widget, panel.run.cancel)
 
 
 def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):

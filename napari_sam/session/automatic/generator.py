@@ -20,6 +20,7 @@ from napari_sam.session.automatic.request import (
     generate_tile_masks,
     limits_of,
 )
+from napari_sam.session.automatic.rest import generate_rest
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import SimilarityLimits
 from napari_sam.session.background import Background
@@ -254,7 +255,8 @@ class AutomaticMaskGenerator:
             last = masks
             job.report((number, share, masks, limits))
 
-        generate_tile_masks(request, embedder, rest, on_masks)
+        generate = generate_rest if request.is_rest else generate_tile_masks
+        generate(request, embedder, rest, on_masks)
         if not request.keep_logits or last is None or last.mask_set is None:
             return None
         from napari_sam.model.automatic.by_products import detect_edges

@@ -270,6 +270,8 @@ def smaller_first(masks: Iterable[AutomaticMask]) -> list[AutomaticMask]:
 def _masks_of_tile(tile_masks: TileMasks, settings: AutomaticRunSettings) -> list[AutomaticMask]:
     """Return the masks of a tile; at once if the settings are those of the last call."""
     mask_set, instances = tile_masks.mask_set, tile_masks.instances
+    if tile_masks.found is not None:
+        return [mask for mask in tile_masks.found if mask.likeness >= settings.least_likeness]
     if instances is not None:
         wanted: Hashable = settings.instances
         select, size = partial(instances.select, settings.instances), instances.original_size

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.likeness import likeness_to
 from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunSettings
@@ -52,6 +53,8 @@ class AutomaticRequest:
     slices: SliceRange | None = None  # those to go through; None: the plane alone
     # for an instance decoder: parts of the only tile, whose maps are stitched
     parts: tuple[Tile, ...] = ()
+    is_rest: bool = False  # whether what is like the existing objects is found by its pixels...
+    unlike: tuple[MaskCrop, ...] = ()  # ...and is unlike these masks, which were rejected
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -107,6 +110,7 @@ class TileMasks:
     # the masks that published settings choose
     chosen: dict[Hashable, list[Any]] = field(default_factory=dict)
     instances: InstanceSet | None = None  # in pixels of its maps
+    found: list[Any] | None = None  # masks that settings do not make, only filter
 
 
 def automatic_tiles(whole: Tile, finest_px: int | None = None) -> tuple[Tile, ...]:
@@ -192,7 +196,7 @@ def _generate_in_tile(
     image = plane.read(embedder.spec.input_side, tile, yield_to_foreground)
     # An imported one may be of other pixels.
     is_of_image = embedded is not None and embedded.embedding.original_size == image.shape[:2]
-    gray = _small_gray(image)
+    gray = small_gray(image)
     mask_set: MaskSet | None = None
 
     def on_batch(done: int, total: int, new: MaskSet) -> None:
@@ -232,7 +236,7 @@ def _find_instances(
 
     decoder, parts = embedder.load().decoder, request.parts or (tile,)
     finder = InstanceFinder(decoder, obtain, tile, parts, embedder.spec.input_side)
-    gray = _small_gray(plane.read(embedder.spec.input_side, tile, yield_to_foreground))
+    gray = small_gray(plane.read(embedder.spec.input_side, tile, yield_to_foreground))
 
     def on_progress(share: float, instances: InstanceSet | None) -> None:
         on_masks(
@@ -243,6 +247,7 @@ def _find_instances(
     finder.find(settings.method, settings.instances, request.is_wanted, on_progress)
 
 
-def _small_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def small_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the gray image of a tile, for the brightness of masks."""
     small = means(image, max(1, max(image.shape) // _GRAY_PX))
     return np.asarray(small.mean(axis=2)).astype(np.uint8)

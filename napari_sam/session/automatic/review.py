@@ -6,12 +6,14 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.automatic.accepted import AcceptedMasks
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.automatic.masks import AutomaticMask, MaskKey
 from napari_sam.session.automatic.request import AutomaticRequest
 from napari_sam.session.automatic.writing import MaskWriter
 from napari_sam.session.background import Background
+from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRegistry, score_of
@@ -23,6 +25,7 @@ class _Decisions:
 
     rejected: set[MaskKey] = field(default_factory=set)
     rejected_members: set[MaskKey] = field(default_factory=set)  # with all keys of each
+    rejected_crops: dict[MaskKey, MaskCrop] = field(default_factory=dict)  # of a plane alone
     accepted: AcceptedMasks = field(default_factory=AcceptedMasks)
 
 
@@ -165,6 +168,9 @@ class AutomaticReview:
         if current is not None:
             self.rejected.add(current.key)
             self._rejected_members.update(current.keys)
+            request = self._generator.request
+            if request is not None and request.slices is None:
+                self._decisions[request].rejected_crops[current.key] = current.plane_crop
             self.mask_rejected.emit(current)
             self._leave(current)
 
@@ -178,7 +184,17 @@ class AutomaticReview:
         """Offer rejected masks again."""
         self.rejected.clear()
         self._rejected_members.clear()
+        request = self._generator.request
+        if request is not None:
+            self._decisions[request].rejected_crops.clear()
         self._update()
+
+    def unlike_on(self, plane: ImagePlane) -> tuple[MaskCrop, ...]:
+        """Return the masks of a plane that were rejected in this run, and in those before it."""
+        request = self._generator.request
+        if request is None or request.plane is not plane:
+            return ()
+        return (*request.unlike, *self._decisions[request].rejected_crops.values())
 
     def _leave(self, current: AutomaticMask) -> None:
         masks = self._masks

@@ -12,7 +12,6 @@ from psygnal import Signal
 from napari_sam.session.background import Background
 from napari_sam.session.batch_prompts.decode import BatchPrompt, BatchResult, decode_batch_prompts
 from napari_sam.session.batch_prompts.on_slices import SlicePrompts, SlicesResult, decode_on_slices
-from napari_sam.session.batch_prompts.rest import LEAST_OBJECTS, decode_rest
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import Job, user_message
@@ -31,7 +30,7 @@ _NOTHING: Final = "There is nothing to segment: choose an image, and prompts on 
 class BatchPromptsState:
     """The progress of a batch."""
 
-    # number of prompts, 0 if unknown; of slices at the most, while objects are carried on
+    # number of prompts; of slices at the most, while objects are carried on
     total: int
     share: float = 0.0  # share that is done, 0 to 1
     is_stopping: bool = False  # whether it ends as soon as possible
@@ -44,7 +43,7 @@ class _DecodedBatch(NamedTuple):
     results: Sequence[BatchResult | SlicesResult]
     target: LabelsPlane
     class_name: str | None
-    total: int  # number of prompts; 0 for the rest, which are not prompted
+    total: int  # number of prompts
     n_found: int  # of which so many have a mask
     is_stopped: bool
     slices: SliceRange | None  # those to carry the objects through
@@ -97,28 +96,6 @@ class BatchPrompting:
             return decode_batch_prompts(embedder, plane, prompts, **options)
 
         self._start(len(prompts), decode)
-
-    def start_rest(self) -> None:
-        """Segment what is like the objects of the current plane, and write it into the target.
-
-        In all else as `start`.
-        """
-        plane, embedder = self._embedding.plane, self._embedding.embedder
-        target = self._editing.require_target()
-        n_objects = sum(
-            target.to_plane(record.start, record.stop) is not None
-            for record in target.labels.registry
-        )
-        if plane is None or n_objects < LEAST_OBJECTS:
-            raise TargetError(
-                f"Too little is known of what you look for: accept {LEAST_OBJECTS} objects of it "
-                "here first."
-            )
-
-        def decode(**options: Any) -> list[BatchResult]:
-            return decode_rest(embedder, plane, target, **options)
-
-        self._start(0, decode)
 
     def start_on_slices(self, prompts: SlicePrompts, indices: range) -> None:
         """Segment the prompts of several slices, and carry the objects through all of these.
@@ -213,8 +190,6 @@ class BatchPrompting:
         target, labels = batch.target, batch.target.labels
         if not batch.results:
             msg = "No objects were found at these prompts."
-            if not batch.total:
-                msg = "Nothing else was found that is like these objects."
             if batch.is_stopped:
                 msg = "Stopped before any object was segmented."
             raise TargetError(msg)

@@ -1,29 +1,34 @@
 """Everything on a plane that is like the objects it has already: the rest of them.
 
 Pixels like theirs make regions, one around each place that is deep inside, and the model refines
-each region.
+each region. The masks are reviewed like other automatic ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.session.automatic.masks import AutomaticMask
+from napari_sam.session.automatic.pixels import PixelGrid, pixels_like
+from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, small_gray
+from napari_sam.session.automatic.similarity import ExistingObjects, mean_inside
 from napari_sam.session.batch_prompts.decode import (
     BatchResult,
     Report,
     decode_batch_prompts,
     prompt_of_region,
 )
-from napari_sam.session.batch_prompts.pixels import PixelGrid, pixels_like
+from napari_sam.session.decoding.expected import innermost_xy
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.packed import covered_by
 
 LEAST_OBJECTS: Final = 5
@@ -44,15 +49,86 @@ _PIXELS_SHARE: Final = 0.5
 _Mask = NDArray[np.bool_]
 
 
-def decode_rest(
+@dataclass(frozen=True, eq=False)
+class RestMask(AutomaticMask):
+    """A mask of what is like the objects of a plane."""
+
+    likeness: float  # how much its pixels are like theirs, 0 to 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Pixels that are like those of objects, and the regions that they make."""
+
+    grid: PixelGrid
+    values: NDArray[np.float32]  # (h, w), of each place of the grid, about -1 to 1
+    regions: list[MaskCrop]  # in pixels of the plane
+
+    def likeness(self, crop: MaskCrop) -> float:
+        """Return how much the pixels of a mask are like those of objects, 0 to 1."""
+        rows, columns = (
+            ((first + np.arange(extent)) // self.grid.step).clip(0, length - 1)
+            for first, extent, length in zip(
+                (crop.top, crop.left), crop.mask.shape, self.values.shape, strict=True
+            )
+        )
+        inside = self.values[rows[:, None], columns][crop.mask]
+        return float((inside.clip(-1, 1).mean() + 1) / 2)
+
+
+def rest_request(request: AutomaticRequest, target: LabelsPlane) -> AutomaticRequest:
+    """Return a request like another one, but for what is like the objects of a target.
+
+    Raises
+    ------
+    TargetError
+        If there are too few of them on its plane.
+    """
+    records = tuple(
+        record
+        for record in target.labels.registry
+        if target.to_plane(record.start, record.stop) is not None
+    )
+    if len(records) < LEAST_OBJECTS:
+        raise TargetError(
+            f"Too little is known of what you look for: accept {LEAST_OBJECTS} objects of it "
+            "here first."
+        )
+    existing = ExistingObjects(target, records, match_size=False, match_brightness=False)
+    return replace(request, existing=existing, is_rest=True)
+
+
+def generate_rest(
+    request: AutomaticRequest,
+    embedder: Embedder,
+    yield_to_foreground: Callable[[], None],
+    on_masks: Callable[[int, float, TileMasks | None], None],
+) -> None:
+    """Find what is like the objects of a request's target; as `generate_tile_masks`."""
+    assert request.existing is not None
+
+    def report(share: float) -> bool:
+        if share > 0:
+            on_masks(0, share, None)
+        yield_to_foreground()
+        return True
+
+    yield_to_foreground()
+    plane, target = request.plane, request.existing.target
+    masks = find_rest(embedder, plane, target, request.unlike, report)
+    tile = plane.pyramid(embedder.spec).whole
+    gray = small_gray(plane.read(embedder.spec.input_side, tile, yield_to_foreground))
+    on_masks(0, 1.0, TileMasks(tile, None, gray, found=masks))
+
+
+def find_rest(
     embedder: Embedder,
     plane: ImagePlane,
     target: LabelsPlane,
-    *,
+    unlike: Sequence[MaskCrop] = (),
     report: Report = lambda _: True,
-    **options: Any,
-) -> list[BatchResult]:
-    """Segment what is like the objects of a target; may run on any thread.
+) -> list[RestMask]:
+    """Find what is like the objects of a target; may run on any thread.
 
     Parameters
     ----------
@@ -62,44 +138,92 @@ def decode_rest(
         The image.
     target : LabelsPlane
         Its objects, one at least; they are left alone.
+    unlike : sequence of MaskCrop
+        Masks that were rejected.
     report : callable
         Called with the share that is done; returns whether to go on.
-    **options
-        See `decode_batch_prompts`.
+
+    Returns
+    -------
+    list of RestMask
+        In no order, each with its likeness.
     """
-    regions = regions_like(embedder, plane, target, lambda share: report(_PIXELS_SHARE * share))
-    if not regions:
+    alike = _alike(embedder, plane, target, unlike, lambda share: report(_PIXELS_SHARE * share))
+    if alike is None or not alike.regions:
         return []
     results = decode_batch_prompts(
         embedder,
         plane,
-        [prompt_of_region(region) for region in regions],
+        [prompt_of_region(region) for region in alike.regions],
         report=lambda share: report(_PIXELS_SHARE + (1 - _PIXELS_SHARE) * share),
-        **options,
     )
-    return _distinct(results)
+    gray = small_gray(plane.read(embedder.spec.input_side))
+    return [_mask_of(result, alike, gray, embedder) for result in _distinct(results)]
 
 
-def regions_like(
+def _mask_of(
+    result: BatchResult, alike: _Alike, gray: NDArray[np.uint8], embedder: Embedder
+) -> RestMask:
+    """Return a decoded region as an automatic mask."""
+    from napari_sam.model.automatic.mask_set import MaskRecord
+
+    plane = alike.grid.plane
+    top, left = (min(mask.start[axis] for mask in result.masks) for axis in (0, 1))
+    bottom, right = (
+        max(mask.start[axis] + mask.mask.shape[axis] for mask in result.masks) for axis in (0, 1)
+    )
+    pixels = covered_by(result.masks, (top, left), (bottom - top, right - left))
+    crop, (height, width) = tight_crop(pixels, top, left), plane.shape
+    rows, columns = crop.mask.shape
+    record = MaskRecord(
+        crop,
+        (crop.left, crop.top, crop.left + columns - 1, crop.top + rows - 1),
+        int(np.count_nonzero(crop.mask)),
+        result.predicted_iou,
+        result.stability,
+        innermost_xy(alike.regions[result.index]),
+        (0, 0, width, height),
+        candidate=None,
+    )
+    tile, size = plane.pyramid(embedder.spec).whole, (height, width)
+    brightness = mean_inside(gray, size, crop)
+    return RestMask(record, tile, size, brightness, alike.likeness(crop))
+
+
+def _alike(
     embedder: Embedder,
     plane: ImagePlane,
     target: LabelsPlane,
-    report: Report = lambda _: True,
-) -> list[MaskCrop]:
-    """Return regions of pixels that are like those of the objects of a target, without these."""
+    unlike: Sequence[MaskCrop],
+    report: Report,
+) -> _Alike | None:
+    """Find pixels that are like those of the objects of a target; None if there are none."""
     areas_px = _areas_px(target)
     pyramid = plane.pyramid(embedder.load().encoder.spec)
     grid = PixelGrid.of(plane, pyramid, float(np.median(areas_px)))
     taken = _on_grid(target, grid)
     if not taken.any() or taken.all():
-        return []
-    values = pixels_like(grid, embedder, taken, report)
+        return None
+    values = pixels_like(grid, embedder, taken, _rejected(unlike, grid) & ~taken, report)
     if values is None:
-        return []
+        return None
     small = float(np.percentile(areas_px, _SMALL)) / grid.step**2
     low, high = areas_px.min() / _SIZE_FACTOR, areas_px.max() * _SIZE_FACTOR
-    regions = (_enlarged(part, grid) for part in _parts(values, taken, (small / np.pi) ** 0.5))
-    return [region for region in regions if low <= np.count_nonzero(region.mask) <= high]
+    parts = _parts(values, taken, (small / np.pi) ** 0.5)
+    regions = [_enlarged(part, grid) for part in parts]
+    fitting = [one for one in regions if low <= np.count_nonzero(one.mask) <= high]
+    return _Alike(grid, values, fitting)
+
+
+def _rejected(unlike: Sequence[MaskCrop], grid: PixelGrid) -> _Mask:
+    """Return which pixels of a grid are of masks that were rejected."""
+    rejected = np.zeros(grid.shape, bool)
+    for mask, top, left in unlike:
+        rows, columns = np.nonzero(mask)
+        places = (rows + top) // grid.step, (columns + left) // grid.step
+        height, width = grid.shape
+        rejected[places[0].clip(0, height - 1), places[1].clip(0, width - 1)] = True
+    return rejected
 
 
 def _areas_px(target: LabelsPlane) -> NDArray[np.float64]:

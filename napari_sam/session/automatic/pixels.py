@@ -178,6 +178,7 @@ def pixels_like(
     grid: PixelGrid,
     embedder: Embedder,
     inside: NDArray[np.bool_],
+    rejected: NDArray[np.bool_],
     report: Callable[[float], bool],
 ) -> NDArray[np.float32] | None:
     """Return of each pixel of a grid how surely it is of an object, from about -1 to 1.
@@ -190,10 +191,12 @@ def pixels_like(
         The model.
     inside : (h, w) bool ndarray
         The pixels of accepted objects, in those of the grid; there are some.
+    rejected : (h, w) bool ndarray
+        The pixels of rejected masks.
     report : callable
         Called with the share that is done; returns whether to go on. If not, None is returned.
     """
-    places, kinds = _chosen(inside)
+    places, kinds = _chosen(inside, rejected)
     sampled = _sampled(grid, embedder, places, lambda share: report(share / 2))
     if sampled is None:
         return None
@@ -214,7 +217,7 @@ def pixels_like(
     return values.reshape(grid.shape)
 
 
-_INSIDE, _AROUND, _ELSEWHERE = range(3)
+_INSIDE, _AROUND, _ELSEWHERE, _REJECTED = range(4)
 
 
 def _sampled(
@@ -239,15 +242,15 @@ def _sampled(
     return samples, n_channels
 
 
-def _chosen(inside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _chosen(
+    inside: NDArray[np.bool_], rejected: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Choose places to learn from, always the same; with what is known of each."""
     rng = np.random.default_rng(0)
     around = ndimage.binary_dilation(inside, iterations=_RING) & ~inside
-    parts = [
-        rng.permutation(np.flatnonzero(part))[:count]
-        for part, count in ((inside, _SAMPLES), (around, _SAMPLES), (~inside, 2 * _SAMPLES))
-    ]
-    return np.concatenate(parts), np.repeat(range(3), [len(part) for part in parts])
+    of_kinds = (inside, _SAMPLES), (around, _SAMPLES), (~inside, 2 * _SAMPLES), (rejected, _SAMPLES)
+    parts = [rng.permutation(np.flatnonzero(part))[:count] for part, count in of_kinds]
+    return np.concatenate(parts), np.repeat(range(len(parts)), [len(part) for part in parts])
 
 
 def _fitted(features: Samples, kinds: NDArray[np.intp]) -> tuple[Samples, NDArray[np.float32]]:
@@ -266,7 +269,10 @@ def _fitted(features: Samples, kinds: NDArray[np.intp]) -> tuple[Samples, NDArra
 
 def _solved(kernel: NDArray[np.float64], kinds: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return weights by ridge regression; objects count as much as all else together."""
-    shares = np.array([0.5, 0.25, 0.25]) / np.maximum(np.bincount(kinds, minlength=3), 1)
+    counts = np.bincount(kinds, minlength=_REJECTED + 1)
+    others = np.count_nonzero(counts[1:])
+    shares = np.where(np.arange(len(counts)) == _INSIDE, 0.5, 0.5 / max(1, int(others)))
+    shares /= np.maximum(counts, 1)
     ridge = _RIDGE / (shares[kinds] * len(kinds))
     targets = np.where(kinds == _INSIDE, 1.0, -1.0)
     return np.asarray(np.linalg.solve(kernel + np.diag(ridge), targets))

@@ -1,0 +1,46 @@
+"""The rest of the coins, found from five of them with real weights."""
+
+import numpy as np
+from skimage import data, filters, measure
+
+from napari_sam.session import ArrayPlane, Embedder, ImagePlane, find_rest
+from napari_sam.session.automatic.masks import choose_masks
+from napari_sam.session.automatic.request import TileMasks
+from napari_sam.session.automatic.settings import AutomaticRunSettings
+
+COINS_XY = ((104, 68), (150, 68), (220, 60), (322, 126), (102, 128))
+OTHERS_XY = ((335, 43), (44, 124), (153, 127))
+
+
+def bright_parts(image, places_xy):
+    parts = measure.label(filters.gaussian(image, 1, preserve_range=True) > 110)
+    return np.where(np.isin(parts, [parts[y, x] for x, y in places_xy]), parts, 0)
+
+
+def test_the_rest_is_found_by_its_pixels_and_filtered_by_likeness(real_predictor):
+    image = data.coins()[:160]  # two rows of them
+    plane, embedder = ImagePlane(image), Embedder(load_predictor=lambda *_: real_predictor)
+    target = ArrayPlane(bright_parts(image, COINS_XY))
+    masks = find_rest(embedder, plane, target)
+    found = {xy: [mask for mask in masks if at(mask, xy)] for xy in OTHERS_XY}
+    assert [len(of_coin) for of_coin in found.values()] == [1] * len(OTHERS_XY)
+    assert not any(at(mask, xy) for mask in masks for xy in COINS_XY)
+    assert all(0.5 < of_coin[0].likeness <= 1 for of_coin in found.values())
+    # The slider for likeness filters them.
+    pyramid, gray = plane.pyramid(embedder.spec), np.zeros((1, 1), np.uint8)
+    tiles = [TileMasks(pyramid.whole, None, gray, found=masks)]
+    least = sorted(mask.likeness for mask in masks)[-2]
+    settings = AutomaticRunSettings(least_likeness=least)
+    assert len(choose_masks(tiles, pyramid, settings, None, target)) == 2
+    assert len({mask.key for mask in masks}) == len(masks)
+    # A rejected mask is unlike them.
+    worst = min(masks, key=lambda mask: mask.likeness)
+    again = find_rest(embedder, plane, target, [worst.plane_crop])
+    assert all(mask.likeness < worst.likeness for mask in again if mask.iou(worst) > 0.5)
+    # Stopped at once, or where nothing differs, nothing is found.
+    assert find_rest(embedder, plane, target, report=lambda share: False) == []
+    assert find_rest(embedder, plane, ArrayPlane(np.ones(image.shape, np.uint16))) == []
+
+
+def at(mask, xy):
+    return bool(mask.at(np.array([xy[1]]), np.array([xy[0]])))
