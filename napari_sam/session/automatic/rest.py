@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.session.automatic.likeness import likest
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.pixels import PixelGrid, pixels_like
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, small_gray
@@ -37,12 +38,12 @@ _SMOOTHING: Final = 0.1
 """Standard deviation, in radii of small objects."""
 _LEAST_DEPTH: Final = 0.3
 """How deep in radii of small objects a place is inside that is one of its own."""
-_SMALL: Final = 20
-"""Percentile of the areas that tells how large small objects are."""
+_SMALL, _LARGE = 20, 80
+"""Percentiles of the areas that tell how large small and large objects are."""
+_VARIED: Final = 3.0
+"""Ratio of these areas from which on large objects would come in pieces as small as small ones."""
 _SIZE_FACTOR: Final = 2.0
 """How much smaller or larger than all objects the others may be."""
-_SAME_IOU: Final = 0.5
-"""IoU of two masks from which on they are of one object."""
 _PIXELS_SHARE: Final = 0.5
 """Of the work."""
 
@@ -146,7 +147,7 @@ def find_rest(
     Returns
     -------
     list of RestMask
-        In no order, each with its likeness.
+        The best first, each with its likeness.
     """
     alike = _alike(embedder, plane, target, unlike, lambda share: report(_PIXELS_SHARE * share))
     if alike is None or not alike.regions:
@@ -158,7 +159,9 @@ def find_rest(
         report=lambda share: report(_PIXELS_SHARE + (1 - _PIXELS_SHARE) * share),
     )
     gray = small_gray(plane.read(embedder.spec.input_side))
-    return [_mask_of(result, alike, gray, embedder) for result in _distinct(results)]
+    masks = [_mask_of(result, alike, gray, embedder) for result in results]
+    scores = np.array([mask.record.predicted_iou for mask in masks])
+    return [masks[index] for index in likest(scores, -np.inf, lambda n: masks[n].record.crop)]
 
 
 def _mask_of(
@@ -207,9 +210,11 @@ def _alike(
     values = pixels_like(grid, embedder, taken, _rejected(unlike, grid) & ~taken, report)
     if values is None:
         return None
-    small = float(np.percentile(areas_px, _SMALL)) / grid.step**2
+    small_px, large_px = np.percentile(areas_px, (_SMALL, _LARGE))
+    sizes_px = (small_px, large_px) if large_px > _VARIED * small_px else (small_px,)
+    radii = [float((size_px / np.pi) ** 0.5 / grid.step) for size_px in sizes_px]
     low, high = areas_px.min() / _SIZE_FACTOR, areas_px.max() * _SIZE_FACTOR
-    parts = _parts(values, taken, (small / np.pi) ** 0.5)
+    parts = (part for radius in radii for part in _parts(values, taken, radius))
     regions = [_enlarged(part, grid) for part in parts]
     fitting = [one for one in regions if low <= np.count_nonzero(one.mask) <= high]
     return _Alike(grid, values, fitting)
@@ -291,22 +296,3 @@ def _enlarged(part: MaskCrop, grid: PixelGrid) -> MaskCrop:
     top, left = part.top * grid.step, part.left * grid.step
     height, width = grid.plane.shape
     return tight_crop(mask[: height - top, : width - left], top, left)
-
-
-def _distinct(results: Sequence[BatchResult]) -> list[BatchResult]:
-    """Leave out the masks of what has a better one."""
-    kept: list[BatchResult] = []
-    for result in sorted(results, key=lambda result: -result.predicted_iou):
-        if all(_iou(result, better) < _SAME_IOU for better in kept):
-            kept.append(result)
-    return sorted(kept, key=lambda result: result.index)
-
-
-def _iou(first: BatchResult, other: BatchResult) -> float:
-    """Return the intersection over union of two masks."""
-    common = sum(
-        np.count_nonzero(covered_by(other.masks, mask.start, mask.mask.shape) & mask.mask)
-        for mask in first.masks
-    )
-    areas_px = sum(mask.area_px for result in (first, other) for mask in result.masks)
-    return float(common / max(1, areas_px - common))
