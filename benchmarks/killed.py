@@ -416,7 +416,7 @@ def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
         action(*arguments, words)
         status = 0
     except BaseException as error:
-        os.write(words, f"0 {error!r}\n".encode())
+        os.write(words, f" 0 {error!r}\n".encode())  # of no journal
     finally:
         os._exit(status)
 
@@ -443,8 +443,7 @@ def run_once(
                 has_begun = True
                 timer.start()
     _, status = os.waitpid(pid, 0)
-    if has_begun:
-        timer.join()
+    timer.cancel()  # it may have ended by itself
     (name, n_reported), said = next(reversed(run.reports.items()))
     if not os.WIFSIGNALED(status):
         return n_reported, f"it ended by itself: {said}"

@@ -63,6 +63,7 @@ class TimedEmbedder(Embedder):
     def __init__(self) -> None:
         self.model = load_model()
         self.predictor = Predictor(self.model)
+        self.predictor.warm_up()  # as in the dock
         super().__init__(ModelChoice(), lambda *_: self.predictor)
         self.spent_s = 0.0
         self._kept: dict[tuple[int, Tile], EmbeddedTile] = {}
