@@ -175,7 +175,7 @@ class AutomaticController:
             examples, found = (), counted(len(others.like))
             self._messages.info(f"Nothing is accepted here yet: {found} from before show the kind.")
         existing = ExistingObjects(target, records, False, False, examples, others)
-        self._start(self._run_tiles(), existing=existing, is_here_only=True)
+        self._start(self._run_tiles(), existing=existing)
 
     def run_rest(self) -> None:
         """Find what is like the objects of the shown slice, by its pixels."""
@@ -196,13 +196,11 @@ class AutomaticController:
         tiles: tuple[Tile, ...],
         view: Box | None = None,
         existing: ExistingObjects | None = None,
-        *,
-        is_here_only: bool = False,
     ) -> None:
         plane = self._session.embedding.plane
         if plane is None:
             return
-        slices = None if view is not None or is_here_only else self._slices
+        slices = None if view is not None else self._slices
         settings = self.panel.settings
         parts: tuple[Tile, ...] = ()
         if settings.method is not Method.GRID:

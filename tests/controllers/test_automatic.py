@@ -495,9 +495,24 @@ def test_masks_of_several_slices_are_reviewed_and_accepted_as_objects(opened):
     (record,) = widget.binding.target.labels.registry
     assert (record.start[0], record.stop[0]) == (0, 3)
     assert [entry.slice_index for entry in record.slices] == [0, 1, 2]
+    # The objects of the shown slice are examples for all slices of the range.
+    panel.filters.sliders["least_likeness"].setValue(0)
+    press(widget, panel.filters.like)
+    generator, masks = widget.session.automatic, widget.session.automatic.picture.masks
+    assert generator.request.n_slices == 3
+    assert len(generator.examples.like) == 1
+    assert all(0 <= mask.likeness <= 1 for mask in masks)
+    assert list(automatic_layers(viewer)[0].features["likeness"]) == [
+        round(mask.likeness, 4) for mask in masks
+    ]
+    press(widget, panel.results.next)
+    rejected = widget.session.automatic_review.current
+    press(widget, panel.results.reject)
+    assert len(generator.examples.unlike) == len(rejected.keys)
     widget.session.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert not widget.binding.target.labels.layer.data.any()
+    press(widget, panel.run.whole)
     panel.form.fields["min_slices"].setValue(4)
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.automatic.picture.masks == ()

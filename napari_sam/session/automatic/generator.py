@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.session.automatic.likeness import NO_EXAMPLES, Examples
+from napari_sam.session.automatic.likeness import Examples, Likeness, joined
 from napari_sam.session.automatic.linked import SliceChoice, SliceLinker
 from napari_sam.session.automatic.masks import MaskKey, choose_masks
 from napari_sam.session.automatic.picture import AutomaticPicture, Painter, step_for
 from napari_sam.session.automatic.request import (
     AutomaticRequest,
+    RequestLimits,
     TileMasks,
     generate_tile_masks,
-    limits_of,
 )
 from napari_sam.session.automatic.rest import generate_rest
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -64,7 +64,7 @@ class _Run:
 
     request: AutomaticRequest
     tiles: dict[int, TileMasks] = field(default_factory=dict)  # slice after slice
-    limits: SimilarityLimits | None = None
+    limits: dict[int, SimilarityLimits | None] = field(default_factory=dict)  # of each slice
     offered_count: int = 0  # how many masks were on offer last
     canceled_at: str = ""  # how far it came then
 
@@ -72,6 +72,27 @@ class _Run:
         shape = self.request.plane.shape
         self._choice = SliceChoice(self.request)
         self._linker = SliceLinker(shape, step_for(shape, self.request.n_slices))
+
+    @property
+    def likenesses(self) -> dict[int, Likeness]:
+        """What compares the masks of each slice with examples, if that is done."""
+        return {
+            position: limits.likeness
+            for position, limits in self.limits.items()
+            if limits is not None and limits.likeness is not None
+        }
+
+    def decide(self, accepted: Collection[MaskKey], rejected: Collection[MaskKey]) -> None:
+        """Count what the user decided about masks for and against their kind."""
+        slices = self.request.slices
+        for position, likeness in self.likenesses.items():
+            if slices is None:
+                likeness.decide(accepted, rejected)
+            else:  # where keys begin with the slice
+                index = slices.indices[position]
+                likeness.decide(
+                    *([key[1:] for key in keys if key[0] == index] for keys in (accepted, rejected))
+                )
 
     def painted(
         self,
@@ -82,10 +103,10 @@ class _Run:
         excluded: Collection[MaskKey],
     ) -> AutomaticPicture:
         """Choose among the masks of tiles, and paint them; for the thread that does so."""
-        request, limits, searched = self.request, self.limits, None
+        request, limits, searched = self.request, dict(self.limits), None
         if request.slices is None:
             masks = choose_masks(
-                *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits),
+                *([tiles[n] for n in sorted(tiles)], pyramid, settings, limits.get(0)),
                 *(request.target, excluded),
             )
             objects = [mask for mask in masks if not mask.is_background(pyramid.shape)]
@@ -148,9 +169,7 @@ class AutomaticMaskGenerator:
     @property
     def examples(self) -> Examples:
         """What the masks on offer are compared with; nothing unless they are ranked by that."""
-        limits = None if self._run is None else self._run.limits
-        likeness = None if limits is None else limits.likeness
-        return NO_EXAMPLES if likeness is None else likeness.examples
+        return joined([] if self._run is None else list(self._run.likenesses.values()))
 
     # The run -------------------------------------------------------------------------------
 
@@ -247,13 +266,13 @@ class AutomaticMaskGenerator:
     ) -> NDArray[np.float32] | None:
         """Generate masks, on the run's thread; return edges if they were asked for."""
         rest = partial(self._background.yield_to_foreground, job)
-        limits = limits_of(request, embedder, rest)
+        limits = RequestLimits(request, embedder, rest)
         last: TileMasks | None = None
 
         def on_masks(number: int, share: float, masks: TileMasks | None) -> None:
             nonlocal last
             last = masks
-            job.report((number, share, masks, limits))
+            job.report((number, share, masks, limits.at(number // len(request.tiles))))
 
         generate = generate_rest if request.is_rest else generate_tile_masks
         generate(request, embedder, rest, on_masks)
@@ -272,10 +291,10 @@ class AutomaticMaskGenerator:
         limits: SimilarityLimits | None,
     ) -> None:
         run = self._run if request is self.request else None
-        if run is not None and masks is not None:
-            run.tiles[number], run.limits = masks, limits
         tile_count, slice_count = len(request.tiles), request.n_slices
         position, tile_index = divmod(number, tile_count)
+        if run is not None and masks is not None:
+            run.tiles[number], run.limits[position] = masks, limits
         fraction = (number + share) / (tile_count * slice_count)
         left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
         of_tile = tile_index + 1, tile_count, fraction, left_s
@@ -318,9 +337,8 @@ class AutomaticMaskGenerator:
         """Offer all masks but these, of which some were rejected and the others accepted."""
         excluded = frozenset(keys)
         if excluded != self._excluded:
-            limits = None if self._run is None else self._run.limits
-            if limits is not None and limits.likeness is not None:
-                limits.likeness.decide(excluded.difference(rejected), rejected)
+            if self._run is not None:
+                self._run.decide(excluded.difference(rejected), rejected)
             self._excluded = excluded
             self._choose()
 

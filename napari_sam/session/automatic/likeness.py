@@ -8,7 +8,8 @@ unlabeled data", 2008). Then only the half that is least like the examples does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,12 @@ class Rankable(Protocol):
     def plane_crop(self) -> MaskCrop:
         """Its pixels of the plane."""
 
+    @property
+    def likeness(self) -> float | None:
+        """How much it is like examples, if they are compared."""
 
-MaskT = TypeVar("MaskT", bound=Rankable)
+
+MaskT = TypeVar("MaskT", bound=Rankable)  # a dataclass
 
 
 def likeness_of(
@@ -117,6 +122,7 @@ class Likeness:
     def __init__(self, seen: SeenTile, examples: Examples) -> None:
         self._seen, self._examples = seen, examples
         self._measured: dict[_Key, ObjectFeatures] = {}
+        self._ranked: dict[_Key, Any] = {}
         self._accepted: frozenset[_Key] = frozenset()
         self._rejected: frozenset[_Key] = frozenset()
 
@@ -136,7 +142,15 @@ class Likeness:
         candidates = [self._features(mask) for mask in masks]
         like, unlike = self.examples
         values = likeness_of(like, candidates, unlike)
-        return [masks[n] for n in likest(values, least, lambda n: masks[n].plane_crop)]
+        kept = likest(values, least, lambda n: masks[n].plane_crop)
+        return [self._with_likeness(masks[n], float(values[n])) for n in kept]
+
+    def _with_likeness(self, mask: MaskT, value: float) -> MaskT:
+        """Return a mask with its likeness; the same one as long as that is the same."""
+        known = self._ranked.get(mask.key)
+        if known is None or known.likeness != value:
+            known = self._ranked[mask.key] = replace(mask, likeness=value)  # type: ignore[type-var]
+        return cast("MaskT", known)
 
     def _known(self, keys: Collection[_Key]) -> list[ObjectFeatures]:
         return [self._measured[key] for key in sorted(keys, key=repr) if key in self._measured]
@@ -147,11 +161,19 @@ class Likeness:
         return self._measured[mask.key]
 
 
-def likeness_to(
+def examples_on(
     records: Sequence[ObjectRecord], target: LabelsPlane, seen: SeenTile, others: Examples
-) -> Likeness | None:
-    """Return what ranks masks by objects of a plane and of others; None if there are none."""
+) -> Examples:
+    """Measure objects of a plane, and put those of others before them."""
     crops = [crop_of(record, target) for record in records]
     here = [features_of(crop, seen) for crop in crops if crop.mask.size]
-    examples = others._replace(like=(*others.like, *here))
-    return Likeness(seen, examples) if examples.like else None
+    return others._replace(like=(*others.like, *here))
+
+
+def joined(likenesses: Sequence[Likeness]) -> Examples:
+    """Return the examples of several slices; those that all began with are there once."""
+    parts = [likeness.examples for likeness in likenesses]
+    like, unlike = (
+        tuple({id(one): one for part in parts for one in part[kind]}.values()) for kind in (0, 1)
+    )
+    return Examples(like, unlike)

@@ -69,6 +69,7 @@ class LinkedMasks(AutomaticMask):
             "last_slice": self.linked.masks[-1].slice_index,
             "weakest_slice": weakest.slice_index,
             "confidence": round(weakest.confidence, 4),
+            **super().columns,
         }
 
     @property
@@ -173,9 +174,12 @@ class SliceChoice:
         tiles: Mapping[int, TileMasks],
         pyramid: TilePyramid,
         settings: AutomaticRunSettings,
-        limits: SimilarityLimits | None,
+        limits: Mapping[int, SimilarityLimits | None],
     ) -> dict[int, list[AutomaticMask]]:
-        """Return the chosen masks by slice; `tiles` are numbered on from slice to slice."""
+        """Return the chosen masks by slice; `tiles` are numbered on from slice to slice.
+
+        `limits` are by the position of the slice in the run.
+        """
         request = self._request
         indices = range(1) if request.slices is None else request.slices.indices
         settings, n_tiles = replace(settings, links=LinkSettings()), len(request.tiles)
@@ -185,13 +189,14 @@ class SliceChoice:
             on_slice = tuple(tiles[number] for number in numbers if number in tiles)
             if not on_slice:
                 continue
-            how = on_slice, pyramid.shape, pyramid.spec, settings, limits
+            own_limits = limits.get(position)
+            how = on_slice, pyramid.shape, pyramid.spec, settings, own_limits
             known_how, masks = self._known.get(index, (None, []))
             if request.target is not None:  # its labels may be others by now
                 target = request.target.at_slice(index)
-                masks = choose_masks(on_slice, pyramid, settings, limits, target)
+                masks = choose_masks(on_slice, pyramid, settings, own_limits, target)
             elif how != known_how:
-                masks = choose_masks(on_slice, pyramid, settings, limits)
+                masks = choose_masks(on_slice, pyramid, settings, own_limits)
                 self._known[index] = how, masks
             chosen[index] = [mask for mask in masks if not mask.is_background(pyramid.shape)]
             self.background_count += len(masks) - len(chosen[index])
@@ -268,7 +273,11 @@ class SliceLinker:
             stability_score=float(np.mean(stabilities)),
         )
         of_best = record, best.tile, best.size, best.brightness
-        return LinkedMasks(*of_best, best_slice, linked, members, self._step, self._shape)
+        values = [mask.likeness for _, mask in all_members if mask.likeness is not None]
+        likeness = float(np.mean(values)) if values else None
+        return LinkedMasks(
+            *of_best, best_slice, linked, members, self._step, self._shape, likeness=likeness
+        )
 
 
 def _shown_crop(mask: AutomaticMask, step: int) -> MaskCrop:

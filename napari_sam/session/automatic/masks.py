@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +50,7 @@ class AutomaticMask:
     tile: Tile  # where it was decoded
     size: tuple[int, int]  # height and width of the tile as it was read
     brightness: float  # mean of what the model saw inside, 0 to 255
+    likeness: float | None = field(default=None, kw_only=True)  # to examples, 0 to 1
 
     @property
     def key(self) -> MaskKey:
@@ -70,7 +71,7 @@ class AutomaticMask:
     @property
     def columns(self) -> dict[str, Any]:
         """What the table of masks has of it besides scores, areas and boxes."""
-        return {}
+        return {} if self.likeness is None else {"likeness": round(self.likeness, 4)}
 
     @property
     def _factor(self) -> tuple[float, float]:

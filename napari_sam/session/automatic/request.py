@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.methods import Method
-from napari_sam.session.automatic.likeness import likeness_to
+from napari_sam.session.automatic.likeness import Examples, Likeness, examples_on
 from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunSettings
 from napari_sam.session.automatic.similarity import (
     ExistingObjects,
@@ -130,22 +130,54 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
     return [(round(k * (length - side) / (count - 1)), side) for k in range(count)]
 
 
-def limits_of(
-    request: AutomaticRequest, embedder: Embedder, rest: Callable[[], None]
-) -> SimilarityLimits | None:
-    """Return what masks have in common with existing objects; None without these.
+class RequestLimits:
+    """What masks of a request have in common with existing objects, on each of its slices.
 
-    `rest` is called now and then, and what it raises ends the work.
+    For one thread; `rest` is called now and then, and what it raises ends the work.
     """
-    existing, plane = request.existing, request.plane
-    if existing is None:
-        return None
-    if not (existing.examples or existing.other_examples.like):
-        embedder.load()  # only then its sizes are known
-        return similarity_limits(existing, plane.read(embedder.spec.input_side))
-    seen = seen_whole(embedder, plane, rest)
-    likeness = likeness_to(existing.examples, existing.target, seen, existing.other_examples)
-    return similarity_limits(existing, seen.pixels)._replace(likeness=likeness)
+
+    def __init__(
+        self, request: AutomaticRequest, embedder: Embedder, rest: Callable[[], None]
+    ) -> None:
+        self._request, self._embedder, self._rest = request, embedder, rest
+        self._known: dict[int, SimilarityLimits | None] = {}
+
+    def at(self, position: int) -> SimilarityLimits | None:
+        """Return those of a slice, counted from 0; None without existing objects."""
+        if position not in self._known:
+            self._known[position] = self._limits(position)
+        return self._known[position]
+
+    def _limits(self, position: int) -> SimilarityLimits | None:
+        existing, plane = self._request.existing, self._request.plane
+        if existing is None:
+            return None
+        if not (existing.examples or existing.other_examples.like):
+            return self._of_existing
+        slices = self._request.slices
+        if slices is not None:
+            plane = slices.stack.image_plane(slices.indices[position])
+        seen = seen_whole(self._embedder, plane, self._rest)
+        examples = self._examples
+        return SimilarityLimits(likeness=Likeness(seen, examples) if examples.like else None)
+
+    @cached_property
+    def _of_existing(self) -> SimilarityLimits | None:
+        """Those of sizes and brightness, which are the same for all slices."""
+        assert self._request.existing is not None
+        self._embedder.load()  # only then its sizes are known
+        pixels = self._request.plane.read(self._embedder.spec.input_side)
+        return similarity_limits(self._request.existing, pixels)
+
+    @cached_property
+    def _examples(self) -> Examples:
+        """The examples of the plane that was shown, and others."""
+        existing, plane = self._request.existing, self._request.plane
+        assert existing is not None
+        if not existing.examples:
+            return existing.other_examples
+        seen = seen_whole(self._embedder, plane, self._rest)
+        return examples_on(existing.examples, existing.target, seen, existing.other_examples)
 
 
 def seen_whole(

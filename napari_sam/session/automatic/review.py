@@ -111,9 +111,11 @@ class AutomaticReview:
         position = self._masks.index(current) + 1
         iou = score_of(current.record.predicted_iou)
         text = f"{position} of {len(self._masks)}: score {iou:.2f}"
-        columns = current.columns
-        if not columns:
+        if current.likeness is not None:
+            text += f", likeness {current.likeness:.2f}"
+        if current.slice_index is None:
             return text
+        columns = current.columns
         first, last, weakest = (columns[f"{name}_slice"] for name in ("first", "last", "weakest"))
         return f"{text}, slices {first} to {last}, weakest {weakest} ({columns['confidence']:.2f})"
 

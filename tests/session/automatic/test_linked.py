@@ -153,7 +153,7 @@ def test_background_is_left_out_on_every_slice():
         for number, masks in enumerate([[whole], [square(10, 10, 12), whole]])
     }
     pyramid = TilePyramid((60, 60), SAM_SPEC)
-    chosen = choice.choose(tiles, pyramid, settings, None)
+    chosen = choice.choose(tiles, pyramid, settings, {})
     assert {index: len(masks) for index, masks in chosen.items()} == {2: 0, 3: 1}
     assert choice.background_count == 2
 
