@@ -19,7 +19,7 @@ from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.likeness import NO_EXAMPLES
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
-from napari_sam.session.automatic.rest import rest_request
+from napari_sam.session.automatic.rest import are_too_small, rest_request
 from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
@@ -174,8 +174,19 @@ class AutomaticController:
         else:
             examples, found = (), counted(len(others.like))
             self._messages.info(f"Nothing is accepted here yet: {found} from before show the kind.")
+        tiles, plane = self._run_tiles(), self._session.embedding.plane
+        is_grid = self.panel.settings.method is Method.GRID and self._slices is None
+        if (
+            not (plane is None or target is None)
+            and is_grid
+            and examples == records
+            and are_too_small(target, tiles, _pyramid(plane, self._session.state.spec))
+        ):
+            self._messages.info("Such small objects are found by their pixels, not by clicks.")
+            self.run_rest()
+            return
         existing = ExistingObjects(target, records, False, False, examples, others)
-        self._start(self._run_tiles(), existing=existing)
+        self._start(tiles, existing=existing)
 
     def run_rest(self) -> None:
         """Find what is like the objects of the shown slice, by its pixels."""

@@ -223,6 +223,26 @@ def test_objects_like_the_examples_are_offered_by_likeness(opened, said):
     assert [*map(len, widget.session.known_examples.current)] == [2, 1]
 
 
+def test_small_objects_like_these_are_found_by_their_pixels(opened, said):
+    image, labels = np.full((2, 96, 96), 60, np.uint8)
+    labels[:] = 0
+    for number, column in enumerate(range(10, 90, 16)):
+        image[20:22, column : column + 2], labels[20:22, column : column + 2] = 200, number + 1
+    viewer, widget, panel = opened(Image(image, name="dots"))
+    widget.binding.target.set_layer(viewer.add_labels(labels, name="known"))
+    widget.wait_until_idle(TIMEOUT_S)
+    table = widget.controllers.objects.table
+    table.select_only([1])
+    panel.filters.like.click()  # the rest is like all of them, not like some
+    assert not widget.session.automatic.request.is_rest
+    panel.run.cancel.click()
+    table.select_only([])
+    panel.filters.like.click()
+    assert "found by their pixels" in said[-1]
+    assert widget.session.automatic.request.is_rest
+    widget.close()
+
+
 def test_the_rest_is_reviewed_and_what_is_rejected_counts(opened):
     viewer, widget, panel = opened()
     press(widget, panel.run.whole)

@@ -56,7 +56,7 @@ class PixelGrid:
         step = max(1, int(diameter_px / _ACROSS))
         tiles: tuple[Tile, ...] = (pyramid.whole,)
         for level in range(pyramid.whole.level - 1, -1, -1):
-            if _cell_px(tiles[0], pyramid) * _LEAST_CELLS <= diameter_px:
+            if cells_across(area_px, tiles[0], pyramid) >= _LEAST_CELLS:
                 break
             finer = _covering(pyramid, level)
             if len(finer) > _MAX_TILES:
@@ -93,8 +93,10 @@ class PixelGrid:
         return _Look(embedded, pixels, self.step)
 
 
-def _cell_px(tile: Tile, pyramid: TilePyramid) -> float:
-    return tile.side / min(pyramid.spec.arrays[0].shape[-2:])
+def cells_across(area_px: float, tile: Tile, pyramid: TilePyramid) -> float:
+    """Return how many cells of a tile's image embedding an object of an area spans."""
+    cell_px = tile.side / min(pyramid.spec.arrays[0].shape[-2:])
+    return float(2 * (area_px / np.pi) ** 0.5 / cell_px)
 
 
 def _covering(pyramid: TilePyramid, level: int) -> tuple[Tile, ...]:
