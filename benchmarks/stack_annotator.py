@@ -1,7 +1,7 @@
 """How many actions does a user need for an object of many slices? A simulated annotator counts.
 
-    python benchmarks/stack_annotator.py [--kinds KIND ...] [--objects N] [--seed S] [--boxes]
-        [--json]
+    python benchmarks/stack_annotator.py [--kinds KIND ...] [--objects N] [--seed S] [--slices N]
+        [--boxes] [--json]
 
 On the volumes of benchmarks/volumes_made.py. The annotator sees where masks are wrong, and uses
 what the dock has. It clicks where an object is deepest on its largest slice, chooses the best of
@@ -10,13 +10,15 @@ better. It has the object carried through the stack. As long as it overlaps the 
 than 0.85, it does what promises most for an action. Where the object ends too soon or too late, it
 drags that end of the strip. Otherwise it goes by the strip to the middle of the worst stretch of
 wrong slices, and draws around the object with the lasso, two pixels outside and with a trembling
-hand (with --boxes, a box), or clicks where the error is deepest if the mask is nearly right. After
-twenty actions it takes what there is. Going to a slice, a click, a lasso, a box, a choice of
-a mask, a move of the level slider, carrying on and a drag of one end are an action each.
+hand (with --boxes, a box), or clicks where the error is deepest if the mask is nearly right and
+most of the error lies in one place. After twenty actions it takes what there is. Going to a slice,
+a click, a lasso, a box, a choice of a mask, a move of the level slider, carrying on and a drag of
+one end are an action each.
 
 Prints, per volume, the actions per object and the mean 3-D intersection over union: after the
 carrying, and at the end; and what the same objects cost slice by slice, a click and an accept each
-if every click is right.
+if every click is right. With --slices only so many slices in the middle of each volume are used: as
+many as an object has there at the most.
 """
 
 import argparse
@@ -153,7 +155,7 @@ class StackAnnotator:
         self._count()
         self._corrected.add(index)
         session.stack.corrections.switch(True)  # as it is once one has gone there by the strip
-        if _iou(mask, true) < POOR:
+        if _iou(mask, true) < POOR or not _is_in_one_place(mask ^ true):
             session.set_prompts(self._drawn_around(true))
         else:
             missing, excess = true & ~mask, mask & ~true
@@ -215,6 +217,12 @@ class StackAnnotator:
         return _iou(self._labels.array == label_id, true)
 
 
+def _is_in_one_place(wrong: Mask) -> bool:
+    """Whether most of what is wrong is in one piece, which a click may mend."""
+    pieces, _ = label(wrong)
+    return bool(2 * np.bincount(pieces[wrong]).max(initial=0) > np.count_nonzero(wrong))
+
+
 def _iou(mask: Mask, true: Mask) -> float:
     return np.count_nonzero(mask & true) / max(1, np.count_nonzero(mask | true))
 
@@ -225,6 +233,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--objects", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slices", type=int, help="in the middle of each volume; all by default")
     parser.add_argument("--boxes", action="store_true", help="draw boxes, no lassos")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -232,6 +241,10 @@ def main() -> None:
     everything = []
     for name in arguments.kinds:
         image, labels = KINDS[name](arguments.seed)
+        n_cut = 0 if arguments.slices is None else max(0, len(image) - arguments.slices)
+        image, labels = (
+            stack[n_cut // 2 : len(image) - (n_cut + 1) // 2] for stack in (image, labels)
+        )
         has_lasso, rows = not arguments.boxes, []
         annotator = StackAnnotator(image, labels.shape, predictor, has_lasso=has_lasso)
         for number in np.unique(labels)[1:]:

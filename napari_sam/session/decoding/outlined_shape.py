@@ -24,6 +24,8 @@ from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidates import Candidates, decode, masks_of
 from napari_sam.session.decoding.expected import (
     STRENGTH,
+    cut_alike,
+    cut_at,
     direction_of,
     innermost_xy,
     overlap_of,
@@ -42,6 +44,8 @@ _TURN_COST: Final = 0.02
 """The overlap that a turn of a radian must gain."""
 _SCALE_COST: Final = 1.0
 """The overlap that a scale of e must gain."""
+_AGREES: Final = 0.9
+"""Overlap with a mask that fits from which on the model's is cut to be as large."""
 _SEEN: Final = 0.75
 """Overlap with a mask that fits below which the model sees something else."""
 
@@ -121,8 +125,13 @@ def _answer(embedded: EmbeddedTile, usable: Prompts, expected: _Expected) -> _An
     values = overlaps * np.clip(prediction.iou_predictions, 0.01, 1)
     order = tuple(int(number) for number in np.argsort(-values, kind="stable"))
     agreement = float(overlaps[order[0]])
-    if expected.is_known and agreement < _SEEN:
-        logits[order[0]] = region
+    if expected.is_known:
+        best = logits[order[0]]
+        alike = cut_at(best, cut_alike(best, there))
+        if overlap_of(alike > 0, there) >= _AGREES:
+            logits[order[0]] = alike
+        elif agreement < _SEEN:
+            logits[order[0]] = region
     worth = expected.fit + agreement
     return _Answer(replace(prediction, low_res_logits=logits), order, worth)
 

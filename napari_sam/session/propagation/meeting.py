@@ -7,13 +7,14 @@ Of all ways through them from one annotated slice to the other, that is taken on
 moves and changes least abruptly and is surest (R. Bellman, "Dynamic Programming", 1957). A mask
 counts less the farther it was carried, and the more its size differs from what it is likely to be.
 So what went astray is left where it did, however well the masks beyond agree with each other. But
-former masks that surely go on from the annotated slice are left only for surer ones: an object that
-divides in the corrected slice was right before it.
+former masks that surely go on from the annotated slice, as large as there, are left only for surer
+ones: an object that divides in the corrected slice was right before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,11 +31,13 @@ _MET: Final = 0.85
 """Overlap with the mask that was there from which on it is the same."""
 _FOLLOWS: Final = 0.5
 """Overlap of two slices from which on one mask goes on as the other."""
+_LIKE_SIZE: Final = 1.15
+"""How many times as large, or as small, it may have become by then: some shrink as they go."""
 _AT_ONE_PLACE: Final = 1 / 3
 """Share of the smaller of two masks in the other from which on they may be one object."""
 _UNSURE_COST: Final = 0.4
 """What no confidence at all costs, compared with the square of what two slices do not share."""
-_FAR_COST: Final = 0.1
+_FAR_COST: Final = 0.05
 """What a mask costs beside the slice that the other one was carried from; halfway, if neither."""
 _SIZE_COST: Final = 1.0
 """What it costs to be larger or smaller by a factor of e than between the annotated slices."""
@@ -78,20 +81,11 @@ def corrected_between(
         carried[mask.slice_index] = mask
         yield mask
     sure = _sure_from(annotated, slices[::-1], former, corrected)
-    sides = [np.sqrt(np.count_nonzero(end.crop.mask)) for end in (corrected, annotated)]
-    ways: list[list[_Choice]] = []
-    for between in interpolated_between(planes, corrected, annotated, slices):
-        index, first, last = between.slice_index, corrected.slice_index, annotated.slice_index
-        least = former[index].confidence if index in sure else 0
-        share = (index - first) / (last - first)
-        known = (carried.get(index), share), (between, 0.5), (former.get(index), 1 - share)
-        ways.append(
-            [
-                _Choice(mask, _own_cost(mask, far, (1 - share) * sides[0] + share * sides[1]))
-                for mask, far in known
-                if mask is not None and not mask.is_empty and mask.confidence >= least
-            ]
-        )
+    stretch = _Stretch(planes, corrected, annotated)
+    ways = [
+        stretch.choices(index, carried.get(index), former.get(index), is_sure=index in sure)
+        for index in slices
+    ]
     for best in _smoothest(corrected, ways, annotated):
         if best is not carried.get(best.slice_index):
             yield best
@@ -101,17 +95,62 @@ def interpolated_between(
     planes: Sequence[ImagePlane], start: SliceMask, end: SliceMask, slices: Sequence[int]
 ) -> Iterator[SliceMask]:
     """Yield the masks between two annotated ones, as sure as the image has such borders there."""
-    measures: list[Evidence] = []
+    stretch = _Stretch(planes, start, end)
     for index in slices:
-        measures = measures or [Evidence.of(n.crop, planes[n.slice_index]) for n in (start, end)]
-        share = (index - start.slice_index) / (end.slice_index - start.slice_index)
-        crop = interpolated(start.crop, end.crop, share, planes[index].shape)
-        confidence = 0.0
-        if crop.mask.size:
-            evidence = Evidence.of(crop, planes[index])
-            of_start, of_end = (evidence.confidence(measure) for measure in measures)
-            confidence = (1 - share) * of_start + share * of_end
-        yield SliceMask(index, crop, Origin.INTERPOLATED, confidence)
+        yield stretch.interpolated(index)
+
+
+class _Stretch:
+    """What is likely of an object on the slices between two annotated ones."""
+
+    def __init__(self, planes: Sequence[ImagePlane], start: SliceMask, end: SliceMask) -> None:
+        self._planes, self._start, self._end = planes, start, end
+        self._start_px, self._end_px = _size(start) ** 0.5, _size(end) ** 0.5
+
+    @cached_property
+    def _measures(self) -> list[Evidence]:
+        ends = self._start, self._end
+        return [Evidence.of(known.crop, self._planes[known.slice_index]) for known in ends]
+
+    def share(self, index: int) -> float:
+        """Return how far a slice is on the way from one end to the other, 0 to 1."""
+        first, last = self._start.slice_index, self._end.slice_index
+        return (index - first) / (last - first)
+
+    def interpolated(self, index: int) -> SliceMask:
+        """Return the mask between both, as sure as the image has such borders there."""
+        ends = self._start.crop, self._end.crop
+        crop = interpolated(*ends, self.share(index), self._planes[index].shape)
+        confidence = self._confidence(crop, index) if crop.mask.size else 0.0
+        return SliceMask(index, crop, Origin.INTERPOLATED, confidence)
+
+    def choices(
+        self, index: int, carried: SliceMask | None, former: SliceMask | None, *, is_sure: bool
+    ) -> list[_Choice]:
+        """Return the masks that a slice may take; beside a sure former one, only surer ones."""
+        share, between = self.share(index), self.interpolated(index)
+        known = [(between, between.confidence, 0.5)]
+        for mask, far in (carried, share), (former, 1 - share):
+            if mask is not None:
+                known.append((mask, self._confidence(mask.crop, index), far))
+        least = known[-1][1] if is_sure else -1
+        return [
+            _Choice(mask, self._size_cost(mask) + _UNSURE_COST * (1 - confidence) + _FAR_COST * far)
+            for mask, confidence, far in known
+            if not mask.is_empty and (mask is former or confidence > least)
+        ]
+
+    def _confidence(self, crop: MaskCrop, index: int) -> float:
+        """Return how much the image there is like that under the masks of both ends."""
+        evidence, share = Evidence.of(crop, self._planes[index]), self.share(index)
+        of_start, of_end = (evidence.confidence(measure) for measure in self._measures)
+        return (1 - share) * of_start + share * of_end
+
+    def _size_cost(self, mask: SliceMask) -> float:
+        """Return what it costs to be larger or smaller than halfway between both."""
+        share = self.share(mask.slice_index)
+        side_px = (1 - share) * self._start_px + share * self._end_px
+        return float(_SIZE_COST * np.log(_size(mask) / side_px**2) ** 2)
 
 
 def _sure_from(
@@ -128,7 +167,9 @@ def _sure_from(
     last = annotated
     for index in slices:
         mask = former.get(index)
-        if mask is None or mask.confidence < WEAK or overlap(mask.crop, last.crop) < _FOLLOWS:
+        if mask is None or mask.confidence < WEAK or not _is_like(annotated, mask):
+            return sure
+        if overlap(mask.crop, last.crop) < _FOLLOWS:
             return sure
         sure.add(index)
         last = mask
@@ -143,6 +184,15 @@ def overlap(crop: MaskCrop, other: MaskCrop) -> float:
     return shared / union if union else 0.0
 
 
+def _is_like(mask: SliceMask, other: SliceMask) -> bool:
+    """Whether two masks are about as large."""
+    return 1 / _LIKE_SIZE <= _size(mask) / max(1, _size(other)) <= _LIKE_SIZE
+
+
+def _size(mask: SliceMask) -> int:
+    return int(np.count_nonzero(mask.crop.mask))
+
+
 def _areas(crop: MaskCrop, other: MaskCrop) -> tuple[int, tuple[int, int]]:
     """Return how many pixels two masks share, and how many they have."""
     there = other.within(crop.top, crop.left, crop.mask.shape)
@@ -150,18 +200,11 @@ def _areas(crop: MaskCrop, other: MaskCrop) -> tuple[int, tuple[int, int]]:
     return int(np.count_nonzero(crop.mask & there)), areas
 
 
-def _own_cost(mask: SliceMask, far: float, side_px: float) -> float:
-    """Return what a mask costs that was carried so far, where a square of that side is expected."""
-    size = np.log(np.count_nonzero(mask.crop.mask) / side_px**2)
-    unsure = _UNSURE_COST * (1 - mask.confidence)
-    return float(unsure + _FAR_COST * far + _SIZE_COST * size**2)
-
-
 class _Choice(NamedTuple):
-    """A mask that a slice may take, and what that costs by itself."""
+    """A mask that a slice may take."""
 
     mask: SliceMask
-    cost: float
+    cost: float  # by itself
 
 
 def _smoothest(
