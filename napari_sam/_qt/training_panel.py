@@ -7,9 +7,10 @@ from typing import Any, Final
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QLayout, QLineEdit, QSpinBox, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, form, progress_bar, row
+from napari_sam._qt.building import button, check_box, fill, form, line_edit, progress_bar, row
 from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam._qt.file_names import ask_where_to_save, name_filter
+from napari_sam._qt.spoken_names import spoken_name
 from napari_sam._qt.training_curves import CurvePoint, TrainingCurves
 from napari_sam.engine.training_settings import TrainingSettings
 
@@ -76,12 +77,15 @@ class TrainingPanel(QWidget):
 
     def _build_fields(self) -> None:
         self._base = ElidingLabel()
-        self.images = _line("Folder of images, or a pattern such as plates/*.tif")
-        self.labels = _line(
-            "Folder of their labels: those of cell.tif are called cell.tif or cell_labels.tif. "
-            "Or one file for all images, such as COCO"
+        self.images = line_edit(
+            "folder of images", "Folder of images, or a pattern such as plates/*.tif"
         )
-        self.checkpoint = _line("The new checkpoint, .pt or .safetensors")
+        self.labels = line_edit(
+            "folder of labels",
+            "Folder of their labels, which may be that of the images: those of cell.tif are called "
+            "cell_labels.tif or cell_mask.png. Or one file for all images, such as COCO",
+        )
+        self.checkpoint = line_edit("new checkpoint", "The new checkpoint, .pt or .safetensors")
         self.epochs = _box("Epochs at most: training ends early where nothing gets better")
         self.epochs.setValue(_DEFAULTS.epochs)
         self.objects = _box("Objects that are learned from in each epoch")
@@ -164,12 +168,9 @@ class TrainingPanel(QWidget):
         )
 
 
-def _line(tooltip: str) -> QLineEdit:
-    return QLineEdit(toolTip=tooltip)
-
-
 def _box(tooltip: str) -> QSpinBox:
-    return QSpinBox(toolTip=tooltip, minimum=1, maximum=_MOST)
+    name = spoken_name(tooltip)
+    return QSpinBox(toolTip=tooltip, minimum=1, maximum=_MOST, accessibleName=name)
 
 
 def _with_choice(line: QLineEdit, choose: Callable[[QLineEdit], Any]) -> QLayout:

@@ -18,9 +18,9 @@ class ImageFile:
     name: str  # of its results in their folder, without a suffix; / separates subfolders
 
 
-def find_images(inputs: Sequence[str], results: Path) -> list[ImageFile]:
-    """Return the images that files, folders and patterns stand for; `results` is left out."""
-    names = dict(_paths_and_names(inputs, results.absolute()))
+def find_images(inputs: Sequence[str], left_out: Path | None = None) -> list[ImageFile]:
+    """Return the images that files, folders and patterns stand for, but for those in a folder."""
+    names = dict(_paths_and_names(inputs, None if left_out is None else left_out.absolute()))
     count = Counter(_stem(name) for name in names.values())
     images = []
     for path, name in names.items():
@@ -44,7 +44,7 @@ def _stem(name: Path) -> str:
     return stem.as_posix()
 
 
-def _paths_and_names(inputs: Sequence[str], results: Path) -> Iterator[tuple[str, Path]]:
+def _paths_and_names(inputs: Sequence[str], left_out: Path | None) -> Iterator[tuple[str, Path]]:
     """Yield each image's path, and its name among the results."""
     for text in inputs:
         path = Path(text).absolute()
@@ -53,22 +53,22 @@ def _paths_and_names(inputs: Sequence[str], results: Path) -> Iterator[tuple[str
         matches = sorted(glob.glob(text, recursive=True)) if is_pattern else []  # noqa: PTH207
         for match in [Path(name) for name in matches] or [path]:
             if match.is_dir() and match.suffix.lower() != ".zarr":
-                for image in _images_below(match.absolute(), results):
+                for image in _images_below(match.absolute(), left_out):
                     yield str(image), image.relative_to(match.absolute())
             else:
                 yield str(match.absolute()), Path(match.name)
 
 
-def _images_below(folder: Path, results: Path) -> Iterator[Path]:
+def _images_below(folder: Path, left_out: Path | None) -> Iterator[Path]:
     for name_of_parent, folders, files in os.walk(folder):
         parent = Path(name_of_parent)
         stores = sorted(name for name in folders if name.lower().endswith(".zarr"))
         folders[:] = sorted(
             name
             for name in folders
-            if name not in stores and not name.startswith(".") and parent / name != results
+            if name not in stores and not name.startswith(".") and parent / name != left_out
         )
-        if parent == results:
+        if parent == left_out:
             folders[:] = []
             continue
         for name in sorted([*files, *stores]):

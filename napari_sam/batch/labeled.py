@@ -20,8 +20,10 @@ from napari_sam.formats.reading import READ_SUFFIXES, read_objects
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.storage.digests import digest
 
-_ENDINGS: Final = ("labels", "label", "masks", "mask", "objects", "seg")
-"""What may follow the name of an image and ``_`` in the name of its labels."""
+_ENDINGS: Final = tuple(
+    f"_{word}" for word in ("labels", "label", "cp_masks", "masks", "mask", "objects", "seg")
+)
+"""What may follow the name of an image in the name of its labels."""
 _MIN_AREA_PX: Final = 4
 """Smaller objects are left out."""
 
@@ -55,34 +57,43 @@ class LabeledImage:
 def find_pairs(images: str, labels: str) -> list[tuple[ImageFile, Path]]:
     """Return each image that has labels, and the file of these.
 
-    Both are files, folders or patterns. A single file of labels is that of all images; otherwise
-    labels are called like their image, with one of a few words after it or without.
+    Both are files, folders or patterns, and may be the same folder. A single file of labels is that
+    of all images; otherwise labels are called like their image, with one of a few words after it
+    or, in a place of their own, without.
 
     Raises
     ------
     LabelsError
         If no image has labels.
     """
-    found = find_images([images], Path(labels))
+    is_together = Path(images).absolute() == Path(labels).absolute()
+    found = find_images([images], None if is_together else Path(labels))
     if Path(labels).is_file():
         return [(image, Path(labels).absolute()) for image in found]
+    paths = {image.path for image in found}
     by_name: dict[str, Path] = {}
-    for label_file in find_images([labels], Path(images)):
-        if Path(label_file.path).suffix.lower() in READ_SUFFIXES:
-            by_name.setdefault(_name_of_image(label_file.name), Path(label_file.path))
+    for file in find_images([labels], None if is_together else Path(images)):
+        name = _name_of_image(file.name)
+        is_image = file.path in paths and name == file.name
+        if not is_image and Path(file.path).suffix.lower() in READ_SUFFIXES:
+            by_name.setdefault(name, Path(file.path))
     pairs = [(image, by_name[image.name]) for image in found if image.name in by_name]
     if not pairs:
-        name = Path(found[0].name).name if found else "cell"
+        name = Path(_name_of_image(found[0].name)).name if found else "cell"
         raise LabelsError(
-            f"No image in {images} has labels in {labels}: call the labels of {name} {name}.tif or "
-            f"{name}_labels.tif, or give a single file with the labels of all images."
+            f"No image in {images} has labels in {labels}: call those of {name} {name}_labels.tif, "
+            "or give a single file with the labels of all images. After the name of the image, "
+            f"{', '.join(_ENDINGS)} are understood, or nothing if the labels have a folder of "
+            "their own."
         )
     return pairs
 
 
 def _name_of_image(name: str) -> str:
-    stem, _, ending = name.rpartition("_")
-    return stem if stem and ending.lower() in _ENDINGS else name
+    """Return the name of a file without what tells that it holds labels."""
+    endings = (ending for ending in _ENDINGS if name.lower().endswith(ending))
+    length = len(next(endings, ""))
+    return name[:-length] if 0 < length < len(name) else name
 
 
 def data_digest(pairs: Sequence[tuple[ImageFile, Path]], how: Sequence[object] = ()) -> str:

@@ -52,7 +52,7 @@ class TrainingController:
         if path is not None and "://" not in str(path):
             folder = Path(str(path)).absolute().parent
             labels = folder / "labels"
-            panel.suggest(str(folder), str(labels) if labels.is_dir() else "")
+            panel.suggest(str(folder), str(labels if labels.is_dir() else folder))
 
     def _show_base(self) -> None:
         panel = self.on_demand.built

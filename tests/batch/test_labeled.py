@@ -33,6 +33,18 @@ def test_labels_are_found_by_the_name_of_their_image(tmp_path):
     )
 
 
+def test_images_and_labels_lie_together(tmp_path):
+    for name in ("a.tif", "a_labels.tif", "b_1.tif", "b_1_MASK.png", "c_cp_masks.png", "d.tif"):
+        (tmp_path / name).touch()
+    patterns = str(tmp_path / "*.tif"), str(tmp_path / "*_*")
+    for images, labels in ((str(tmp_path), str(tmp_path)), patterns):
+        pairs = find_pairs(images, labels)
+        names = [(image.name, path.name) for image, path in pairs]
+        assert names == [("a", "a_labels.tif"), ("b_1", "b_1_MASK.png")]
+    with pytest.raises(LabelsError, match=r"call those of d d_labels.*_mask, _objects"):
+        find_pairs(str(tmp_path / "d.tif"), str(tmp_path))
+
+
 def test_one_file_has_the_labels_of_all_images(tmp_path):
     images, _ = write_folders(tmp_path, (0,))
     mask = np.ones((9, 9), bool)
@@ -45,7 +57,7 @@ def test_one_file_has_the_labels_of_all_images(tmp_path):
 
 def test_what_does_not_fit_is_told(tmp_path):
     images, labels = write_folders(tmp_path, (0,))
-    with pytest.raises(LabelsError, match=r"call the labels of cell_0 cell_0.tif or cell_0_labels"):
+    with pytest.raises(LabelsError, match="call those of cell_0 cell_0_labels"):
         find_pairs(str(images), str(images / "none"))
     pairs = find_pairs(str(images), str(labels))
     for wrong, words in ((np.zeros((60, 80)), "There are no objects"), (np.ones((7, 8)), "(7, 8)")):
