@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.engine.instance_settings import InstanceSettings
     from napari_sam.formats.annotations import ExportObject
+    from napari_sam.session.decoding.learnt import Learnt
     from napari_sam.session.linking.settings import LinkSettings
     from napari_sam.session.models.model_choice import ModelChoice
 
@@ -66,6 +67,8 @@ class BatchJob:
     least_likeness: float = 0.0  # how much, 0 to 1
     classes_from: ExampleFiles | None = None  # what tells the classes of masks
     least_confidence: float = 0.0  # how surely, 0 to 1
+    learnt: Learnt | None = None  # what makes the masks, in place of the model alone
+    learned_from: str = ""  # digest of its file
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class BatchJob:
         settings = {k: v for k, v in asdict(self.settings).items() if k not in WITHOUT_EFFECT}
         rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
         later = ("intensities", "channels", "through", "is_preset_by_image", "method", "tile_px")
-        for name in later:
+        for name in (*later, "learned_from"):
             if getattr(self, name) != getattr(BatchJob, name):  # earlier versions lack them
                 rest[name] = getattr(self, name)
         for part in (self.links, self.instances):

@@ -25,8 +25,10 @@ from napari_sam.engine.methods import Method
 from napari_sam.formats.files import reason
 from napari_sam.formats.image import stack_axis
 from napari_sam.session.automatic.instances import InstanceFinder
+from napari_sam.session.automatic.learned import learnt_masks
 from napari_sam.session.automatic.request import automatic_tiles
-from napari_sam.session.automatic.settings import preset_for
+from napari_sam.session.automatic.settings import AutomaticRunSettings, preset_for
+from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import is_out_of_memory
 from napari_sam.storage.digests import digest
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from napari_sam.formats.annotations import Annotations
     from napari_sam.formats.image import ImageInfo
     from napari_sam.model import Predictor
+    from napari_sam.session.decoding.learnt import Learnt
     from napari_sam.session.image.image_plane import ImagePlane
 
 Progress = Callable[[float], None]
@@ -153,6 +156,8 @@ def _masks_of_plane(
 ) -> PlaneMasks:
     if job.method is not Method.GRID:
         return _instances_of_plane(opened, job, predictor, on_progress)
+    if job.learnt is not None:
+        return _learnt_of_plane(opened, job, job.learnt, predictor, on_progress)
     from napari_sam.model.automatic.by_products import detect_edges, object_proposals
     from napari_sam.model.automatic.generate import generate_masks
 
@@ -178,6 +183,23 @@ def _masks_of_plane(
     records = [mask for mask in masks.select() if mask.area <= max_share * height * width]
     warning = opened.plane.contrast_warning(image)
     return PlaneMasks(opened.slice_index, records, proposals, edges, warning)
+
+
+def _learnt_of_plane(
+    opened: OpenedPlane, job: BatchJob, learnt: Learnt, predictor: Predictor, on_progress: Progress
+) -> PlaneMasks:
+    plane = opened.plane
+    settings, max_share = _settings_for(plane, job)
+    masks = learnt_masks(
+        Embedder(job.model, lambda *_: predictor),
+        plane,
+        learnt,
+        AutomaticRunSettings(settings, max_share=max_share),
+        on_progress,
+    )
+    warning = plane.contrast_warning(plane.read_whole())
+    records = [mask.plane_record for mask in masks]
+    return PlaneMasks(opened.slice_index, records, warning=warning)
 
 
 def _instances_of_plane(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cache, cached_property, partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +28,7 @@ from napari_sam.cli.instances import (
     instance_options,
     taken_instance_settings,
 )
+from napari_sam.cli.learned import learned_option, taken_learned
 from napari_sam.cli.linking import link_options, taken_link_settings
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
@@ -39,6 +39,8 @@ from napari_sam.cli.options import (
     load,
     model_options,
     reader_option,
+    require_distributed,
+    scheduler_option,
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
@@ -61,6 +63,7 @@ Examples:
   napari-sam automatic cells -o masks --model vit_b_lm --method ais
   napari-sam automatic slide.tif -o masks --model vit_b_histopathology --method apg --tiles 1024
   napari-sam automatic cells -o masks --like cell_01.tif cell_01_labels.tif
+  napari-sam automatic cells -o masks --learned nuclei.sam-learned.json
   napari-sam automatic cells -o masks --classes-from cell_01.tif classed.json --format coco
   napari-sam automatic slides -o masks --scheduler tcp://10.0.0.1:8786
   napari-sam automatic images -o masks --json > done.json
@@ -168,7 +171,8 @@ class AutomaticCommand(click.Command):
 @click.option(
     "--overwrite", is_flag=True, help="Replace results of other settings, and unrelated files."
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Run on this dask scheduler.")
+@learned_option("find objects like those accepted, each by the mask that fitted them.")
+@scheduler_option("Run on this dask scheduler.")
 @model_options
 @reader_option
 @values_option
@@ -182,6 +186,7 @@ def automatic(
     proposals: bool,
     edges: bool,
     overwrite: bool,
+    learned: Path | None,
     scheduler: str | None,
     model: str | None,
     device: str,
@@ -203,16 +208,16 @@ def automatic(
     --scheduler, all workers must see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
-    examples = taken_examples(published, NapariOpener(reader, intensities, channels))
+    taught = taken_examples(published, NapariOpener(reader, intensities, channels))
     through, links = taken_link_settings(published)
-    method, instances, tile_px = taken_instance_settings(
-        published, proposals=proposals, edges=edges
-    )
+    others = {"proposals": proposals, "edges": edges}
+    method, instances, tile_px = taken_instance_settings(published, **others)
     settings, max_share = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
         choice = replace(choice, device=device)  # which only the workers need to have
     check_instance_decoder(choice, method)
+    taught |= taken_learned(learned, choice, method, published | others)
     job = BatchJob(
         *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
         *(choice, _weights(choice), reader, intensities, overwrite, channels),
@@ -222,7 +227,7 @@ def automatic(
         method=method,
         instances=instances,
         tile_px=tile_px,
-        **examples,
+        **taught,
     )
     files = _checked_images(images, job)
     with readers_on_stderr():
@@ -335,9 +340,7 @@ def _results(
 
     opener = NapariOpener(job.reader, job.intensities, job.channels)
     if scheduler is not None:
-        if find_spec("distributed") is None:
-            msg = "--scheduler needs distributed: pip install 'napari-sam-live[distributed]'"
-            raise click.UsageError(msg)
+        require_distributed()
         from napari_sam.batch.cluster import run_on_cluster
 
         say = partial(click.echo, err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -53,6 +54,18 @@ channels_option = click.option(
     "last.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def scheduler_option(what: str) -> Callable[[Command], Command]:
+    """Return the option for a cluster, with what it does."""
+    return click.option("--scheduler", metavar="ADDRESS", help=what)
+
+
+def require_distributed() -> None:
+    """Refuse a cluster where the package for it is missing."""
+    if find_spec("distributed") is None:
+        msg = "--scheduler needs distributed: pip install 'napari-sam-live[distributed]'"
+        raise click.UsageError(msg)
 
 
 def find_checkpoint(name: str) -> Path | None:

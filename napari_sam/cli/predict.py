@@ -19,6 +19,7 @@ from napari_sam.cli.exit_codes import (
     print_warning,
     usage_errors,
 )
+from napari_sam.cli.learned import learned_option
 from napari_sam.cli.open_images import NapariOpener, chosen_image, hide_progress_of_napari
 from napari_sam.cli.options import (
     channels_option,
@@ -145,12 +146,7 @@ BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
     show_default=True,
     help="How strongly --clean does that.",
 )
-@click.option(
-    "--learned",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Session file, or one of what was learned: segment clicks as the widget would.",
-)
+@learned_option("segment clicks as the widget would.")
 @model_options
 @reader_option
 @values_option

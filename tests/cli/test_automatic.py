@@ -22,6 +22,10 @@ from napari_sam.cli.main import main
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.formats import read_coco
+from napari_sam.session import ModelChoice, write_learned
+from napari_sam.session.decoding.recipe import Policy
+from napari_sam.session.learning.kept import lessons_to_json
+from napari_sam.session.learning.lessons import Lesson
 from tests.session.propagation.volume import moving_discs
 
 pytestmark = pytest.mark.slow
@@ -195,6 +199,28 @@ def test_how_slices_are_linked_is_checked_first(folder, tmp_path, arguments, mes
     result = run(folder, "-o", tmp_path / "masks", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_objects_like_those_learned_from(folder, tmp_path):
+    path = tmp_path / "boxes.sam-learned.json"
+    lessons = [Lesson(432.0, 0.5, {Policy(0, 2, True): 0.9})] * 12
+    write_learned(path, lessons_to_json(lessons, "mobile_sam"), ModelChoice(), "boxes")
+    arguments = (folder / "rgb.png", "-o", tmp_path / "masks", "--learned", path)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    areas = np.bincount(tifffile.imread(tmp_path / "masks" / "rgb.tif").ravel())[1:]
+    np.testing.assert_allclose(areas, [432] * 3, rtol=0.1)
+    for more, message in (
+        (("--points-per-side", 3), "leave out one of the two"),
+        (("--edges",), "--edges is about all masks"),
+        (("--method", "ais"), "no instance decoder"),
+    ):
+        refused = run(*arguments, *more)
+        assert (refused.exit_code, message in refused.stderr) == (2, True)
+    content = json.loads(path.read_text()) | {"weights": "0", "model": "vit_h"}
+    path.write_text(json.dumps(content))
+    refused = run(*arguments)
+    assert (refused.exit_code, "learned with vit_h" in refused.stderr) == (2, True)
 
 
 def test_an_axis_that_an_image_does_not_have(folder, tmp_path):

@@ -5,6 +5,7 @@ appendix B.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +38,9 @@ BatchCallback = Callable[[int, int, MaskSet], None]
 PointFilter = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
 """Called with points (N, 2), x and y in pixels of the image; returns which of them to decode."""
 
+ClickDecoder = Callable[[ImageEmbedding, npt.NDArray[np.float64]], list[MaskPrediction]]
+"""Called with points (N, 2), x and y in pixels of the embedding's image; returns their masks."""
+
 DEFAULTS = AutomaticSettings()
 _GOLDEN_RATIO: Final = (5**0.5 - 1) / 2
 """The fractions of its multiples are spread evenly, however many of them there are."""
@@ -50,6 +54,7 @@ def generate_masks(
     embedding: ImageEmbedding | None = None,
     lowest_pred_iou: float | None = None,
     keep_logits: bool = False,
+    decode_clicks: ClickDecoder | None = None,
     is_wanted: PointFilter | None = None,
     is_spread: bool = False,
     on_batch: BatchCallback | None = None,
@@ -73,6 +78,9 @@ def generate_masks(
         that is lower; a high one saves upscaling the others.
     keep_logits : bool
         Keep the logits of each mask, 128 kB, as edge detection needs them.
+    decode_clicks : callable, optional
+        Called with the embedding of a crop and points in it, (N, 2) x, y in its pixels; returns
+        the masks of each of them, in place of all that the model gives for a click.
     is_wanted : callable, optional
         Called with the points of each crop, (N, 2) x, y in pixels of the image; returns (N,)
         bool, which of them to decode. A crop with none of them is not encoded.
@@ -111,6 +119,7 @@ def generate_masks(
     engine = Engine.of(model)
     if engine.decoder.device == "cpu":
         engine.decoder.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
+    decode_clicks = decode_clicks or partial(_decode_clicks, engine.decoder)
 
     grids = [(crop, _points(settings, crop, is_wanted)) for crop in settings.crops(size)]
     if is_spread:
@@ -124,7 +133,7 @@ def generate_masks(
         for start in range(0, len(points), settings.points_per_batch):
             assert embedding is not None
             batch = points[start : start + settings.points_per_batch]
-            decoded = _decode(engine.decoder, embedding, batch, box, masks, keep_logits)
+            decoded = _decode(decode_clicks, embedding, batch, box, masks, keep_logits)
             new = MaskSet(settings, lowest_pred_iou, size, decoded)
             masks, done = masks + new, done + len(batch)
             if on_batch is not None:
@@ -146,8 +155,14 @@ def _spread(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return points[np.argsort(np.arange(len(points)) * _GOLDEN_RATIO % 1, kind="stable")]
 
 
+def _decode_clicks(
+    decoder: MaskDecoder, embedding: ImageEmbedding, points_xy: npt.NDArray[np.float64]
+) -> list[MaskPrediction]:
+    return decoder.decode_batch(embedding, points_xy[:, None], np.ones((len(points_xy), 1)))
+
+
 def _decode(
-    decoder: MaskDecoder,
+    decode_clicks: ClickDecoder,
     embedding: ImageEmbedding,
     points_xy: npt.NDArray[np.float64],
     crop_box_xyxy: PixelBox,
@@ -155,7 +170,7 @@ def _decode(
     keep_logits: bool,
 ) -> tuple[GeneratedMask, ...]:
     """Decode points (N, 2), in pixels of a crop."""
-    predictions = decoder.decode_batch(embedding, points_xy[:, None], np.ones((len(points_xy), 1)))
+    predictions = decode_clicks(embedding, points_xy)
     good = [
         (prediction, k, point_xy)
         for prediction, point_xy in zip(predictions, points_xy, strict=True)

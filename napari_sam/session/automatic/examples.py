@@ -13,9 +13,8 @@ from napari_sam.session.automatic.likeness import likeness_of, likest
 from napari_sam.session.automatic.masks import choose_masks
 from napari_sam.session.automatic.request import (
     AutomaticRequest,
-    TileMasks,
+    all_tile_masks,
     automatic_tiles,
-    generate_tile_masks,
     seen_whole,
 )
 from napari_sam.session.automatic.settings import LEAST_LIKENESS, AutomaticRunSettings
@@ -110,16 +109,10 @@ def find_like(
     pyramid = plane.pyramid(embedder.load().encoder.spec)
     tiles = automatic_tiles(pyramid.whole, finest_px)
     request = AutomaticRequest(plane, tiles, settings, existing=existing)
-    found: dict[int, TileMasks] = {}
-
-    def keep(number: int, _: float, masks: TileMasks | None) -> None:
-        if masks is not None:
-            found[number] = masks
-
-    generate_tile_masks(request, embedder, lambda: None, keep)
+    found = all_tile_masks(request, embedder)
     masks = [
         mask
-        for mask in choose_masks(list(found.values()), pyramid, settings, target=request.target)
+        for mask in choose_masks(found, pyramid, settings, target=request.target)
         if not mask.is_background(plane.shape)
     ]
     crops = [mask.plane_crop for mask in masks]

@@ -138,6 +138,22 @@ class AutomaticMask:
         pixels = self.at(*(np.arange(span.start, span.stop) for span in (rows, columns)))
         return tight_crop(pixels, rows.start, columns.start)
 
+    @property
+    def plane_record(self) -> MaskRecord:
+        """Its record in pixels of the plane."""
+        from napari_sam.model.automatic.mask_ops import box_of
+
+        crop, tile = self.plane_crop, self.tile
+        tile_box = tile.left, tile.top, tile.left + tile.width, tile.top + tile.height
+        return replace(
+            self.record,
+            crop=crop,
+            box_xyxy=box_of(crop),
+            area=int(np.count_nonzero(crop.mask)),
+            point_xy=self.point_xy,
+            crop_box_xyxy=tile_box,
+        )
+
     def on_picture(self, step: int) -> Iterator[tuple[PictureRegion, NDArray[np.bool_]]]:
         """Yield where it lies in a picture of every `step`-th pixel, and its pixels there."""
         rows, columns = (slice(span.start // step, -(-span.stop // step)) for span in self.span)

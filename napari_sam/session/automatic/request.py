@@ -21,6 +21,7 @@ from napari_sam.session.automatic.similarity import (
     SimilarityLimits,
     similarity_limits,
 )
+from napari_sam.session.decoding.recipe import Policy, decode_clicks
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.pooling import grid_of
 from napari_sam.session.image.image_plane import ImagePlane
@@ -31,6 +32,7 @@ from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.stack import SliceRange
 
 if TYPE_CHECKING:
+    from napari_sam.model.automatic.generate import ClickDecoder
     from napari_sam.model.automatic.instance_set import InstanceSet
     from napari_sam.model.automatic.mask_set import MaskSet
 
@@ -55,6 +57,7 @@ class AutomaticRequest:
     parts: tuple[Tile, ...] = ()
     is_rest: bool = False  # whether what is like the existing objects is found by its pixels...
     unlike: tuple[MaskCrop, ...] = ()  # ...and is unlike these masks, which were rejected
+    policy: Policy | None = None  # what makes one mask of each click, in place of all of the model
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -128,6 +131,23 @@ def _spans(length: int, side: int) -> list[tuple[int, int]]:
         return [(0, length)]
     count = ceil((length - side * _OVERLAP) / (side * (1 - _OVERLAP)))
     return [(round(k * (length - side) / (count - 1)), side) for k in range(count)]
+
+
+def all_tile_masks(
+    request: AutomaticRequest,
+    embedder: Embedder,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> list[TileMasks]:
+    """Generate the masks of all tiles of a plane, without a window."""
+    found: dict[int, TileMasks] = {}
+
+    def keep(number: int, share: float, masks: TileMasks | None) -> None:
+        if masks is not None:
+            found[number] = masks
+        on_progress((number + share) / len(request.tiles))
+
+    generate_tile_masks(request, embedder, lambda: None, keep)
+    return list(found.values())
 
 
 class RequestLimits:
@@ -244,12 +264,20 @@ def _generate_in_tile(
         embedding=embedded.embedding if embedded is not None and is_of_image else None,
         lowest_pred_iou=LOWEST_PRED_IOU,
         keep_logits=request.keep_logits,
+        decode_clicks=_clicks_of(request, embedder),
         is_wanted=lambda xy: request.is_wanted(tile.in_plane(xy, image.shape[:2])),
         is_spread=request.view is not None,  # so that a preview shows what to expect within seconds
         on_batch=on_batch,
         on_block=lambda *_: yield_to_foreground(),
     )
     on_masks(1.0, TileMasks(tile, complete, gray))
+
+
+def _clicks_of(request: AutomaticRequest, embedder: Embedder) -> ClickDecoder | None:
+    """Return what makes the masks of clicks; None: the model alone."""
+    if request.policy is None:
+        return None
+    return partial(decode_clicks, embedder.load().decoder, request.policy)
 
 
 def _find_instances(

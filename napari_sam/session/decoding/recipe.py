@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.prediction import MaskPrediction
+from napari_sam.engine.protocols import MaskDecoder
 from napari_sam.engine.spec import Capability
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.embedding.embeddings import EmbeddedTile
@@ -74,17 +76,21 @@ def decode_tokens(
     )
 
 
-def as_candidate(
-    embedded: EmbeddedTile, prediction: MaskPrediction, index: int, cut: float
-) -> Candidate:
-    """Return one of the masks of a prediction as a candidate, cut at a logit."""
+def mask_alone(prediction: MaskPrediction, index: int, cut: float) -> MaskPrediction:
+    """Return one of the masks of a prediction, cut at a logit."""
     logits = prediction.low_res_logits[index : index + 1]
-    alone = replace(
+    return replace(
         prediction,
         low_res_logits=logits - np.float32(cut) if cut else logits,
         iou_predictions=prediction.iou_predictions[index : index + 1],
     )
-    return Candidate(alone, 0, embedded.tile, embedded.weights)
+
+
+def as_candidate(
+    embedded: EmbeddedTile, prediction: MaskPrediction, index: int, cut: float
+) -> Candidate:
+    """Return one of the masks of a prediction as a candidate, cut at a logit."""
+    return Candidate(mask_alone(prediction, index, cut), 0, embedded.tile, embedded.weights)
 
 
 def decode_recipe(
@@ -103,3 +109,24 @@ def decode_recipe(
         return None
     mask = as_candidate(embedded, prediction, index, policy.cut)
     return mask if (mask.logits > 0).any() else None
+
+
+def decode_clicks(
+    decoder: MaskDecoder,
+    policy: Policy,
+    embedding: ImageEmbedding,
+    points_xy: NDArray[np.float64],
+) -> list[MaskPrediction]:
+    """Return the mask of each of many clicks, (N, 2) in pixels of the embedding's image.
+
+    Without a disc: where there may be no object, it would be taken for one.
+    """
+    is_single = policy.token == SINGLE
+    predictions = decoder.decode_batch(
+        embedding,
+        points_xy[:, None],
+        np.ones((len(points_xy), 1)),
+        multimask_output=not is_single,
+    )
+    index = 0 if is_single else policy.token - 1
+    return [mask_alone(prediction, index, 0) for prediction in predictions]
