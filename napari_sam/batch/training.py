@@ -16,6 +16,11 @@ import numpy as np
 
 from napari_sam.batch.labeled import LabeledImage, LabeledPlane
 from napari_sam.batch.training_card import Epoch, TrainingCard
+from napari_sam.batch.training_instances import (
+    InstanceEpoch,
+    InstanceResult,
+    InstanceTraining,
+)
 from napari_sam.batch.training_tiles import plan_tiles
 from napari_sam.batch.validation import Validation, one_box, one_click
 from napari_sam.engine.training_settings import TrainingSettings
@@ -95,8 +100,13 @@ class TrainingResult:
     """What came of a training."""
 
     epochs: tuple[Epoch, ...]  # the first is the model before training
-    best: int  # number of the best epoch
-    is_written: bool  # whether the best is better than the model before
+    best: int  # number of the best epoch; 0 if none is better than the model before
+    instances: InstanceResult | None = None  # of its instance decoder, if that was trained
+
+    @property
+    def is_written(self) -> bool:
+        """Whether anything is better than before, so that there is a new checkpoint."""
+        return self.best > 0 or (self.instances is not None and self.instances.best > 0)
 
     @property
     def gain(self) -> float:
@@ -109,6 +119,7 @@ class Reporting:
     """What is called while a model is trained; it may raise to stop."""
 
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    on_instance_epoch: Callable[[InstanceEpoch], None] = lambda epoch: None
     on_progress: Callable[[str, float], None] = lambda step, share: None
 
 
@@ -169,6 +180,7 @@ class _Run:
         self._state = self._found_state()
         runtime, model = find_runtime(job.model), load_model(checkpoint=job.model.checkpoint)
         self._trainer = Trainer(model, job.settings, runtime.device, runtime.precision)
+        self._before = self._trainer.weights()
         self._store = EmbeddingStore(job.folder / "embeddings", 2**60)
         self._validation = Validation.of(self._validated, job.settings.seed)
         self._best: dict[str, Any] = {}
@@ -203,12 +215,7 @@ class _Run:
     def _embedded_tiles(self) -> list[TrainingTile]:
         """Return all tiles to learn from, embedded if that is of use."""
         embedder = self._embedder()
-        planes = [plane for image in self._learned for plane in image.planes]
-        tiles = [
-            tile
-            for plane, chosen in zip(planes, self._chosen_objects(planes), strict=True)
-            for tile in plan_tiles(plane, chosen, embedder)
-        ]
+        tiles = self._tiles(embedder)
         if not tiles:
             raise TrainingError("All objects are too small to be learned from: enlarge the images.")
         if self._job.settings.adapters:
@@ -217,9 +224,20 @@ class _Run:
         for number, tile in enumerate(tiles):
             self._reporting.on_progress("embedding", number / len(tiles))
             tile.embed()
-            if self._store.trouble:
-                raise TrainingError(f"{self._store.trouble}. Free some space, then run it again.")
+            self._check_store()
         return tiles
+
+    def _tiles(self, embedder: Embedder) -> list[TrainingTile]:
+        planes = [plane for image in self._learned for plane in image.planes]
+        return [
+            tile
+            for plane, chosen in zip(planes, self._chosen_objects(planes), strict=True)
+            for tile in plan_tiles(plane, chosen, embedder)
+        ]
+
+    def _check_store(self) -> None:
+        if self._store.trouble:
+            raise TrainingError(f"{self._store.trouble}. Free some space, then run it again.")
 
     def _check_room(self, needed_bytes: int) -> None:
         existing = next(p for p in (self._job.folder, *self._job.folder.parents) if p.exists())
@@ -310,20 +328,40 @@ class _Run:
         write_table(self._job.curves, table)
 
     def _finished(self) -> TrainingResult:
-        """Write the best state, unless it is no better than the model before."""
-        best = self._best_number
-        result = TrainingResult(tuple(self._epochs), best, is_written=best > 0)
+        """Train the instance decoder if that is wanted; write what is better than before."""
+        best, instances, decoder = self._best_number, None, None
+        self._trainer.use(self._best if best else self._before)
+        if self._job.settings.instance_decoder:
+            training = self._instance_training()
+            instances = training.run(
+                self._learned,
+                self._validated,
+                self._reporting.on_instance_epoch,
+                self._reporting.on_progress,
+            )
+            decoder = training.weights or None
+        result = TrainingResult(tuple(self._epochs), best, instances)
         if result.is_written:
-            self._trainer.use(self._best)
-            weights = self._trainer.published()
-            variant = write_trained(self._job.checkpoint, self._job.base, weights)
+            weights = self._trainer.published() if best else {}
+            variant = write_trained(self._job.checkpoint, self._job.base, weights, decoder)
             card = TrainingCard(
                 *(self._job.checkpoint.name, self._job.model.name, variant),
                 *(self._learned, self._validated, self._job.settings),
-                *(self._epochs[0], self._epochs[best]),
+                *(self._epochs[0], self._epochs[best], instances),
             )
             write_text(self._job.card, card.text)
         return result
+
+    def _instance_training(self) -> InstanceTraining:
+        """Return what trains an instance decoder for the model as it is now."""
+        job, predictor = self._job, self._trainer.predictor
+        return InstanceTraining(
+            self._trainer,
+            job.base,
+            lambda: Embedder(job.model, lambda *_: predictor(), self._store),
+            job.settings,
+            job.folder / "instance_decoder.pt",
+        )
 
 
 def _shown(row: Sequence[float]) -> list[str]:

@@ -11,6 +11,7 @@ from napari_sam.batch.labeled import LabeledImage
 from napari_sam.catalogue.table import find_model
 
 if TYPE_CHECKING:
+    from napari_sam.batch.training_instances import InstanceResult
     from napari_sam.engine.training_settings import TrainingSettings
 
 _CHANCE: Final = 0.005
@@ -51,28 +52,25 @@ class TrainingCard:
     settings: TrainingSettings
     before: Epoch
     after: Epoch  # the one that was kept
+    instances: InstanceResult | None = None  # of the instance decoder, if that was trained
 
     @property
     def text(self) -> str:
         """The card as markdown."""
-        rows = [
-            ("one click", self.before.one_click_iou, self.after.one_click_iou),
-            ("a box", self.before.box_iou, self.after.box_iou),
-        ]
-        table = [f"| {name} | {old:.3f} | {new:.3f} |" for name, old, new in rows]
         settings = asdict(self.settings).items()
         return "\n".join(
             [
                 f"# {self.name}",
                 "",
                 f"{self.base} ({self.variant}), fine-tuned with napari-sam-live {__version__}: "
-                f"{self._parts}, with simulated clicks, boxes and corrections.",
+                f"{self._parts}, on labeled images. Masks are learned with simulated clicks, boxes "
+                "and corrections.",
                 "",
                 f"## Quality: mean IoU on {_counted(self.validated)} that it did not learn from",
                 "",
                 "| prompt | before | after |",
                 "|---|---|---|",
-                *table,
+                *self._quality,
                 "",
                 "The best epoch was chosen by these images: expect a little less on others.",
                 "",
@@ -94,10 +92,33 @@ class TrainingCard:
         )
 
     @property
+    def _quality(self) -> list[str]:
+        """The rows of the table, and what comes after it."""
+        rows = [
+            ("one click", self.before.one_click_iou, self.after.one_click_iou),
+            ("a box", self.before.box_iou, self.after.box_iou),
+        ]
+        lines = [f"| {name} | {old:.3f} | {new:.3f} |" for name, old, new in rows]
+        if self.instances is None:
+            return lines
+        before, after = (self.instances.epochs[n].f1 for n in (0, self.instances.best))
+        return [
+            *lines,
+            "",
+            f"F1 of all objects at IoU 0.5, found by the instance decoder (AIS): {before:.3f} "
+            f"before, {after:.3f} after.",
+        ]
+
+    @property
     def _parts(self) -> str:
-        rank = self.settings.adapters
-        adapters = f" and the image encoder (adapters of rank {rank})" if rank else ""
-        return f"the mask decoder{adapters}"
+        rank, parts = self.settings.adapters, []
+        if self.after.number:
+            parts.append("the mask decoder")
+        if self.after.number and rank:
+            parts.append(f"the image encoder (adapters of rank {rank})")
+        if self.instances is not None and self.instances.best:
+            parts.append("the instance decoder")
+        return " and ".join(parts)
 
 
 def _counted(images: Sequence[LabeledImage]) -> str:

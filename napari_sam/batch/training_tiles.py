@@ -14,6 +14,7 @@ from napari_sam.batch.labeled import LabeledPlane
 from napari_sam.engine.embeddings import EmbeddingArrays
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import ModelSpec
+from napari_sam.model.training.instance_trainer import InstanceTile
 from napari_sam.model.training.tiles import BEYOND, TrainingTile
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -39,7 +40,7 @@ def plan_tiles(
         x0, y0, x1, y1 = tile.box_xyxy
         is_near = (corners[:, :2] < (x1, y1)).all(axis=1) & (corners[:, 2:] > (x0, y0)).all(axis=1)
         near = [int(n) for n in np.flatnonzero(is_near)]
-        labels = low_res_labels([labeled.objects[n] for n in near], tile, spec)
+        labels = labels_on([labeled.objects[n] for n in near], tile, spec, spec.low_res_side)
         cells = np.bincount(labels[labels > 0], minlength=len(near) + 1)
         label_ids = [near.index(n) + 1 for n in numbers]
         large = tuple(label_id for label_id in label_ids if cells[label_id] >= _LEAST_CELLS)
@@ -67,12 +68,29 @@ def _tiles_for(pyramid: TilePyramid, box: Box) -> list[Tile]:
     return list(dict.fromkeys((finer, coarser)))
 
 
-def low_res_labels(objects: Sequence[MaskCrop], tile: Tile, spec: ModelSpec) -> NDArray[np.int16]:
-    """Return the object at each cell of the low-resolution logits of a tile, counted from 1.
+def plan_instance_tiles(labeled: LabeledPlane, embedder: Embedder) -> list[InstanceTile]:
+    """Return the whole plane, and the tiles on which tiny objects would be decoded."""
+    spec = embedder.load().encoder.spec
+    pyramid = labeled.plane.pyramid(spec)
+    tiles = dict.fromkeys((pyramid.whole,))
+    for mask in labeled.objects:
+        tiles |= dict.fromkeys(_tiles_for(pyramid, mask.edges_xyxy))
+    return [
+        InstanceTile(
+            partial(labels_on, labeled.objects, tile, spec, spec.input_side),
+            partial(_arrays, embedder, labeled.plane, tile),
+        )
+        for tile in tiles
+    ]
+
+
+def labels_on(
+    objects: Sequence[MaskCrop], tile: Tile, spec: ModelSpec, side: int
+) -> NDArray[np.int16]:
+    """Return the object at each cell of a square grid over a tile, counted from 1.
 
     0 is background, `BEYOND` where the tile ends.
     """
-    side = spec.low_res_side
     centers = (np.arange(side) + 0.5) * spec.input_side / side
     labels = np.full((side, side), BEYOND, np.int16)
     inside, places = [], []

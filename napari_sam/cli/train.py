@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_sam.batch.images import ImageFile
     from napari_sam.batch.training import TrainingJob, TrainingResult
     from napari_sam.batch.training_card import Epoch
+    from napari_sam.batch.training_instances import InstanceEpoch
 
 _DEFAULTS: Final = TrainingSettings()
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -42,6 +43,7 @@ Examples:
   napari-sam train "plates/*.tif" labels -o cells.pt --model vit_b_lm
   napari-sam train images all.json -o cells.safetensors --epochs 30 --json
   napari-sam train images labels -o nuclei.pt --adapters 4 --device cuda
+  napari-sam train plates plates -o cells.pt --model vit_b_lm --decoder
   napari-sam --model nuclei.pt image.tif
   napari-sam convert --hugging-face cells.pt model.safetensors
 
@@ -97,6 +99,13 @@ def _setting(
     help="Also adapt the image encoder, by low-rank adapters that become part of its weights. "
     "Slow without a GPU, as images are embedded anew each time.",
 )
+@click.option(
+    "--decoder",
+    "instance_decoder",
+    is_flag=True,
+    help="Also train an instance decoder, afterwards: that of the model, or a new one. 'napari-sam "
+    "automatic --method ais' and micro-sam find all objects with it. Slow without a GPU.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace CHECKPOINT, and begin anew.")
 @click.option(
     "--events",
@@ -124,9 +133,9 @@ def train(
 ) -> None:
     """Fine-tune a model on IMAGES and the LABELS of their objects.
 
-    Both are files, folders or patterns. The labels of cell.tif are cell.tif or cell_labels.tif in
-    LABELS, in any format that the widget opens; or LABELS is one file for all images, such as COCO.
-    All objects of an image should be labeled.
+    Both are files, folders or patterns, or the same folder. The labels of cell.tif are
+    cell_labels.tif, cell_mask.png or the like, or in a folder of their own also cell.tif; or LABELS
+    is one file for all images, such as COCO. All objects of an image should be labeled.
 
     A share of the images is kept apart, to see after each epoch what one click on an object gives.
     The best state is written, unless it is no better than the model before. A run that was stopped
@@ -164,7 +173,7 @@ def _trained(
     from napari_sam.batch.training import Reporting, train
     from napari_sam.session.jobs import user_message
 
-    reporting = Reporting(progress.show_epoch, progress.show)
+    reporting = Reporting(progress.show_epoch, progress.show_instance_epoch, progress.show)
     try:
         with readers_on_stderr():
             images = read_pairs(pairs, opener)
@@ -196,6 +205,15 @@ class _Progress:
         self.clear()
         click.echo(text, err=self._epochs_on_stderr)
 
+    def show_instance_epoch(self, epoch: InstanceEpoch) -> None:
+        """Print what came of an epoch of the instance decoder."""
+        text = f"instance decoder, before training: F1 {epoch.f1:.3f}"
+        if epoch.number:
+            text = f"instance decoder, epoch {epoch.number}: loss {epoch.loss:.3f}; "
+            text += f"F1 {epoch.f1:.3f}; {epoch.seconds:.0f} s"
+        self.clear()
+        click.echo(text, err=self._epochs_on_stderr)
+
     def show(self, step: str, share: float) -> None:
         """Show how much of a step is done."""
         if self._has_terminal:
@@ -214,6 +232,10 @@ class _Events:
         """Print what came of an epoch."""
         print_json({"epoch": asdict(epoch)}, None)
 
+    def show_instance_epoch(self, epoch: InstanceEpoch) -> None:
+        """Print what came of an epoch of the instance decoder."""
+        print_json({"instance_epoch": asdict(epoch)}, None)
+
     def show(self, step: str, share: float) -> None:
         """Print how much of a step is done."""
         print_json({"step": step, "share": round(share, 3)}, None)
@@ -224,12 +246,16 @@ class _Events:
 
 def _content(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
     files = (job.checkpoint, job.card) if result.is_written else ()
-    return {
+    content = {
         "checkpoint": str(job.checkpoint) if result.is_written else None,
         "files": [str(path) for path in (*files, job.curves)],
         "best_epoch": result.best,
         "epochs": [asdict(epoch) for epoch in result.epochs],
     }
+    if result.instances is not None:
+        content["best_instance_epoch"] = result.instances.best
+        content["instance_epochs"] = [asdict(epoch) for epoch in result.instances.epochs]
+    return content
 
 
 def _end(job: TrainingJob, result: TrainingResult, *, events: bool, as_json: bool) -> None:
@@ -248,8 +274,12 @@ def _end(job: TrainingJob, result: TrainingResult, *, events: bool, as_json: boo
         )
         sys.exit(FAILED)
     if not (events or as_json):
+        instances = ""
+        if result.instances is not None:
+            f1 = result.instances.epochs[result.instances.best].f1
+            instances = f"; F1 of all objects {f1:.3f}, {result.instances.gain:+.3f}"
         click.echo(
             f"Wrote {job.checkpoint}: IoU after one click {best.one_click_iou:.3f}, "
-            f"{best.one_click_iou - before.one_click_iou:+.3f}. What it was made of is in "
-            f"{job.card}."
+            f"{best.one_click_iou - before.one_click_iou:+.3f}{instances}. What it was made of is "
+            f"in {job.card}."
         )

@@ -23,6 +23,8 @@ class TrainingSettings:
         Of all that is random.
     adapters : int
         Rank of the adapters of the image encoder; 0 leaves the encoder as it is.
+    instance_decoder : bool
+        Whether an instance decoder is trained, too, afterwards: that of the base, or a new one.
     """
 
     epochs: int = 10
@@ -32,3 +34,4 @@ class TrainingSettings:
     validation_share: float = 0.2
     seed: int = 0
     adapters: int = 0
+    instance_decoder: bool = False

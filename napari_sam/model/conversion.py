@@ -118,23 +118,37 @@ def _exists(path: Path) -> bool:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}).") from error
 
 
-def write_weights(tensors: dict[str, Tensor], path: Path, variant: str) -> None:
+def write_weights(
+    tensors: dict[str, Tensor],
+    path: Path,
+    variant: str,
+    instance_decoder: dict[str, Tensor] | None = None,
+) -> None:
     """Write weights as a file of either kind; those of SAM 2 as Meta wraps them.
+
+    With an instance decoder, which only a ``.pt`` can hold, as micro-sam wraps them.
 
     Raises
     ------
     CheckpointError
         If the file cannot be written.
     """
-    # Safetensors takes no views, and no two names for one memory.
-    separate = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    separate = _separate(tensors)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:
             if path.suffix == ".safetensors":
                 save_file(separate, partial, metadata={"format": "pt"})
+            elif instance_decoder is not None:
+                decoder_state = _separate(instance_decoder)
+                torch.save({"model_state": separate, "decoder_state": decoder_state}, partial)
             else:
                 is_wrapped = isinstance(VARIANTS[variant], Sam2Config)
                 torch.save({"model": separate} if is_wrapped else separate, partial)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be written ({error}).") from error
+
+
+def _separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies: safetensors takes no views, and no two names for one memory."""
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}

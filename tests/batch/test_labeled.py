@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from napari_sam.batch.labeled import LabelsError, find_pairs, read_pairs
-from napari_sam.batch.training_tiles import low_res_labels
+from napari_sam.batch.training_tiles import labels_on
 from napari_sam.cli.open_images import NapariOpener
 from napari_sam.engine.masks import tight_crop
 from napari_sam.engine.spec import SAM_SPEC
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_told(tmp_path):
 def test_labels_on_a_tile_lie_where_the_model_sees_them():
     mask = np.zeros((100, 200), bool)
     mask[20:40, 60:90] = True
-    labels = low_res_labels([tight_crop(mask)], Tile(0, 0, 0, 100, 200), SAM_SPEC)
+    labels = labels_on([tight_crop(mask)], Tile(0, 0, 0, 100, 200), SAM_SPEC, 256)
     assert labels.shape == (256, 256)
     rows, columns = np.nonzero(labels == 1)
     # 1.28 cells of the model's low resolution for each pixel
@@ -82,6 +82,6 @@ def test_labels_on_a_tile_lie_where_the_model_sees_them():
     )
     assert (labels[128:] == -1).all()
     assert (labels[:128] >= 0).all()
-    part = low_res_labels([tight_crop(mask)], Tile(0, 30, 80, 50, 50), SAM_SPEC)
+    part = labels_on([tight_crop(mask)], Tile(0, 30, 80, 50, 50), SAM_SPEC, 256)
     assert part[0, 0] == 1
     assert np.count_nonzero(part == 1) == pytest.approx(100 * 256**2 / 50**2, rel=0.05)

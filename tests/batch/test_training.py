@@ -3,17 +3,22 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from napari_sam.batch.training import Reporting, TrainingError, TrainingJob, split, train
 from napari_sam.batch.validation import Validation, overlap
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.spec import Capability
 from napari_sam.engine.training_settings import TrainingSettings
-from napari_sam.model import VARIANTS, load_model
+from napari_sam.model import VARIANTS, Predictor, load_model
 from napari_sam.model.checkpoints.state_dicts import read_checkpoint
-from tests.batch.labeled_images import labeled_image, tiny_choice
+from napari_sam.model.training.trainer import MeanLosses, Trainer
+from napari_sam.session.models.model_choice import ModelChoice
+from tests.batch.labeled_images import discs, labeled_image, tiny_choice
 from tests.model.conftest import TINY_CONFIG
+from tests.model.instance_decoder.published import balanced_decoder
 
 SETTINGS = TrainingSettings(epochs=2, objects_per_epoch=6, learning_rate=1e-2)
 
@@ -107,6 +112,57 @@ def test_a_stopped_training_goes_on_to_the_same_result(monkeypatch, job, images)
         assert values[0] == values[1]
     states = [read_checkpoint(path).state_dict for path in (job.checkpoint, other_path)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.fixture
+def job_with_decoder(job, monkeypatch):
+    """A job whose base has a small instance decoder with random weights; its masks do not learn."""
+    monkeypatch.setattr(Trainer, "train", lambda *_: MeanLosses(0.0, 0.0))
+    monkeypatch.setattr(Validation, "mean_iou", lambda *_: 0.5)
+    model = load_model(checkpoint=job.base)
+    image = np.repeat(discs(0)[0][..., None], 3, axis=2)
+    decoder = balanced_decoder(Predictor(model, "cpu").encode(image).image_embedding)
+    state = read_checkpoint(job.base).state_dict
+    torch.save({"model_state": state, "decoder_state": decoder}, job.base)
+    settings = TrainingSettings(
+        epochs=2, objects_per_epoch=80, learning_rate=4e-3, instance_decoder=True
+    )
+    return replace(job, settings=settings, model=ModelChoice().with_weights("tiny.pt", job.base))
+
+
+def test_an_instance_decoder_learns_and_goes_on_where_it_was_stopped(job_with_decoder, images):
+    job, shown, threads = job_with_decoder, [], torch.get_num_threads()
+
+    def stop(step, share):
+        if step == "instance decoder, epoch 2":
+            raise KeyboardInterrupt
+
+    torch.set_num_threads(1)  # several would wait for each other in steps as short as these
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(job, images, Reporting(on_progress=stop))
+        result = train(job, images, Reporting(on_instance_epoch=shown.append))
+    finally:
+        torch.set_num_threads(threads)
+    assert (result.best, result.is_written) == (0, True)
+    assert list(result.instances.epochs) == shown
+    before, first, second = shown
+    assert second.loss < 0.7 * first.loss
+    assert before.f1 < 0.5 < 0.9 < result.instances.gain + before.f1
+    card = job.card.read_text()
+    assert "fine-tuned with" in card
+    assert ": the instance decoder, on labeled images." in card
+    written = torch.load(job.checkpoint, weights_only=True)  # as micro-sam reads it
+    assert set(written) == {"model_state", "decoder_state"}
+    base = read_checkpoint(job.base)
+    assert all(
+        torch.equal(value, base.state_dict[name]) for name, value in written["model_state"].items()
+    )
+    assert written["decoder_state"].keys() == base.decoder_state.keys()
+    assert (
+        Capability.INSTANCE_DECODER
+        in Predictor(load_model(checkpoint=job.checkpoint)).spec.capabilities
+    )
 
 
 def test_images_are_split_by_the_seed(images):

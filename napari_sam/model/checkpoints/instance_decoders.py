@@ -10,7 +10,11 @@ from torch import Tensor
 
 from napari_sam.model.checkpoints.files import CheckpointError, name_some
 from napari_sam.model.checkpoints.state_dicts import Checkpoint, check_keys, check_values
-from napari_sam.model.instance_decoder.config import detect_config, is_instance_decoder
+from napari_sam.model.instance_decoder.config import (
+    InstanceDecoderConfig,
+    detect_config,
+    is_instance_decoder,
+)
 from napari_sam.model.instance_decoder.unetr import Unetr
 
 _WHAT = "this instance decoder"
@@ -46,12 +50,26 @@ def load_instance_decoder(
     """
     if not checkpoint.decoder_state:
         return None
+    network = build_instance_decoder(checkpoint, source, embed_dim)
+    network.fold()
+    return network.eval().requires_grad_(False)
+
+
+def build_instance_decoder(checkpoint: Checkpoint, source: str | Path, embed_dim: int) -> Unetr:
+    """Build the instance decoder of a checkpoint, to be trained; with new weights if it has none.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_instance_decoder`.
+    """
+    if not checkpoint.decoder_state:
+        return Unetr(InstanceDecoderConfig(embed_dim))
     source = checkpoint.decoder_file or source
     network, state = _checked(checkpoint.decoder_state, source, embed_dim)
     network.load_state_dict(state)
     check_values(network.state_dict(), source)
-    network.fold()
-    return network.eval().requires_grad_(False)
+    return network
 
 
 def _checked(

@@ -11,8 +11,10 @@ maps are computed in strips.
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -37,6 +39,11 @@ class _Interpolation(nn.Module):
     def forward(self, x: Tensor) -> Maps:
         return InterpolatedMaps(self.conv(x))
 
+    def whole(self, x: Tensor) -> Tensor:
+        """Return all rows, with gradients."""
+        mixed = self.conv(x)
+        return F.interpolate(mixed, scale_factor=2, mode="bilinear", align_corners=False)
+
 
 class _TransposedConvolution(nn.Module):
     """Enlarges maps twofold by a learned kernel."""
@@ -47,6 +54,11 @@ class _TransposedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Maps:
         return TransposedMaps(x, self.block.weight, self.block.bias)
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Return all rows, with gradients."""
+        enlarged: Tensor = self.block(x)
+        return enlarged
 
 
 def _upsampler(config: InstanceDecoderConfig, in_channels: int, out_channels: int) -> nn.Module:
@@ -81,6 +93,11 @@ class _Deconvolution(nn.Module):
         deconvolved: Tensor = self.block(x)
         return deconvolved
 
+    def whole(self, x: Tensor) -> Tensor:
+        """Return all rows, with gradients; only before `fold`."""
+        sampler, convolution, norm = list[Any](self.block)
+        return F.relu(norm(convolution.block(sampler.whole(x))))
+
     def fold(self) -> None:
         """Make one convolution of the second and the batch normalization after it."""
         _, convolution, norm = self.block
@@ -110,6 +127,12 @@ class _ConvBlock(nn.Module):
         first, second = self._both
         middle = StoredMaps(x.convolved(first.weight, first.bias))
         return middle.normalized().convolved(second.weight, second.bias)
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Return all rows, with gradients; of maps as they are."""
+        for convolution in self._both:
+            x = F.relu(convolution(F.instance_norm(x)))
+        return x
 
     def strips(self, x: Maps, spent: Tensor) -> Iterator[Tensor]:
         """Yield the result some rows at a time, and write over maps that are needed no longer.
@@ -184,6 +207,23 @@ class Unetr(nn.Module):
             strips += [] if strip is None else [strip]
         maps = torch.cat(strips, dim=2)[0]
         return maps.sigmoid_()
+
+    def with_gradients(self, embedding: Tensor) -> Tensor:
+        """Return the same maps of (C, e, e), before `fold`, so that the weights can be learned."""
+        finer, skipped = embedding[None], []
+        for part in (self.deconv1, self.deconv2, self.deconv3, self.deconv4):
+            finer = part.whole(finer)
+            skipped.append(finer)
+        x = self.base.whole(embedding[None])
+        samplers = *self.decoder.samplers, self.deconv_out
+        blocks = *self.decoder.blocks, self.decoder_head
+        for sampler, block, skip in zip(samplers, blocks, skipped, strict=True):
+            larger = sampler.whole(x)
+            count = larger.shape[1]
+            first = (skip.shape[1] - count) // 2
+            x = block.whole(torch.cat([larger, skip[:, first : first + count]], dim=1))
+        maps: Tensor = self.out_conv(x)[0].sigmoid()
+        return maps
 
     def _steps(self, x: Tensor) -> Iterator[tuple[int, Tensor | None]]:
         """Yield the number of steps and, in the last ones, some rows of the maps."""

@@ -58,11 +58,16 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def write_trained(path: Path, base: Path | None, weights: dict[str, Tensor]) -> str:
+def write_trained(
+    path: Path,
+    base: Path | None,
+    weights: dict[str, Tensor],
+    instance_decoder: dict[str, Tensor] | None = None,
+) -> str:
     """Write a model of which some weights were trained; return its variant.
 
-    The instance decoder of the base, if it has one, is written beside, unless it was made for other
-    image embeddings than those of the new model.
+    An instance decoder that was not trained is that of the base, if it has one, unless it was made
+    for other image embeddings than those of the new model.
 
     Parameters
     ----------
@@ -72,6 +77,9 @@ def write_trained(path: Path, base: Path | None, weights: dict[str, Tensor]) -> 
         The checkpoint that training began with; by default the bundled one.
     weights : dict of str to Tensor
         The trained weights under their published names.
+    instance_decoder : dict of str to Tensor, optional
+        The weights of a trained one. A ``.pt`` holds both, as micro-sam reads them; beside a
+        ``.safetensors`` lies a file of its own.
 
     Raises
     ------
@@ -89,10 +97,13 @@ def write_trained(path: Path, base: Path | None, weights: dict[str, Tensor]) -> 
     state |= {name: value.to(state[name].dtype) for name, value in weights.items()}
     if isinstance(config.image_encoder, TinyViTConfig):
         state = _classifier(config.image_encoder.dims[-1]) | state
-    write_weights(state, path, variant)
     has_same_encoder = not any(name.startswith(_ENCODER) for name in weights)
-    if found.decoder_state and has_same_encoder:
-        write_weights(found.decoder_state, decoder_path(path, ".safetensors"), variant)
+    kept = found.decoder_state if has_same_encoder else None
+    is_together = instance_decoder is not None and path.suffix == ".pt"
+    write_weights(state, path, variant, instance_decoder if is_together else None)
+    beside = None if is_together else instance_decoder or kept
+    if beside:
+        write_weights(beside, decoder_path(path, ".safetensors"), variant)
     return variant
 
 

@@ -22,12 +22,12 @@ from napari_sam.model.transforms import resize_image
 _ENCODER: Final = "image_encoder"
 """The name of the image encoder in all models, and of its weights as published."""
 
-_AT_ONCE: Final = 4
+AT_ONCE: Final = 4
 """Objects of a tile that are visited together, for a step of the optimizer."""
 _WARM_UP: Final = 10
 """Steps until the full learning rate."""
-_WEIGHT_DECAY: Final = 0.01
-_MAX_NORM: Final = 1.0
+WEIGHT_DECAY: Final = 0.01
+MAX_NORM: Final = 1.0
 """Longer gradients are shortened to it."""
 
 
@@ -70,7 +70,7 @@ class Trainer:
         if settings.adapters:
             self._trained |= add_adapters(self._encoder, settings.adapters, settings.seed)
         self._optimizer = torch.optim.AdamW(
-            self._trained.values(), settings.learning_rate, weight_decay=_WEIGHT_DECAY
+            self._trained.values(), settings.learning_rate, weight_decay=WEIGHT_DECAY
         )
         kind = torch.device(device).type
         self._mixed = torch.autocast(kind, PRECISIONS[precision], enabled=precision != EXACT)
@@ -126,7 +126,7 @@ class Trainer:
         """
         rng = np.random.default_rng([self.settings.seed, epoch])
         total, done = self.settings.objects_per_epoch, 0
-        visits = list(visits_of(tiles, total, _AT_ONCE, rng))
+        visits = list(visits_of(tiles, total, AT_ONCE, rng))
         sums = np.zeros(2)
         self._optimizer.zero_grad(set_to_none=True)
         for number, tile in enumerate(visits):
@@ -147,7 +147,7 @@ class Trainer:
         for parts in visit.losses():
             mask = mask + torch.stack([part.mask for part in parts]).mean()
             score = score + torch.stack([part.score for part in parts]).mean()
-        loss: Tensor = self._scaler.scale((mask + score) / _AT_ONCE)
+        loss: Tensor = self._scaler.scale((mask + score) / AT_ONCE)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(mask.detach()), float(score.detach())
 
@@ -161,14 +161,19 @@ class Trainer:
         return self.model.encode(self.model.preprocess(image.permute(2, 0, 1)))
 
     def _step(self, step: int, steps: int) -> None:
-        rate = 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1, (step + 1) / _WARM_UP)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * rate
+        set_rate(self._optimizer, self.settings.learning_rate, step, steps)
         self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self._trained.values(), _MAX_NORM)
+        nn.utils.clip_grad_norm_(self._trained.values(), MAX_NORM)
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, highest: float, step: int, steps: int) -> None:
+    """Set the learning rate of a step: it rises within the first few, and falls to zero."""
+    share = 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1, (step + 1) / _WARM_UP)
+    for group in optimizer.param_groups:
+        group["lr"] = highest * share
 
 
 def _decoder_weights(model: SegmentAnything) -> dict[str, nn.Parameter]:
