@@ -1,7 +1,8 @@
-"""Generate masks on an existing dask cluster: one model per worker, results written by workers.
+"""Generate masks, or encode images, on an existing dask cluster: one model per worker.
 
-Needs the extra ``distributed``. All workers have to see the folders of images and results under
-the same paths.
+Needs the extra ``distributed``. Workers that generate masks write the results: they have to see the
+folders of images and results under the same paths. Those that encode get pixels, and need no more
+than the file of the model.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import dask
+import numpy as np
 from distributed import Client, Security, as_completed, rpc
 from distributed.client import ClosedClientError
+from numpy.typing import NDArray
 
 from napari_sam import __version__
 from napari_sam.batch.images import ImageFile
@@ -25,6 +29,8 @@ from napari_sam.batch.job import BatchJob, ImageResult
 from napari_sam.batch.manifest import RunError
 from napari_sam.batch.open_images import ImageOpener
 from napari_sam.batch.run import failure_message, process
+from napari_sam.engine.embeddings import EmbeddingArrays, ImageEmbedding
+from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.session.models.model_choice import ModelChoice, find_runtime, load_predictor
 
 if TYPE_CHECKING:
@@ -90,6 +96,13 @@ def run_on_cluster(
 
     An image that fails is tried again on any worker, also after its worker died.
     """
+    with connected(address, say) as client:
+        yield from _results(client, job, images, open_images)
+
+
+@contextmanager
+def connected(address: str, say: Callable[[str], None]) -> Iterator[Client]:
+    """Yield a client of the scheduler at an address; raise RunError if there is none any more."""
     with _without_log():
         try:
             asyncio.run(asyncio.wait_for(_identify(address), _TIMEOUT_S))
@@ -105,10 +118,31 @@ def run_on_cluster(
         with _without_log(), client:
             if not client.scheduler_info()["workers"]:
                 say("The cluster has no workers yet: waiting for them.")
-            yield from _results(client, job, images, open_images)
+            yield client
     except (OSError, TimeoutError, ClosedClientError) as error:
         msg = f"The scheduler at {address} is gone ({error}): start it, then run the command again."
         raise RunError(msg) from error
+
+
+class ClusterEncoder:
+    """Encodes images on the workers of a cluster, as a predictor here would: an `ImageEncoder`.
+
+    Several threads may each wait for an image.
+    """
+
+    def __init__(self, client: Client, choice: ModelChoice, predictor: Predictor) -> None:
+        self._client, self._predictor = client, predictor
+        self._choice = replace(choice, exact=True)  # as the model that learns reads them
+        self.spec, self.fingerprint = predictor.spec, predictor.fingerprint
+
+    def encode(
+        self, image: NDArray[np.uint8], on_block: ProgressCallback | None = None
+    ) -> ImageEmbedding:
+        """Encode an image on any worker, also after another one died of it."""
+        call = encode_on_worker, (self._choice, image, self.fingerprint, __version__)
+        work = work_on_any_worker(__version__)
+        future = self._client.submit(work, pickle.dumps(call), retries=_RETRIES, pure=False)
+        return self._predictor.from_arrays(future.result(), image.shape[:2])
 
 
 async def _identify(address: str) -> None:
@@ -162,13 +196,13 @@ def _results(
         client.cancel(list(image_of))
 
 
-def work_on_any_worker(version: str) -> Callable[[bytes], ImageResult]:
+def work_on_any_worker(version: str) -> Callable[[bytes], Any]:
     """Return a function that is sent as it is, and imports the package only when it runs.
 
     A worker that cannot import what it is sent ends, as does the next one that it is sent to.
     """
 
-    def work(pickled: bytes) -> ImageResult:
+    def work(pickled: bytes) -> Any:
         import pickle
         import platform
 
@@ -177,8 +211,7 @@ def work_on_any_worker(version: str) -> Callable[[bytes], ImageResult]:
         except Exception as error:
             msg = f"A worker on {platform.node()} cannot run it ({error}): "
             raise ValueError(f"{msg}install napari-sam-live {version} there.") from None
-        result: ImageResult = function(*arguments)
-        return result
+        return function(*arguments)
 
     return work
 
@@ -187,9 +220,7 @@ def process_on_worker(
     job: BatchJob, image: ImageFile, open_images: ImageOpener, version: str
 ) -> ImageResult:
     """Process an image with this worker's model; it must have the version of the command."""
-    if version != __version__:
-        has = f"A worker on {platform.node()} has napari-sam-live {__version__}"
-        raise RunError(f"{has}: install {version} there.")
+    _check_version(version)
     # A worker may have several threads, but has one model and the memory for one image.
     with _MODEL.in_use(job.model) as predictor, dask.config.set(scheduler="synchronous"):
         try:
@@ -197,3 +228,26 @@ def process_on_worker(
         except Exception as error:
             # Readers' own exception classes may not exist where they would be raised again.
             raise RunError(failure_message(error)) from None
+
+
+def encode_on_worker(
+    choice: ModelChoice, image: NDArray[np.uint8], fingerprint: str, version: str
+) -> EmbeddingArrays:
+    """Encode an image with this worker's model, which must be that of the command."""
+    _check_version(version)
+    with _MODEL.in_use(choice) as predictor:
+        try:
+            encoder = predictor()
+            if encoder.fingerprint == fingerprint:
+                return encoder.encode(image).to_arrays()
+        except Exception as error:
+            raise RunError(failure_message(error)) from None
+    raise RunError(
+        f"A worker on {platform.node()} has other weights in {choice.file}: copy the file there."
+    )
+
+
+def _check_version(version: str) -> None:
+    if version != __version__:
+        has = f"A worker on {platform.node()} has napari-sam-live {__version__}"
+        raise RunError(f"{has}: install {version} there.")

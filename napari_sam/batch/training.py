@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from napari_sam.batch.training_instances import (
 )
 from napari_sam.batch.training_tiles import plan_tiles
 from napari_sam.batch.validation import Validation, one_box, one_click
+from napari_sam.engine.protocols import Engine
 from napari_sam.engine.training_settings import TrainingSettings
 from napari_sam.formats.files import write_table, write_text
 from napari_sam.model import load_model
@@ -38,6 +40,8 @@ from napari_sam.storage.digests import digest
 
 _LEAST_GAIN: Final = 0.001
 """By how much the quality of an epoch has to be better than that of the best before."""
+_ON_THEIR_WAY: Final = 32
+"""Images that workers have, or wait for, at a time; each takes some megabytes here."""
 _GIB: Final = 2**30
 _NO_LOSS: Final = math.nan
 
@@ -55,6 +59,7 @@ class TrainingJob:
     settings: TrainingSettings
     data: str = ""  # identifies the images and their labels
     overwrite: bool = False  # replace the checkpoint, and begin anew
+    scheduler: str = ""  # address of the dask scheduler whose workers embed the images, if any
 
     @property
     def card(self) -> Path:
@@ -121,6 +126,7 @@ class Reporting:
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     on_instance_epoch: Callable[[InstanceEpoch], None] = lambda epoch: None
     on_progress: Callable[[str, float], None] = lambda step, share: None
+    on_warning: Callable[[str], None] = lambda message: None
 
 
 def train(
@@ -221,6 +227,8 @@ class _Run:
         if self._job.settings.adapters:
             return tiles  # they are embedded anew each time
         self._check_room(len(tiles) * embedder.spec.embedding_nbytes)
+        if self._job.scheduler:
+            self._embed_on_cluster()
         for number, tile in enumerate(tiles):
             self._reporting.on_progress("embedding", number / len(tiles))
             tile.embed()
@@ -234,6 +242,23 @@ class _Run:
             for plane, chosen in zip(planes, self._chosen_objects(planes), strict=True)
             for tile in plan_tiles(plane, chosen, embedder)
         ]
+
+    def _embed_on_cluster(self) -> None:
+        """Have workers embed the tiles, from which the store keeps what they return."""
+        from napari_sam.batch.cluster import ClusterEncoder, connected
+
+        predictor, job = self._trainer.predictor(), self._job
+        with connected(job.scheduler, self._reporting.on_warning) as client:
+            encoder = ClusterEncoder(client, job.model, predictor)
+            engine = Engine(encoder, predictor)
+            tiles = self._tiles(Embedder(job.model, lambda *_: engine, self._store))
+            pool = ThreadPoolExecutor(_ON_THEIR_WAY)
+            try:
+                for number, _ in enumerate(pool.map(lambda tile: tile.embed(), tiles)):
+                    self._reporting.on_progress("embedding", number / len(tiles))
+                    self._check_store()
+            finally:  # those on their way end with the client
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _check_store(self) -> None:
         if self._store.trouble:

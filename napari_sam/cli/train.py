@@ -15,6 +15,7 @@ from napari_sam.cli.exit_codes import (
     FAILED,
     end_stopped,
     print_error,
+    print_warning,
     usage_errors,
 )
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
@@ -24,6 +25,8 @@ from napari_sam.cli.options import (
     json_option,
     model_options,
     reader_option,
+    require_distributed,
+    scheduler_option,
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
@@ -112,6 +115,10 @@ def _setting(
     is_flag=True,
     help="Print a line of JSON for each step, each epoch and the result, as they come.",
 )
+@scheduler_option(
+    "Have the workers of this dask scheduler embed the images: they need the file of the model, "
+    "and no other."
+)
 @model_options
 @reader_option
 @values_option
@@ -123,6 +130,7 @@ def train(
     checkpoint: Path,
     overwrite: bool,
     events: bool,
+    scheduler: str | None,
     model: str | None,
     device: str,
     reader: str | None,
@@ -142,6 +150,13 @@ def train(
     goes on when the same command is run again.
     """
     hide_progress_of_napari()
+    if scheduler is not None:
+        require_distributed()
+        if settings["adapters"]:
+            raise click.UsageError(
+                "--scheduler has images embedded once, and with --adapters they are embedded anew "
+                "each time: leave out one of the two."
+            )
     choice = checked_choice(model, device)
     from napari_sam.batch.labeled import data_digest, find_pairs
     from napari_sam.batch.training import TrainingJob
@@ -155,6 +170,7 @@ def train(
             TrainingSettings(**settings),  # type: ignore[arg-type]
             data_digest(pairs, how),
             overwrite,
+            scheduler or "",
         )
         job.check()
     progress = _Events() if events else _Progress(as_json)
@@ -173,7 +189,9 @@ def _trained(
     from napari_sam.batch.training import Reporting, train
     from napari_sam.session.jobs import user_message
 
-    reporting = Reporting(progress.show_epoch, progress.show_instance_epoch, progress.show)
+    reporting = Reporting(
+        progress.show_epoch, progress.show_instance_epoch, progress.show, print_warning
+    )
     try:
         with readers_on_stderr():
             images = read_pairs(pairs, opener)

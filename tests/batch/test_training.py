@@ -165,6 +165,32 @@ def test_an_instance_decoder_learns_and_goes_on_where_it_was_stopped(job_with_de
     )
 
 
+def test_workers_of_a_cluster_embed_what_is_learned_from(monkeypatch, job, images):
+    cluster = pytest.importorskip("napari_sam.batch.cluster")
+    distributed = pytest.importorskip("distributed")
+    judged(monkeypatch, 0.5, 0.6, 0.7, 0.6, 0.7, 0.6)
+    encoded, encode = [], cluster.encode_on_worker
+
+    def noted(choice, image, *others):
+        encoded.append(image.shape)
+        return encode(choice, image, *others)
+
+    # The pickle names the function, and the worker is in this process.
+    monkeypatch.setattr(noted, "__module__", cluster.__name__)
+    monkeypatch.setattr(noted, "__qualname__", "encode_on_worker")
+    monkeypatch.setattr(cluster, "encode_on_worker", noted)
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address=None,
+    ) as workers:
+        result = train(replace(job, scheduler=workers.scheduler_address), images)
+    assert result.is_written
+    assert encoded.count((60, 80, 3)) == 2  # the others are tiles of them
+
+
 def test_images_are_split_by_the_seed(images):
     many = [labeled_image(seed) for seed in range(5)]
     learned, validated = split(many, SETTINGS)
