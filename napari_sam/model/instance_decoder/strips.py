@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-_STRIP: Final = 2**21
+_STRIP: Final = 2**22
 """Values of a strip, about, on a processor; an accelerator takes all rows at once."""
 _EPSILON: Final = 1e-5
 """Added to variances."""
