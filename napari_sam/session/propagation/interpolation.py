@@ -7,6 +7,7 @@ What is long and has turned, as a rod in a film, is turned on its way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import pi
 from typing import Final
 
@@ -35,7 +36,8 @@ def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int
     shape : tuple of int
         (H, W) of the plane.
     """
-    centers = [np.rint(centroid(crop)).astype(int) for crop in (first, last)]
+    middles = [centroid(crop) for crop in (first, last)]
+    centers = [np.rint(middle).astype(int) for middle in middles]
     reach = max(_reach(crop, center) for crop, center in zip((first, last), centers, strict=True))
     turn = _turn_between(first, last)
     if turn:
@@ -44,16 +46,16 @@ def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int
         _signed_distances(_around(crop, center, reach, shape))
         for crop, center in zip((first, last), centers, strict=True)
     ]
-    if turn:
-        unturned, turned = (
-            overlap_of(start > 0, distances[1] > 0)
-            for start in (distances[0], _turned(distances[0], turn))
-        )
-        if turned >= unturned + _TURN_GAIN:
-            turns = share * turn, (share - 1) * turn
-            distances = [_turned(*one) for one in zip(distances, turns, strict=True)]
+    place = np.rint((1 - share) * centers[0] + share * centers[1]).astype(int)
+    if turn and _gain(distances, turn) >= _TURN_GAIN:
+        middle = (1 - share) * middles[0] + share * middles[1]
+        offsets = [exact - center for exact, center in zip(middles, centers, strict=True)]
+        turns = share * turn, (share - 1) * turn
+        distances = [
+            _turned(*one, middle - place) for one in zip(distances, turns, offsets, strict=True)
+        ]
     mask = (1 - share) * distances[0] + share * distances[1] > 0
-    top, left = np.rint((1 - share) * centers[0] + share * centers[1]).astype(int) - reach
+    top, left = place - reach
     return crop_in_image(mask, int(top), int(left), shape)
 
 
@@ -75,12 +77,28 @@ def _turn_between(first: MaskCrop, last: MaskCrop) -> float:
     return turn if abs(turn) >= _LEAST_TURN else 0.0
 
 
-def _turned(distances: NDArray[np.float32], turn: float) -> NDArray[np.float32]:
-    """Turn signed distances around the middle of their square."""
+def _gain(distances: Sequence[NDArray[np.float32]], turn: float) -> float:
+    """Return by how much more the second of two masks overlaps with the first, turned."""
+    first, last = distances
+    still = np.zeros(2)
+    turned = _turned(first, turn, still, still)
+    return overlap_of(turned > 0, last > 0) - overlap_of(first > 0, last > 0)
+
+
+def _turned(
+    distances: NDArray[np.float32],
+    turn: float,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Turn signed distances around one place, which comes to lie in another.
+
+    Both are given from the middle of the square.
+    """
     sine, cosine = np.sin(turn), np.cos(turn)
     back = np.array([[cosine, sine], [-sine, cosine]])
     middle = (np.array(distances.shape) - 1) / 2
-    offset = middle - back @ middle
+    offset = middle + start - back @ (middle + end)
     turned = ndimage.affine_transform(distances, back, offset, order=1, mode="nearest")
     return np.asarray(turned, np.float32)
 
