@@ -164,6 +164,7 @@ class AnnotationSession:
         self.object_in_progress.changed.connect(self._publish)
         self.object_in_progress.plane_wanted.connect(self.plane_wanted.emit)
         self.prefetch.changed.connect(self._publish)
+        self.automatic_review.changed.connect(self._publish)
         self.automatic_review.mask_rejected.connect(
             lambda mask: self.learning.refuse([mask.area_px])
         )
@@ -191,9 +192,11 @@ class AnnotationSession:
         self.background.close()
 
     def _publish(self) -> None:
-        parts = self.embedding, self._decoding, self.editing, self.objects, self.prefetch
-        is_accept_pending = self.object_in_progress.is_accept_pending
-        self.state = snapshot_of(*parts, is_accept_pending=is_accept_pending)
+        self.state = snapshot_of(
+            *(self.embedding, self._decoding, self.editing, self.objects, self.prefetch),
+            is_accept_pending=self.object_in_progress.is_accept_pending,
+            is_rejected_last=self.automatic_review.is_rejected_last,
+        )
         if self._is_applying:
             self._is_publishing_due = True
         else:
@@ -357,7 +360,7 @@ class AnnotationSession:
         return self.object_in_progress.accept()
 
     def undo(self) -> None:
-        """Undo the last change of the prompts or of objects, brush strokes included.
+        """Undo the last change of the prompts or of objects, or the rejection of a mask.
 
         Raises
         ------
@@ -365,6 +368,9 @@ class AnnotationSession:
             If objects are still being written.
         """
         self.brush_history.catch_up()
+        if self.automatic_review.is_rejected_last:
+            self.automatic_review.undo_rejection()
+            return
         history = self.editing.history
         edit = history.last
         self.stack.leave_step(edit)

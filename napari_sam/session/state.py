@@ -186,6 +186,7 @@ def snapshot_of(
     prefetch: Prefetcher,
     *,
     is_accept_pending: bool = False,
+    is_rejected_last: bool = False,
 ) -> SessionState:
     """Return the state of a session with these parts."""
     prompts, label_id = decoding.state.prompts, objects.reedited_label_id
@@ -202,7 +203,7 @@ def snapshot_of(
         preview=decoding.preview.shown,
         is_decoding=decoding.is_pending,
         is_writing=not editing.executor.is_idle,
-        can_undo=editing.history.last is not None,
+        can_undo=is_rejected_last or editing.history.last is not None,
         can_redo=editing.history.redoable is not None,
         hint=embedding.note
         or uniform_reason(embedding)

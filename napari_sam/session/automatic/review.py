@@ -15,6 +15,7 @@ from napari_sam.session.automatic.writing import MaskWriter
 from napari_sam.session.background import Background
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRegistry, score_of
 
@@ -27,6 +28,15 @@ class _Decisions:
     rejected_members: set[MaskKey] = field(default_factory=set)  # with all keys of each
     rejected_crops: dict[MaskKey, MaskCrop] = field(default_factory=dict)  # of a plane alone
     accepted: AcceptedMasks = field(default_factory=AcceptedMasks)
+
+
+@dataclass(eq=False)
+class _Rejection:
+    """A mask that was rejected after the last edit, and after masks that were still written."""
+
+    mask: AutomaticMask
+    edit: Edit | None
+    pending: set[MaskKey]
 
 
 class AutomaticReview:
@@ -55,6 +65,7 @@ class AutomaticReview:
         # What was accepted alone: if it is undone, the review goes back to it.
         self._accepted_alone: set[MaskKey] = set()
         self._returning: MaskKey | None = None
+        self._rejections: list[_Rejection] = []
         self._registry: ObjectRegistry | None = None
         self._is_here = False
         self.writer = MaskWriter(editing, background)
@@ -77,6 +88,7 @@ class AutomaticReview:
         self.writer.follow(decisions.accepted)
         self._current_key = self._returning = None
         self._accepted_alone.clear()
+        self._rejections.clear()
         self._update()
 
     def _on_picture_changed(self) -> None:
@@ -170,6 +182,8 @@ class AutomaticReview:
         if current is not None:
             self.rejected.add(current.key)
             self._rejected_members.update(current.keys)
+            last, pending = self._editing.history.last, self.writer.pending_keys
+            self._rejections.append(_Rejection(current, last, pending))
             request = self._generator.request
             if request is not None and request.slices is None:
                 self._decisions[request].rejected_crops[current.key] = current.plane_crop
@@ -182,10 +196,31 @@ class AutomaticReview:
         self.show_all()
         self.accept(masks)
 
+    @property
+    def is_rejected_last(self) -> bool:
+        """Whether a mask was rejected after the last edit of objects."""
+        if not self._rejections:
+            return False
+        last = self._rejections[-1]
+        is_edited = last.edit is not self._editing.history.last
+        return self.writer.pending_keys == last.pending and not is_edited
+
+    def undo_rejection(self) -> None:
+        """Offer the mask again that was rejected last, and show it alone."""
+        mask = self._rejections.pop().mask
+        self.rejected.discard(mask.key)
+        self._rejected_members.difference_update(mask.keys)
+        request = self._generator.request
+        if request is not None:
+            self._decisions[request].rejected_crops.pop(mask.key, None)
+        self._returning = mask.key
+        self._update()
+
     def restore_rejected(self) -> None:
         """Offer rejected masks again."""
         self.rejected.clear()
         self._rejected_members.clear()
+        self._rejections.clear()
         request = self._generator.request
         if request is not None:
             self._decisions[request].rejected_crops.clear()
@@ -245,7 +280,11 @@ class AutomaticReview:
             registry.changed.connect(self._update)
 
     def _update(self) -> None:
-        done = self._rejected_members | self.writer.pending_keys
+        pending = self.writer.pending_keys
+        for rejection in self._rejections:
+            if rejection.pending and not rejection.pending & pending:
+                rejection.edit, rejection.pending = self._editing.history.last, set()
+        done = self._rejected_members | pending
         if self._registry is not None:
             done |= set(self.writer.accepted.existing(self._registry))
         for key in self._accepted_alone - done:

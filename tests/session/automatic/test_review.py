@@ -105,6 +105,28 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     assert len(opened.done) == 1
 
 
+def test_undo_takes_back_what_was_decided_last_be_it_a_rejection(opened):
+    def show():
+        opened.session.automatic._show(Painter(SIZE).paint([BIG, SMALL, ALONE]))
+
+    show()
+    opened.review.step(1)
+    opened.review.accept_current()
+    opened.review.reject_current()  # while the object is still being written
+    opened.wait()
+    assert opened.done == {BIG.key, SMALL.key}
+    assert opened.session.state.can_undo
+    opened.session.undo()
+    show()
+    assert opened.done == {BIG.key}
+    assert opened.review.current.key == SMALL.key
+    opened.session.undo()
+    opened.wait()
+    show()
+    assert opened.done == set()
+    assert opened.review.current.key == BIG.key
+
+
 def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
     opened.accept(BIG, ALONE)
     both = {BIG.key, ALONE.key}
