@@ -31,6 +31,7 @@ from napari_sam.session.tracks.frame_links import (
     links_of_points,
     plan_links,
     require_laptrack,
+    with_marked_divisions,
 )
 from napari_sam.session.tracks.lineage import Lineages
 from napari_sam.session.tracks.planning import (
@@ -143,12 +144,17 @@ class TrackEditing:
     ) -> None:
         """Link the objects of all frames to tracks, in the background; propose divisions.
 
+        Those that are marked stay as they are.
+
         See `frame_objects` and `session.tracks.frame_links.link_frames` for the parameters.
         """
         require_laptrack()
 
-        def find(_: TrackLabels, objects: FrameObjects, check: Callable[[], None]) -> FrameLinks:
-            return link_frames(objects, max_distance, max_gap, check)
+        def find(
+            tracks: TrackLabels, objects: FrameObjects, check: Callable[[], None]
+        ) -> FrameLinks:
+            links = link_frames(objects, max_distance, max_gap, check)
+            return with_marked_divisions(tracks, links)
 
         self._link(find, scale)
 

@@ -273,6 +273,33 @@ def _is_division(objects: FrameObjects, mother: int, first: int, second: int) ->
     return bool(is_sized and apart <= 2 * diameter and shift <= diameter)
 
 
+def with_marked_divisions(tracks: TrackLabels, links: FrameLinks) -> FrameLinks:
+    """Return links in which the divisions that are marked stay so, and are not proposed again."""
+    mothers = {
+        record.label_id: record.parent_id
+        for record in tracks.registry
+        if tracks.registry.get(record.parent_id) is not None
+    }
+    keys_there = {key for keys in links.tracks for key in keys}
+    ends = {}
+    for child, mother in mothers.items():
+        first = FrameObject(tracks.frames(child).start, child)
+        last = FrameObject(tracks.frames(mother).stop - 1, mother)
+        if {first, last} <= keys_there:
+            ends[first] = last
+    lasts, parts = set(ends.values()), list[list[FrameObject]]()
+    for keys in links.tracks:
+        for number, key in enumerate(keys):
+            if number == 0 or key in ends or parts[-1][-1] in lasts:
+                parts.append([])
+            parts[-1].append(key)
+    place_of = {key: place for place, part in enumerate(parts) for key in (part[0], part[-1])}
+    parents = {place_of[first]: place_of[last] for first, last in ends.items()}
+    known = set(mothers.values())
+    divisions = [n for n in links.divisions if n.mother_id(tracks.labels) not in known]
+    return FrameLinks(parts, divisions, parents)
+
+
 def plan_links(tracks: TrackLabels, links: FrameLinks) -> LabelsEdit:
     """Plan to give all objects of a track one label_id.
 

@@ -122,6 +122,11 @@ def test_a_division_is_proposed_and_confirmed() -> None:
     film.check_records()
     assert sorted(film.tracks.lineages.graph.values()) == [[1], [1]]
     assert film.spans()[1] == (0, 3, 0)
+    spans, once = film.spans(), film.array.copy()
+    linked(film)
+    assert film.spans() == spans  # what the user has marked stays
+    assert film.tracks.state.divisions == ()
+    np.testing.assert_array_equal(film.array, once)
 
 
 def test_divisions_of_cells_of_different_sizes_are_all_proposed() -> None:
