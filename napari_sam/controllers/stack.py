@@ -12,9 +12,11 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import counted
 from napari_sam.session.objects.slices import Origin, slices_in_words
 from napari_sam.session.propagation.chosen_object import NO_OBJECT
 from napari_sam.session.propagation.stack_editing import StackState
+from napari_sam.session.propagation.stack_run import Run
 from napari_sam.session.state import SessionState
 
 
@@ -38,6 +40,7 @@ class StackController:
         self._connections = Connections(
             (stack.changed, self._show),
             (stack.slice_wanted, self._go_to_slice),
+            (stack.propagation.finished, self._on_propagated),
             (stack.corrections.cleared, self._on_cleared),
             (stack.corrections.followed, self._on_followed),
             (context.session.changed, self._on_session_changed),
@@ -234,6 +237,18 @@ class StackController:
         label_id = self._stack.state.label_id
         self._stack.corrections.set_range(first, last)
         self._messages.info(f"Set the range of object {label_id} to the slices {first} to {last}.")
+
+    def _on_propagated(self, run: Run) -> None:
+        reached = sorted(set().union(*run.reached.values()))
+        is_correction = any(course.corrected for course in run.courses)
+        if is_correction or len(reached) < 2:
+            return
+        only = run.courses[0].label_id if len(run.courses) == 1 else None
+        what = counted(len(run.courses)) if only is None else f"object {only}"
+        where = f"{what} to {slices_in_words(reached)}"
+        self._messages.info(
+            f"Propagated {where}." if run.is_complete else f"Stopped after propagating {where}."
+        )
 
     def _on_cleared(self, label_id: int, cleared: list[int], changed: list[int]) -> None:
         more = f", and changed {slices_in_words(changed)}" if changed else ""
