@@ -121,9 +121,11 @@ class AutomaticReviewController:
     def _decide(self, decide: Callable[[], None]) -> None:
         if self._review.current is None:
             self._step(1)
-        else:
-            decide()
-            self._fly()
+            return
+        decide()
+        self._fly()
+        if not self._review.summary:  # it was the last one
+            self.view.deactivate()
 
     def _step(self, step: int) -> None:
         self._places.go()

@@ -64,6 +64,7 @@ class AutomaticView:
         self._step, self._first_slice = 1, 0
         self._connections = Connections()
         self._outline: LayerOutline | None = None
+        self._active_before: Layer | None = None
         self._alone: AutomaticMask | None = None
         self._slice_index: int | None = None  # the one that is shown
 
@@ -137,11 +138,19 @@ class AutomaticView:
 
     def activate(self) -> None:
         """Select the layer, so that its keys work."""
-        if self.layer is not None:
+        if self.layer is not None and not self.is_selected:
+            self._active_before = self._viewer.layers.selection.active
             self._viewer.layers.selection.active = self.layer
+
+    def deactivate(self) -> None:
+        """Select the layer again that was selected before, with its tool."""
+        before = self._active_before
+        if self.is_selected and before is not None and before in self._viewer.layers:
+            self._viewer.layers.selection.active = before
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""
+        self.deactivate()
         layer = self.layer
         self.forget()
         self.layers.remove(layer)

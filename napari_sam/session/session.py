@@ -368,8 +368,7 @@ class AnnotationSession:
             If objects are still being written.
         """
         self.brush_history.catch_up()
-        if self.automatic_review.is_rejected_last:
-            self.automatic_review.undo_rejection()
+        if self.automatic_review.undo_rejection():
             return
         history = self.editing.history
         edit = history.last

@@ -399,6 +399,10 @@ def test_keys_of_masks_begin_the_review_from_the_boxes_layer(opened):
     press_key(boxes, "C")
     widget.wait_until_idle(TIMEOUT_S)
     assert len(widget.binding.target.labels.registry) == 1
+    while widget.session.automatic_review.current is not None:
+        press_key(layer, "X")
+        widget.wait_until_idle(TIMEOUT_S)
+    assert viewer.layers.selection.active is boxes  # with its tool, once the last one is decided
     viewer.layers["SAM boxes"].add_rectangles([[50, 90], [90, 120]])
     widget.wait_until_idle(TIMEOUT_S)
     press_key(boxes, "X")
@@ -529,6 +533,8 @@ def test_masks_of_several_slices_are_reviewed_and_accepted_as_objects(opened):
     rejected = widget.session.automatic_review.current
     press(widget, panel.results.reject)
     assert len(generator.examples.unlike) == len(rejected.keys)
+    widget.session.undo()
+    assert not generator.examples.unlike
     widget.session.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert not widget.binding.target.labels.layer.data.any()

@@ -205,8 +205,10 @@ class AutomaticReview:
         is_edited = last.edit is not self._editing.history.last
         return self.writer.pending_keys == last.pending and not is_edited
 
-    def undo_rejection(self) -> None:
-        """Offer the mask again that was rejected last, and show it alone."""
+    def undo_rejection(self) -> bool:
+        """Show the mask alone again that was rejected after the last edit; False without one."""
+        if not self.is_rejected_last:
+            return False
         mask = self._rejections.pop().mask
         self.rejected.discard(mask.key)
         self._rejected_members.difference_update(mask.keys)
@@ -215,6 +217,7 @@ class AutomaticReview:
             self._decisions[request].rejected_crops.pop(mask.key, None)
         self._returning = mask.key
         self._update()
+        return True
 
     def restore_rejected(self) -> None:
         """Offer rejected masks again."""
