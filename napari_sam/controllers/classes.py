@@ -18,6 +18,7 @@ from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.tool_window import ToolWindow
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.controllers.preferences import keep_of_objects
 from napari_sam.formats.files import FileError
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.layers.class_colors import ClassColors
@@ -100,6 +101,7 @@ class ClassesController:
     def _add_coloring_box(self, box: QCheckBox) -> None:
         box.setChecked(self.is_coloring)
         box.toggled.connect(self.set_coloring)
+        box.clicked.connect(partial(keep_of_objects, "color_by_class"))
         self._coloring_boxes.append(box)
 
     def _fill_menu(self, widget: QWidget) -> None:

@@ -1,6 +1,7 @@
 """Connects the options of objects, prompts, masks and display, and keeps some of them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from numbers import Real
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from napari_sam._qt.options_panel import OptionsPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.tabs import Tab
 from napari_sam.controllers.context import WidgetContext
-from napari_sam.controllers.preferences import keep_accept_at_once
+from napari_sam.controllers.preferences import keep_of_objects
 from napari_sam.engine.cleaning import CLEAN_STRENGTH
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
@@ -48,7 +49,7 @@ class OptionsController:
         self.set_accept_at_once(context.preferences.accept_at_once)
         if saved.get("preview") is True:
             candidates.set_hover(True)
-        prompt_panel.accept_on_click.toggled.connect(keep_accept_at_once)
+        prompt_panel.accept_on_click.toggled.connect(partial(keep_of_objects, "accept_at_once"))
         self._connections = Connections(
             (display.changed, self._on_display_changed),
             (candidates.hover_changed, lambda on: self._keep(preview=on)),

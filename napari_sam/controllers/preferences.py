@@ -25,11 +25,11 @@ def preferences_file() -> Path | None:
     return None if of_napari is None else Path(of_napari).with_name(f"{DISTRIBUTION}.yaml")
 
 
-def keep_accept_at_once(is_on: bool) -> None:
+def keep_of_objects(name: str, is_on: bool) -> None:
     """Set in napari's preferences, its only place, what the user has set in the dock."""
     if preferences_file() is not None:
         with suppress(KeyError):  # napari does not know the plugin
-            get_plugin_settings(DISTRIBUTION).objects.accept_at_once = is_on
+            setattr(get_plugin_settings(DISTRIBUTION).objects, name, is_on)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,9 @@ def test_a_widget_begins_with_what_is_set_in_napari(make_widget, saved, tmp_path
         QApplication.sendEvent(widget, QEvent(QEvent.Type.WindowActivate))
         assert parts.classes.is_coloring
         assert not box.isChecked()
+        for is_on in (False, True):
+            parts.options.panel.coloring.click()
+            assert settings.objects.color_by_class is is_on
         widget.close()
 
 
@@ -76,7 +79,7 @@ def test_napari_that_does_not_know_the_plugin(saved, monkeypatch):
 
     monkeypatch.setattr(preferences, "get_plugin_settings", unknown)
     assert Preferences.load() == Preferences()
-    preferences.keep_accept_at_once(True)
+    preferences.keep_of_objects("accept_at_once", True)
     saved.unlink()
     monkeypatch.setattr(preferences, "get_plugin_settings", None)
     assert Preferences.load() == Preferences()
