@@ -22,8 +22,9 @@ class AutomaticResultsBox(QWidget):
         arrows = row(self.previous, self.next)
         review = row(self.reject, self.show_all, self.restore_rejected)
         review.insertLayout(0, arrows)
+        review.setStretch(3, 2)  # with the number of masks
         of_run = row(self.discard, self.restore, self.boxes, self.edges)
-        of_run.setStretch(1, 2)  # with the number of masks
+        of_run.setStretch(1, 2)  # with such a number, too
         fill(self, review, of_run)
         self.show_masks(0, 0)
 

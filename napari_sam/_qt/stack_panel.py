@@ -137,12 +137,13 @@ class StackPanel(QWidget):
         tooltips = "The slices of an object, frame by frame", _OF_TRACKS
         self.views = [
             FlatButton(text, tooltip, checkable=True)
-            for text, tooltip in zip(("Slices", "Tracks"), tooltips, strict=True)
+            for text, tooltip in zip(("Slices", "Tracks (9)"), tooltips, strict=True)
         ]
         for number, widget in enumerate(self.views):
             widget.clicked.connect(partial(self._choose_page, number))
             widget.setMinimumWidth(widget.sizeHint().width() - 2 * _VIEW_GAP_PX)
             keep_size(widget)
+        self.show_proposals(0)
         self.memory = check_box("Memory", _MEMORY)
         keep_size(self.memory)
         layout = row(self.frames, self.memory, *self.views)
