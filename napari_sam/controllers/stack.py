@@ -108,13 +108,6 @@ class StackController:
         self._shown = StackState()
         self._show()
 
-    @property
-    def _is_film(self) -> bool:
-        """Whether the slices of the stack are frames."""
-        target = self._session.editing.target
-        axis = self._binding.tracks.axis
-        return axis is not None and (target is None or target.slice_axis == axis)
-
     def _on_session_changed(self, state: SessionState) -> None:
         """Show what the buttons act on: an object in progress, or the chosen one."""
         in_progress = state.has_object_in_progress, state.reedited_label_id
@@ -138,8 +131,9 @@ class StackController:
         self._shown = state
         self.tab.offer(state.n_slices > 1 or state.run is not None)
         if self.tab.is_current:
-            has_frames = self._binding.tracks.axis is not None
-            self.panel.show_film(has_frames=has_frames, is_along=self._is_film)
+            axis, target = self._binding.tracks.axis, self._session.editing.target
+            is_along = axis is not None and (target is None or target.slice_axis == axis)
+            self.panel.show_film(has_frames=axis is not None, is_along=is_along)
             n_selected = len(self._table.selected)
             self.panel.show_state(state, is_new=self._is_new, n_selected=n_selected)
 

@@ -22,16 +22,16 @@ def resting_with(rest: Callable[[], None] | None) -> Iterator[None]:
 
     None while the thread holds what others wait for.
     """
-    former, _THREAD.rest = getattr(_THREAD, "rest", None), rest
+    former, _THREAD.rests_by = getattr(_THREAD, "rests_by", None), rest
     try:
         yield
     finally:
-        _THREAD.rest = former
+        _THREAD.rests_by = former
 
 
 def paced(items: Iterable[_T]) -> Iterator[_T]:
     """Yield the items; on a thread that is `resting_with` something, rest now and then."""
-    rest = getattr(_THREAD, "rest", None)
+    rest = getattr(_THREAD, "rests_by", None)
     if rest is None:
         yield from items
         return

@@ -1,7 +1,7 @@
 """The review of automatic masks: accepted all at once, or accepted and rejected one by one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -30,7 +30,7 @@ class _Decisions:
     accepted: AcceptedMasks = field(default_factory=AcceptedMasks)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Rejection:
     """A mask that was rejected after the last edit, and after masks that were still written."""
 
@@ -284,9 +284,12 @@ class AutomaticReview:
 
     def _update(self) -> None:
         pending = self.writer.pending_keys
-        for rejection in self._rejections:
-            if rejection.pending and not rejection.pending & pending:
-                rejection.edit, rejection.pending = self._editing.history.last, set()
+        self._rejections = [
+            replace(rejection, edit=self._editing.history.last, pending=set())
+            if rejection.pending and not rejection.pending & pending
+            else rejection
+            for rejection in self._rejections
+        ]
         done = self._rejected_members | pending
         if self._registry is not None:
             done |= set(self.writer.accepted.existing(self._registry))
