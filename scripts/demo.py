@@ -89,6 +89,7 @@ class Demo:
         self._viewer.open_sample(DISTRIBUTION, "coins")
         start_s = time.perf_counter()
         self._widget: SamWidget = dock_widget(self._viewer)
+        self._widget.controllers.options.set_accept_at_once(False)  # whatever the user prefers
         QEventLoop().processEvents()
         self._viewer.reset_view()  # the widget has taken some of the canvas
         self._widget.session.changed.connect(self._on_session_changed)
