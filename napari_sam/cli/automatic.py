@@ -40,6 +40,7 @@ from napari_sam.cli.options import (
     model_options,
     reader_option,
     require_distributed,
+    results_option,
     scheduler_option,
     values_option,
 )
@@ -144,13 +145,7 @@ class AutomaticCommand(click.Command):
     context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option(
-    *("-o", "--output"),
-    required=True,
-    metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the results, which are named like the images.",
-)
+@results_option
 @click.option(
     *("--format", "formats"),
     default="tiff",

@@ -20,6 +20,7 @@ from napari_sam.cli.options import (
     load,
     model_options,
     reader_option,
+    results_option,
     values_option,
 )
 from napari_sam.cli.output import print_json, readers_on_stderr
@@ -45,13 +46,7 @@ def _object_formats(context: click.Context, option: click.Parameter, value: str)
 )
 @click.argument("images")
 @click.argument("labels")
-@click.option(
-    *("-o", "--output"),
-    required=True,
-    metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the results, which are named like the images.",
-)
+@results_option
 @click.option(
     *("--format", "formats"),
     default="coco",

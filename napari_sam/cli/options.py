@@ -53,6 +53,13 @@ channels_option = click.option(
     help="Axis whose channels the model sees as red, green and blue: 0 for the first, -1 for the "
     "last.",
 )
+results_option = click.option(
+    *("-o", "--output"),
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the results, which are named like the images.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
