@@ -259,9 +259,12 @@ class Decoding:
         how = context, mask_prompt, state.choice, state.level, state.wanted_box
         learnt_on = _learnt_tile(self._pyramid, self._embedding, usable, context)
         request = DecodeRequest(
-            *(embedded, prompts, usable, *how, shown), shapes=state.shapes, learnt_on=learnt_on
+            *(embedded, prompts, usable, *how, shown),
+            shapes=state.shapes,
+            learnt_on=learnt_on,
+            corrected_token=state.learned_token,
         )
-        self._decode(replace(request, corrected_token=state.learned_token))
+        self._decode(request)
 
     def _decode(self, request: DecodeRequest) -> None:
         """Show the model's masks as soon as they are there, and then all there are."""
