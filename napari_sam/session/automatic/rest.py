@@ -57,13 +57,6 @@ _Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class RestMask(AutomaticMask):
-    """A mask of what is like the objects of a plane."""
-
-    likeness: float  # how much its pixels are like theirs, 0 to 1
-
-
-@dataclass(frozen=True, eq=False)
 class _Alike:
     """Pixels that are like those of objects, and the regions that they make."""
 
@@ -148,7 +141,7 @@ def find_rest(
     target: LabelsPlane,
     unlike: Sequence[MaskCrop] = (),
     report: Report = lambda _: True,
-) -> list[RestMask]:
+) -> list[AutomaticMask]:
     """Find what is like the objects of a target; may run on any thread.
 
     Parameters
@@ -166,7 +159,7 @@ def find_rest(
 
     Returns
     -------
-    list of RestMask
+    list of AutomaticMask
         The best first, each with its likeness.
     """
     alike = _alike(embedder, plane, target, unlike, lambda share: report(_PIXELS_SHARE * share))
@@ -186,8 +179,9 @@ def find_rest(
 
 def _mask_of(
     result: BatchResult, alike: _Alike, gray: NDArray[np.uint8], embedder: Embedder
-) -> RestMask:
+) -> AutomaticMask:
     """Return a decoded region as an automatic mask."""
+    from napari_sam.model.automatic.mask_ops import box_of
     from napari_sam.model.automatic.mask_set import MaskRecord
 
     plane = alike.grid.plane
@@ -197,10 +191,9 @@ def _mask_of(
     )
     pixels = covered_by(result.masks, (top, left), (bottom - top, right - left))
     crop, (height, width) = tight_crop(pixels, top, left), plane.shape
-    rows, columns = crop.mask.shape
     record = MaskRecord(
         crop,
-        (crop.left, crop.top, crop.left + columns - 1, crop.top + rows - 1),
+        box_of(crop),
         int(np.count_nonzero(crop.mask)),
         result.predicted_iou,
         result.stability,
@@ -210,7 +203,7 @@ def _mask_of(
     )
     tile, size = plane.pyramid(embedder.spec).whole, (height, width)
     brightness = mean_inside(gray, size, crop)
-    return RestMask(record, tile, size, brightness, alike.likeness(crop))
+    return AutomaticMask(record, tile, size, brightness, likeness=alike.likeness(crop))
 
 
 def _alike(
