@@ -17,6 +17,8 @@ from napari import settings
 from napari.utils.events.event import EventEmitter
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 from vispy.visuals.shaders.function import Function
 
 from napari_sam._distribution import DISTRIBUTION
@@ -124,6 +126,14 @@ def no_garbage_is_looked_for_as_layers_go():
 def nothing_was_said_before():
     """Forget the messages of the tests before."""
     notification_manager.records.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_button_stays_pressed():
+    """Tell who holds a mouse button, as `QTest.mouseDClick` does: later tests go wrong by it."""
+    yield
+    if QApplication.instance() is not None:
+        assert QApplication.mouseButtons() == Qt.MouseButton.NoButton
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -276,6 +276,7 @@ def press_cell(table, row, column, modifier=Qt.KeyboardModifier.NoModifier, doub
     QTest.mouseClick(*where)
     if double:
         QTest.mouseDClick(*where)
+        QTest.mouseRelease(*where)
 
 
 def edit(table, text):
