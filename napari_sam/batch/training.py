@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from napari_sam.batch.labeled import LabeledImage, LabeledPlane
-from napari_sam.batch.training_card import Epoch, TrainingCard
+from napari_sam.batch.training_card import Epoch, TrainingCard, refusal
 from napari_sam.batch.training_instances import (
     InstanceEpoch,
     InstanceResult,
@@ -112,6 +112,11 @@ class TrainingResult:
     def is_written(self) -> bool:
         """Whether anything is better than before, so that there is a new checkpoint."""
         return self.best > 0 or (self.instances is not None and self.instances.best > 0)
+
+    @property
+    def refusal(self) -> str:
+        """Why no mask decoder is written, and what to do; empty if one is."""
+        return "" if self.best else refusal(self.epochs)
 
     @property
     def gain(self) -> float:

@@ -40,6 +40,25 @@ class Epoch:
         return is_as_good and self.one_click_iou > before.one_click_iou
 
 
+def refusal(epochs: Sequence[Epoch]) -> str:
+    """Return why no epoch is better than the model before, which is the first, and what to do."""
+    before, *after = epochs
+    clicked = max(after, key=lambda epoch: epoch.one_click_iou, default=before)
+    better = [epoch for epoch in after if epoch.one_click_iou > before.one_click_iou]
+    if not better:
+        return (
+            f"after one click, the IoU was {before.one_click_iou:.3f} before, and is at best "
+            f"{clicked.one_click_iou:.3f} now. Check that all objects are labeled, then add images "
+            "or epochs."
+        )
+    boxed = max(better, key=lambda epoch: epoch.box_iou)
+    click = f"the IoU came from {before.one_click_iou:.3f} to {boxed.one_click_iou:.3f} after one"
+    box = f"from {before.box_iou:.3f} to {boxed.box_iou:.3f} with a box"
+    if boxed.beats(before):
+        return f"{click} click, and {box}: too little to count. Add images or epochs."
+    return f"{click} click, but {box}. Boxes often recover in later epochs: add some."
+
+
 @dataclass(frozen=True)
 class TrainingCard:
     """What is known of a fine-tuned model."""

@@ -268,6 +268,7 @@ def _content(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
         "checkpoint": str(job.checkpoint) if result.is_written else None,
         "files": [str(path) for path in (*files, job.curves)],
         "best_epoch": result.best,
+        "refusal": result.refusal,
         "epochs": [asdict(epoch) for epoch in result.epochs],
     }
     if result.instances is not None:
@@ -283,12 +284,9 @@ def _end(job: TrainingJob, result: TrainingResult, *, events: bool, as_json: boo
     before, best = result.epochs[0], result.epochs[result.best]
     if not result.is_written:
         print_error(
-            f"No checkpoint was written: in {len(result.epochs) - 1} epochs, the model came to be "
-            f"no better on the validation images than {job.model.name}, whose IoU is "
-            f"{before.one_click_iou:.3f} after one click and {before.box_iou:.3f} with a box. It "
-            "has to be better after a click, and as good with a box. "
-            "Check that all objects are labeled; then add images, or try --learning-rate "
-            f"{job.settings.learning_rate / 4:g} with more --epochs."
+            f"No checkpoint was written: on the validation images, {result.refusal} A new model has "
+            f"to be better than {job.model.name} after one click, and as good with a box. Or try "
+            f"--learning-rate {job.settings.learning_rate / 4:g}."
         )
         sys.exit(FAILED)
     if not (events or as_json):

@@ -89,11 +89,8 @@ class TrainingController:
             self._messages.info(message)
         else:
             if self._result:
-                message = (
-                    "Nothing was written: the model is no better after a click than before, or "
-                    "worse with a box. Check that all objects are labeled, then add images or "
-                    "epochs."
-                )
+                refusal = self._result["refusal"]
+                message = f"Nothing was written: on the validation images, {refusal}"
             self._messages.fail(message)
         panel.outcome.setText(message)
 

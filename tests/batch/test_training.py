@@ -66,18 +66,22 @@ def test_a_better_model_is_written_with_its_card_and_curves(monkeypatch, job, im
 
 
 @pytest.mark.parametrize(
-    "ious",
+    ("ious", "reason"),
     [
-        (0.5, 0.6, 0.4, 0.6, 0.45, 0.6),  # worse after a click
-        (0.5, 0.6, 0.5, 0.6, 0.5, 0.6),  # as good
-        (0.5, 0.6, 0.6, 0.4, 0.7, 0.3),  # better after a click, much worse with a box
-        (0.5, 0.6, 0.9, 0.59, 0.9, 0.58),  # a little worse with a box
+        # worse after a click
+        ((0.5, 0.6, 0.4, 0.6, 0.45, 0.6), "after one click, the IoU was 0.500 before"),
+        ((0.5, 0.6, 0.5, 0.6, 0.5, 0.6), "is at best 0.500 now"),  # as good
+        # better after a click, much worse with a box
+        ((0.5, 0.6, 0.6, 0.4, 0.7, 0.3), "0.500 to 0.600 after one click, but from 0.600 to 0.400"),
+        ((0.5, 0.6, 0.9, 0.59, 0.9, 0.58), "Boxes often recover"),  # a little worse with a box
+        ((0.5, 0.6, 0.501, 0.6, 0.5, 0.6), "too little to count"),
     ],
 )
-def test_a_model_that_is_no_better_is_not_written(monkeypatch, job, images, ious):
+def test_a_model_that_is_no_better_is_not_written(monkeypatch, job, images, ious, reason):
     judged(monkeypatch, *ious)
     result = train(job, images)
     assert (result.best, result.is_written) == (0, False)
+    assert reason in result.refusal
     assert not job.checkpoint.exists()
     assert not job.card.exists()
     assert job.curves.exists()

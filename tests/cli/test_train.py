@@ -61,6 +61,7 @@ def test_a_model_that_is_no_better_is_refused(run, tmp_path):
     result = run(0.5, 0.6, 0.4, 0.6)
     assert result.exit_code == 1
     assert "No checkpoint was written" in result.stderr
+    assert "the IoU was 0.500 before, and is at best 0.400 now" in result.stderr
     assert "add images" in result.stderr
     assert not (tmp_path / "new.pt").exists()
 

@@ -56,6 +56,7 @@ def test_what_comes_of_it_is_told(make_widget, tmp_path, said):
     training._on_ended(True, "")
     assert said[-1].startswith("IoU after one click 0.500 to 0.800")
     assert path in [offer.path for offer in models.combo.offers]
-    training._on_event({"checkpoint": None, "best_epoch": 0, "epochs": epochs})
+    refused = {"checkpoint": None, "best_epoch": 0, "refusal": "the IoU fell.", "epochs": epochs}
+    training._on_event(refused)
     training._on_ended(False, "No checkpoint was written")
-    assert said[-1].startswith("Nothing was written: the model is no better")
+    assert said[-1] == "Nothing was written: on the validation images, the IoU fell."
