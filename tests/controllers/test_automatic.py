@@ -51,12 +51,12 @@ def press_key(layer, key):
     next(command for binding, command in layer.keymap.items() if str(binding) == key)(layer)
 
 
-def when_some_masks_exist(widget, action):
+def when_some_masks_exist(widget, action, after=0.0):
     """Do something once, in the middle of a run."""
     done = []
 
     def on_changed(state):
-        if state.is_running and state.fraction and not done:
+        if state.is_running and state.fraction > after and not done:
             done.append(True)
             widget._dispatcher.post(action)
 
@@ -265,8 +265,13 @@ def test_the_rest_is_reviewed_and_what_is_rejected_counts(opened):
     panel.filters.sliders["least_likeness"].setValue(1)
     widget.wait_until_idle(TIMEOUT_S)
     assert panel.run.outcome.text().startswith("Nothing else is like these objects")
+    panel.filters.sliders["least_likeness"].setValue(0)
+    # Stopped while regions are refined, it keeps what it has.
+    done = when_some_masks_exist(widget, panel.run.cancel.click, after=0.5)
     press(widget, panel.filters.rest)
-    press(widget, panel.run.cancel)
+    assert done
+    assert "Canceled at" in panel.run.outcome.text()
+    assert 0 < len(generator.picture.masks) < count
 
 
 def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):

@@ -19,13 +19,16 @@ from napari_sam.session.automatic.likeness import likest
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.pixels import PixelGrid, cells_across, pixels_like
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, small_gray
+from napari_sam.session.automatic.settings import LEAST_LIKENESS
 from napari_sam.session.automatic.similarity import ExistingObjects, mean_inside
 from napari_sam.session.batch_prompts.decode import (
     BatchResult,
     Report,
     decode_batch_prompts,
     prompt_of_region,
+    result_of,
 )
+from napari_sam.session.decoding.candidates import decode
 from napari_sam.session.decoding.expected import innermost_xy
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -33,6 +36,7 @@ from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.packed import covered_by
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 LEAST_OBJECTS: Final = 5
 """Objects from which on the rest can be found."""
@@ -46,6 +50,10 @@ _VARIED: Final = 3.0
 """Ratio of these areas from which on large objects would come in pieces as small as small ones."""
 _SIZE_FACTOR: Final = 2.0
 """How much smaller or larger than all objects the others may be."""
+_FAR_LARGER: Final = 1.5
+"""How much larger than a region a mask is at least for the region to be a piece of an object..."""
+_LEAST_SCORE: Final = 0.8
+"""...and the least score of the mask."""
 _CLICKED_CELLS: Final = 2.0
 """How many cells of the image embedding an object spans at least for a grid of clicks to find it.
 Nuclei in stroma span one: with any score, a grid found 2 of 30, and 4 on finer tiles; by their
@@ -63,6 +71,12 @@ class _Alike:
     grid: PixelGrid
     values: NDArray[np.float32]  # (h, w), of each place of the grid, about -1 to 1
     regions: list[MaskCrop]  # in pixels of the plane
+    areas_px: tuple[float, float]  # of the smallest and the largest object that is expected
+    are_varied: bool  # whether large objects may come in pieces
+
+    def fits(self, area_px: float) -> bool:
+        """Whether an object may be of a size."""
+        return self.areas_px[0] <= area_px <= self.areas_px[1]
 
     def likeness(self, crop: MaskCrop) -> float:
         """Return how much the pixels of a mask are like those of objects, 0 to 1."""
@@ -121,18 +135,25 @@ def generate_rest(
     """Find what is like the objects of a request's target; as `generate_tile_masks`."""
     assert request.existing is not None
 
+    plane, target = request.plane, request.existing.target
+    found: list[AutomaticMask] = []
+
     def report(share: float) -> bool:
         if share > 0:
-            on_masks(0, share, None)
+            on_masks(0, share, masks_of(_distinct(found)) if found else None)
         yield_to_foreground()
         return True
 
     yield_to_foreground()
-    plane, target = request.plane, request.existing.target
-    masks = find_rest(embedder, plane, target, request.unlike, report)
+    embedder.load()  # only then its sizes are known
     tile = plane.pyramid(embedder.spec).whole
     gray = small_gray(plane.read(embedder.spec.input_side, tile, yield_to_foreground))
-    on_masks(0, 1.0, TileMasks(tile, None, gray, found=masks))
+
+    def masks_of(masks: list[AutomaticMask]) -> TileMasks:
+        return TileMasks(tile, None, gray, found=masks)
+
+    masks = find_rest(embedder, plane, target, request.unlike, report, found.append)
+    on_masks(0, 1.0, masks_of(masks))
 
 
 def find_rest(
@@ -141,6 +162,7 @@ def find_rest(
     target: LabelsPlane,
     unlike: Sequence[MaskCrop] = (),
     report: Report = lambda _: True,
+    on_mask: Callable[[AutomaticMask], None] = lambda _: None,
 ) -> list[AutomaticMask]:
     """Find what is like the objects of a target; may run on any thread.
 
@@ -156,6 +178,8 @@ def find_rest(
         Masks that were rejected.
     report : callable
         Called with the share that is done; returns whether to go on.
+    on_mask : callable
+        Called with each mask as it is found; another one of the same object may follow.
 
     Returns
     -------
@@ -165,14 +189,51 @@ def find_rest(
     alike = _alike(embedder, plane, target, unlike, lambda share: report(_PIXELS_SHARE * share))
     if alike is None or not alike.regions:
         return []
-    results = decode_batch_prompts(
+    gray = small_gray(plane.read(embedder.spec.input_side))
+    masks: list[AutomaticMask] = []
+
+    def add(result: BatchResult, least_likeness: float = 0.0) -> None:
+        mask = _mask_of(result, alike, gray, embedder)
+        if (mask.likeness or 0.0) >= least_likeness:
+            masks.append(mask)
+            on_mask(mask)
+
+    for result in _clicked(alike, embedder, report) if alike.are_varied else ():
+        add(result, LEAST_LIKENESS)
+    decode_batch_prompts(
         embedder,
         plane,
         [prompt_of_region(region) for region in alike.regions],
         report=lambda share: report(_PIXELS_SHARE + (1 - _PIXELS_SHARE) * share),
+        on_result=add,
     )
-    gray = small_gray(plane.read(embedder.spec.input_side))
-    masks = [_mask_of(result, alike, gray, embedder) for result in results]
+    return _distinct(masks)
+
+
+def _clicked(alike: _Alike, embedder: Embedder, report: Report) -> Iterator[BatchResult]:
+    """Yield the masks of clicks into the middle of regions that are far larger than these.
+
+    The pixels of a large object are not all alike, but a click into a piece of it may show all.
+    """
+    plane, regions = alike.grid.plane, alike.regions
+    whole = plane.pyramid(embedder.spec).whole
+    embedded = embedder.embed(plane, whole, lambda _: report(_PIXELS_SHARE))
+    for index, region in enumerate(regions):
+        if not report(_PIXELS_SHARE):
+            return
+        click = Prompts((innermost_xy(region),), (FOREGROUND,))
+        candidates = decode(embedded, click, click)
+        assert candidates.ranking is not None
+        features = candidates.ranking.features
+        least_px = _FAR_LARGER * np.count_nonzero(region.mask)
+        for n, area_px in enumerate(features.area_px):
+            is_sure = features.iou_predictions[n] >= _LEAST_SCORE
+            if is_sure and area_px >= least_px and alike.fits(area_px):
+                yield result_of(index, candidates, n)
+
+
+def _distinct(masks: Sequence[AutomaticMask]) -> list[AutomaticMask]:
+    """Return one mask for each object, the best first."""
     scores = np.array([mask.record.predicted_iou for mask in masks])
     return [masks[index] for index in likest(scores, -np.inf, lambda n: masks[n].record.crop)]
 
@@ -226,11 +287,12 @@ def _alike(
     small_px, large_px = np.percentile(areas_px, (_SMALL, _LARGE))
     sizes_px = (small_px, large_px) if large_px > _VARIED * small_px else (small_px,)
     radii = [float((size_px / np.pi) ** 0.5 / grid.step) for size_px in sizes_px]
-    low, high = areas_px.min() / _SIZE_FACTOR, areas_px.max() * _SIZE_FACTOR
+    limits_px = areas_px.min() / _SIZE_FACTOR, areas_px.max() * _SIZE_FACTOR
     parts = (part for radius in radii for part in _parts(values, taken, radius))
-    regions = [_enlarged(part, grid) for part in parts]
-    fitting = [one for one in regions if low <= np.count_nonzero(one.mask) <= high]
-    return _Alike(grid, values, fitting)
+    alike = _Alike(grid, values, [], limits_px, len(radii) > 1)
+    regions = (_enlarged(part, grid) for part in parts)
+    fitting = [one for one in regions if alike.fits(np.count_nonzero(one.mask))]
+    return replace(alike, regions=fitting)
 
 
 def _rejected(unlike: Sequence[MaskCrop], grid: PixelGrid) -> _Mask:

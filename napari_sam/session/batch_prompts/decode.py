@@ -31,6 +31,9 @@ _BATCH: Final = 32
 _MAX_ROUNDS: Final = 3
 """Tiles per object at most: a mask that is cut off or tiny is decoded on another tile."""
 
+_REGION_BATCH: Final = 2
+"""The same for regions, which are decoded one by one."""
+
 Report = Callable[[float], bool]
 """Called with the share that is done; returns whether to go on. May wait, or raise."""
 
@@ -106,11 +109,12 @@ def decode_batch_prompts(
     in_sight: Tile | None = None,
     context: DecodeContext = NO_CONTEXT,
     report: Report = lambda _: True,
+    on_result: Callable[[BatchResult], None] = lambda _: None,
 ) -> list[BatchResult]:
     """Segment one object per prompt; may run on any thread.
 
     Each prompt is decoded like a click or box of a user, on a tile that suits the size of the
-    object, and yields the mask that would be preselected.
+    object, and yields the mask that would be preselected. `on_result` gets each one as it is made.
     """
     pyramid = plane.pyramid(embedder.load().encoder.spec)
     in_sight = in_sight or pyramid.whole
@@ -125,10 +129,9 @@ def decode_batch_prompts(
         again: list[_Item] = []
         for tile, members in _tiles_for(pyramid, items):
             embedded = embedder.embed(plane, tile, on_step)
-            for first in range(0, len(members), _BATCH):
+            for batch in _batches(members):
                 if not report(done / len(prompts)):
                     return [results[index] for index in sorted(results)]
-                batch = members[first : first + _BATCH]
                 for item, candidates in zip(
                     batch, _decode_batch(embedded, batch, context), strict=True
                 ):
@@ -141,6 +144,7 @@ def decode_batch_prompts(
                     result = _result(item, candidates)
                     if result.masks:
                         results[item.index] = result
+                        on_result(result)
         items = again
     report(1)
     return [results[index] for index in sorted(results)]
@@ -181,6 +185,13 @@ def _tiles_for(pyramid: TilePyramid, items: Sequence[_Item]) -> Iterator[tuple[T
                 del remaining[index]
         for tile in [tile for tile, remaining in holders.items() if not remaining]:
             del holders[tile]
+
+
+def _batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Yield items that are decoded between two checks whether to stop."""
+    size = _REGION_BATCH if any(item.prompt.region is not None for item in items) else _BATCH
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
 
 
 def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
@@ -244,16 +255,24 @@ def _moved(
 
 
 def _result(item: _Item, candidates: Candidates) -> BatchResult:
-    index, ranking = candidates.best, candidates.ranking
-    masks = [PackedMask((top, left), mask) for mask, top, left in candidates.blocks(index)]
-    stability = 0.0 if ranking is None else float(ranking.features.stability_score[index])
+    best = candidates.best
+    # The initial region is not kept: re-edited, the object starts from its own pixels.
+    is_region = item.prompt.region is not None
+    return replace(
+        result_of(item.index, candidates, best),
+        class_name=item.prompt.class_name,
+        state=None if is_region else item.state.as_accepted(candidates, best),
+        trim=Trim.of(candidates, best),
+    )
+
+
+def result_of(index: int, candidates: Candidates, chosen: int) -> BatchResult:
+    """Return one of the masks of a prompt, without the prompt."""
+    ranking = candidates.ranking
+    masks = [PackedMask((top, left), mask) for mask, top, left in candidates.blocks(chosen)]
     return BatchResult(
-        item.index,
-        candidates.iou_predictions[index],
-        stability,
+        index,
+        candidates.iou_predictions[chosen],
+        0.0 if ranking is None else float(ranking.features.stability_score[chosen]),
         tuple(mask for mask in masks if mask.area_px),
-        item.prompt.class_name,
-        # The initial region is not kept: re-edited, the object starts from its own pixels.
-        None if item.prompt.region is not None else item.state.as_accepted(candidates, index),
-        Trim.of(candidates, index),
     )

@@ -3,7 +3,9 @@
 import numpy as np
 from skimage import data, filters, measure
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session import ArrayPlane, Embedder, ImagePlane, find_rest
+from napari_sam.session.automatic import rest
 from napari_sam.session.automatic.masks import choose_masks
 from napari_sam.session.automatic.request import TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -40,6 +42,30 @@ def test_the_rest_is_found_by_its_pixels_and_filtered_by_likeness(real_predictor
     # Stopped at once, or where nothing differs, nothing is found.
     assert find_rest(embedder, plane, target, report=lambda share: False) == []
     assert find_rest(embedder, plane, ArrayPlane(np.ones(image.shape, np.uint16))) == []
+
+
+def test_large_objects_that_come_in_pieces_are_found_by_clicks_into_these(
+    real_predictor, monkeypatch
+):
+    image = data.coins()[:160]
+    plane, embedder = ImagePlane(image), Embedder(load_predictor=lambda *_: real_predictor)
+    target = bright_parts(image, COINS_XY)
+    for x, y in COINS_XY[:3]:  # of these, specks are accepted only
+        coin = target == target[y, x]
+        target[coin] = 0
+        target[y - 4 : y + 5, x - 4 : x + 5] = 90 + x
+    pieces = [MaskCrop(np.ones((7, 7), bool), y - 3, x - 3) for x, y in OTHERS_XY]
+    monkeypatch.setattr(rest, "_parts", lambda *_: [])
+    monkeypatch.setattr(rest, "_enlarged", lambda part, _: part)
+    assert find_rest(embedder, plane, ArrayPlane(target)) == []
+    monkeypatch.setattr(rest, "_parts", lambda *_: pieces)
+    monkeypatch.setattr(rest, "decode_batch_prompts", lambda *_, **__: [])
+    masks = find_rest(embedder, plane, ArrayPlane(target))
+    assert len(masks) >= 2
+    for mask in masks:
+        (coin,) = [bright_parts(image, [xy]) > 0 for xy in OTHERS_XY if at(mask, xy)]
+        pixels = mask.at(*map(np.arange, image.shape))
+        assert (pixels & coin).sum() / (pixels | coin).sum() > 0.7
 
 
 def at(mask, xy):
