@@ -284,9 +284,9 @@ def _end(job: TrainingJob, result: TrainingResult, *, events: bool, as_json: boo
     before, best = result.epochs[0], result.epochs[result.best]
     if not result.is_written:
         print_error(
-            f"No checkpoint was written: on the validation images, {result.refusal} A new model has "
-            f"to be better than {job.model.name} after one click, and as good with a box. Or try "
-            f"--learning-rate {job.settings.learning_rate / 4:g}."
+            f"No checkpoint was written: on the validation images, {result.refusal} A new model "
+            f"has to be better than {job.model.name} after one click, and as good with a box. "
+            f"Or try --learning-rate {job.settings.learning_rate / 4:g}."
         )
         sys.exit(FAILED)
     if not (events or as_json):

@@ -46,6 +46,12 @@ class Learnt:
     # whether an object was accepted with the mask, which is added as it was then
     is_fixed: bool = False
 
+    @property
+    def least_px(self) -> float:
+        """The area that a mask with a disc has at least; 0 if it may have any."""
+        has_sizes = self.recipe.policy.has_disc and not self.is_fixed
+        return min(self.areas_px, default=0.0) if has_sizes else 0.0
+
     def knows_place(self, place: Place) -> bool:
         """Whether a click is where accepted objects are alike: in the image and to the model."""
         if len(self.places) < 2:

@@ -21,9 +21,12 @@ def with_learnt(
     It is preselected if it has been the better one, where the click is like those accepted.
     """
     ranking = candidates.ranking
-    mask = None if ranking is None else decode_recipe(embedded, click_xy, learnt.recipe)
-    if ranking is None or mask is None:
+    if ranking is None:
         return candidates
+    made = decode_recipe(embedded, click_xy, learnt.recipe, learnt.least_px)
+    if made is None:
+        return candidates
+    mask, recipe = made
     features, index = ranking.features, len(candidates)
     if not learnt.is_fixed:
         index = _index_of(mask, candidates)
@@ -50,7 +53,7 @@ def with_learnt(
         ranking=Ranking(order, reason, features),
         base=candidates,
         learnt=index,
-        recipe=learnt.recipe if is_extra else None,
+        recipe=recipe if is_extra else None,
     )
 
 

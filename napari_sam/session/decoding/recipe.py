@@ -20,6 +20,11 @@ from napari_sam.session.image.tiles import Tile, TilePyramid
 
 _STEEPNESS, _CERTAIN = 2.0, 8.0
 """The logit of a disc per cell from its edge, and the largest."""
+_FAR_SMALLER: Final = 0.8
+"""Share of the area of the smallest accepted object below which a mask is too small..."""
+_CLEAR: Final = 0.5
+"""...unless it is as stable as this: then it is of a small object."""
+_LOWEST_CUT: Final = -4.0
 SINGLE: Final = 0
 """The token of the single mask that a model gives where it is not asked for several."""
 
@@ -93,12 +98,37 @@ def as_candidate(
     return Candidate(mask_alone(prediction, index, cut), 0, embedded.tile, embedded.weights)
 
 
+def cut_for(
+    embedded: EmbeddedTile, prediction: MaskPrediction, index: int, cut: float, least_px: float
+) -> float:
+    """Return where to cut a mask of a prediction: lower, where it would almost vanish.
+
+    A disc larger than the object makes logits that are hardly above the cut. If they are unclear,
+    the mask gets at least `least_px` pixels of the plane.
+    """
+    logits = prediction.low_res_logits[index]
+    cell_px = embedded.tile.side / logits.shape[-1]
+    area_px = np.count_nonzero(logits > cut) * cell_px**2
+    if not least_px or area_px >= _FAR_SMALLER * least_px:
+        return cut
+    inner, outer = (np.count_nonzero(logits > cut + shift) for shift in (1, -1))
+    count = min(round(least_px / cell_px**2), logits.size - 1)
+    if inner and inner >= _CLEAR * outer:
+        return cut
+    return max(float(np.partition(logits.ravel(), -count - 1)[-count - 1]), _LOWEST_CUT)
+
+
 def decode_recipe(
-    embedded: EmbeddedTile, click_xy: tuple[float, float], recipe: Recipe
-) -> Candidate | None:
+    embedded: EmbeddedTile,
+    click_xy: tuple[float, float],
+    recipe: Recipe,
+    least_px: float = 0.0,
+) -> tuple[Candidate, Recipe] | None:
     """Return the mask of a click by a recipe; None if the model has no such mask, or it is empty.
 
-    One decode, a pure function, for the decode thread.
+    With it comes the recipe that makes it, whose cut is lower where the mask would be too small:
+    `least_px` is the area of the smallest accepted object. One decode, a pure function, for the
+    decode thread.
     """
     policy = recipe.policy
     single = policy.token == SINGLE
@@ -107,8 +137,10 @@ def decode_recipe(
     index = 0 if single else policy.token - 1
     if prediction is None or index >= len(prediction):
         return None
-    mask = as_candidate(embedded, prediction, index, policy.cut)
-    return mask if (mask.logits > 0).any() else None
+    cut = cut_for(embedded, prediction, index, policy.cut, least_px)
+    mask = as_candidate(embedded, prediction, index, cut)
+    made = recipe._replace(policy=policy._replace(cut=cut))
+    return (mask, made) if (mask.logits > 0).any() else None
 
 
 def decode_clicks(

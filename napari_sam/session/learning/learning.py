@@ -25,7 +25,6 @@ from napari_sam.session.learning.lessons import (
     Knowledge,
     Lesson,
     knowledge_of,
-    radius_of,
     scored,
 )
 from napari_sam.session.learning.measuring import AcceptedObject, measure
@@ -290,7 +289,7 @@ class Learning:
 
         def work(job: Job) -> Lesson | None:
             rest = partial(self._background.yield_to_foreground, job)
-            lesson = measure(task.accepted, pyramid, find, radius_of(areas_px), rest)
+            lesson = measure(task.accepted, pyramid, find, areas_px, rest)
             return None if lesson is None else scored(lesson, known)
 
         on_measured, on_failed = partial(self._on_measured, task), partial(self._on_failed, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -10,16 +10,18 @@ from typing import Final
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.expected import innermost_xy
 from napari_sam.session.decoding.learnt import Place, place_at
-from napari_sam.session.decoding.ranking import DecodeContext
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES, DecodeContext
 from napari_sam.session.decoding.recipe import (
     SINGLE,
     Policy,
     as_candidate,
+    cut_for,
     decode_tokens,
     tile_for,
 )
@@ -27,7 +29,7 @@ from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
-from napari_sam.session.learning.lessons import Lesson
+from napari_sam.session.learning.lessons import Lesson, radius_of
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 _CUTS: Final = (1.5, 3.0)
@@ -85,14 +87,15 @@ def measure(
     accepted: AcceptedObject,
     pyramid: TilePyramid,
     find: FindTile,
-    radius_px: float,
+    areas_px: Sequence[float],
     rest: Callable[[], None],
 ) -> Lesson | None:
     """Return the lesson of an accepted object; None if nothing of it is in memory any more.
 
-    `radius_px` is that of a disc, if the sizes of others are known, else 0; `rest` is called
-    before each decode, and what it raises ends the work.
+    `areas_px` are those of other accepted objects, the last one last; `rest` is called before each
+    decode, and what it raises ends the work.
     """
+    radius_px, least_px = radius_of(areas_px), min(areas_px[-MAX_EXAMPLES:], default=0.0)
     click_xy, crop = accepted.click_xy, accepted.crop
     today = _today(accepted, find, click_xy, rest)
     if today is None:
@@ -105,14 +108,15 @@ def measure(
         if embedded is None:
             continue
         places[level] = place_at(embedded, click_xy)
-        for policy, mask in _masks(embedded, click_xy, radius_px, rest):
-            ious[policy] = iou_of(_as_wanted(mask, accepted, click_xy), crop)
-            for cut in _CUTS if policy.has_disc else ():
-                iou = ious[policy]
+        for policy, prediction, index in _masks(embedded, click_xy, radius_px, rest):
+            iou = 1.0
+            for cut in (0.0, *_CUTS) if policy.has_disc else (0.0,):
                 if iou >= _WORTH_CUTTING:
                     rest()
-                    smaller = as_candidate(embedded, mask.published, mask.index, cut)
-                    iou = iou_of(_as_wanted(smaller, accepted, click_xy), crop)
+                    least = least_px if policy.has_disc else 0.0
+                    lower = cut_for(embedded, prediction, index, cut, least)
+                    mask = as_candidate(embedded, prediction, index, lower)
+                    iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
                 ious[policy._replace(cut=cut)] = iou
     return Lesson(float(np.count_nonzero(crop.mask)), today, ious, places)
 
@@ -141,8 +145,8 @@ def _masks(
     click_xy: tuple[float, float],
     radius_px: float,
     rest: Callable[[], None],
-) -> Iterator[tuple[Policy, Candidate]]:
-    """Yield the mask of each policy on a tile."""
+) -> Iterator[tuple[Policy, MaskPrediction, int]]:
+    """Yield the mask of each policy on a tile, before it is cut: a prediction and an index."""
     for has_disc in (False, True) if radius_px else (False,):
         for is_single in (True, False):
             rest()
@@ -153,7 +157,7 @@ def _masks(
                 token = SINGLE if is_single else index + 1
                 assert prediction is not None
                 policy = Policy(embedded.tile.level, token, has_disc)
-                yield policy, as_candidate(embedded, prediction, index, policy.cut)
+                yield policy, prediction, index
 
 
 def _as_wanted(
