@@ -262,7 +262,7 @@ class Decoding:
             *(embedded, prompts, usable, *how, shown),
             shapes=state.shapes,
             learnt_on=learnt_on,
-            corrected_token=state.learned_token,
+            corrected_recipe=state.corrected_recipe,
         )
         self._decode(request)
 

@@ -1,6 +1,7 @@
 """The mask that what was learned from accepted objects adds to those of a first click."""
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -9,8 +10,11 @@ from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.features import MaskFeatures, joined, measure_features
 from napari_sam.session.decoding.learnt import Learnt, place_at
 from napari_sam.session.decoding.ranking import MaskBefore, Ranking
-from napari_sam.session.decoding.recipe import decode_recipe
+from napari_sam.session.decoding.recipe import Recipe, as_candidate, decode_recipe
 from napari_sam.session.embedding.embeddings import EmbeddedTile
+
+_CORRECTED_CUT: Final = 2.0
+"""The logit at which corrections of a mask are cut that a disc made."""
 
 
 def with_learnt(
@@ -32,10 +36,7 @@ def with_learnt(
         index = _index_of(mask, candidates)
     is_extra = index == len(candidates)
     if is_extra:
-        tile = embedded.tile
-        thumbnail = embedded.content.thumbnail
-        area_px = tile.height * tile.width
-        features = joined([features, measure_features(mask.published, thumbnail, area_px)])
+        features = joined([features, _features_of(mask, embedded)])
     order = ranking.order
     is_first = learnt.is_preselected and _is_alike(
         learnt, features, index, candidates.best, embedded, click_xy
@@ -57,20 +58,49 @@ def with_learnt(
     )
 
 
-def corrected(candidates: Candidates, token: int, before: MaskBefore | None) -> Candidates:
-    """Preselect the mask of the token that made the learned one which a user corrects.
+def corrected(
+    candidates: Candidates, embedded: EmbeddedTile, recipe: Recipe, before: MaskBefore | None
+) -> Candidates:
+    """Preselect what the token makes of a correction that made the learned mask before.
 
-    Its score tells as little then as at the first click. It stays behind if it has become larger
-    although the user excluded something.
+    Its score tells as little then as at the first click. Where a disc was the mask prompt, what is
+    decoded from that is too large, and is cut higher, as one more mask. It stays behind if it has
+    become larger although the user excluded something.
     """
-    ranking, index = candidates.ranking, token - 1
-    if ranking is None or not 0 <= index < len(candidates) or index == candidates.best:
+    ranking, index = candidates.ranking, recipe.policy.token - 1
+    if ranking is None or not 0 <= index < len(candidates):
         return candidates
-    if before is not None and before.grew(ranking.features.area_px)[index]:
-        return candidates
-    order = (index, *(n for n in ranking.order if n != index))
-    reason = "made like the learned mask before"
-    return replace(candidates, ranking=Ranking(order, reason, ranking.features))
+    made, reason = candidates, "made like the learned mask before"
+    if recipe.policy.has_disc:
+        recipe = recipe._replace(policy=recipe.policy._replace(cut=_CORRECTED_CUT))
+        published = candidates.masks[index].published
+        mask = as_candidate(embedded, published, index, _CORRECTED_CUT)
+        if not (mask.logits > 0).any():
+            return candidates
+        index = len(candidates)
+        features = joined([ranking.features, _features_of(mask, embedded)])
+        made = replace(
+            candidates,
+            masks=(*candidates.masks, mask),
+            ranking=Ranking((*ranking.order, index), ranking.reason, features),
+            base=candidates,
+            learnt=index,
+            recipe=recipe,
+        )
+    assert made.ranking is not None
+    features, order = made.ranking.features, made.ranking.order
+    if before is not None and before.grew(features.area_px)[index]:
+        return made
+    return replace(
+        made, ranking=Ranking((index, *(n for n in order if n != index)), reason, features)
+    )
+
+
+def _features_of(mask: Candidate, embedded: EmbeddedTile) -> MaskFeatures:
+    """Return the features of a mask alone."""
+    tile = embedded.tile
+    area_px = tile.height * tile.width
+    return measure_features(mask.published, embedded.content.thumbnail, area_px)
 
 
 def _index_of(mask: Candidate, candidates: Candidates) -> int:

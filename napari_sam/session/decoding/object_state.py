@@ -226,11 +226,12 @@ class ObjectState:
         return _latest(usable).published_logits
 
     @property
-    def learned_token(self) -> int | None:
-        """Which of the model's masks made the learned mask that is corrected; None: none did."""
+    def corrected_recipe(self) -> Recipe | None:
+        """How the learned mask was made that is corrected; None: there is none."""
+        if self.recipe is not None:  # of an object that was accepted with more than a click
+            return self.recipe
         made = (step for step in reversed(self.feedback) if self.prompts.extends(step.prompts))
-        recipes = (step.recipe for step in made if step.recipe is not None)
-        return next((recipe.policy.token for recipe in recipes), None)
+        return next((step.recipe for step in made if step.recipe is not None), None)
 
 
 def _latest(steps: list[FeedbackStep]) -> FeedbackStep:

@@ -22,6 +22,7 @@ from napari_sam.session.decoding.pool import (
     widened,
 )
 from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext
+from napari_sam.session.decoding.recipe import Recipe
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.prompts.prompts import Prompts
@@ -43,7 +44,7 @@ class DecodeRequest:
     multimask: bool = True
     shapes: Sequence[MaskCrop] = ()  # of the object on other slices, for an outline on this one
     learnt_on: EmbeddedTile | None = None  # the tile of what was learned, if it is another one
-    corrected_token: int | None = None  # of the learned mask that is corrected
+    corrected_recipe: Recipe | None = None  # of the learned mask that is corrected
 
     @property
     def _is_single(self) -> bool:
@@ -80,8 +81,8 @@ class DecodeRequest:
             grew = before.grew(ranking.features.area_px).all()
             if grew:
                 candidates = self._decoded(replace(self.usable, box_xyxy=before.box_xyxy))
-        if self.corrected_token is not None:
-            candidates = corrected(candidates, self.corrected_token, before)
+        if self.corrected_recipe is not None and not self._is_single:
+            candidates = corrected(candidates, self.embedded, self.corrected_recipe, before)
         return self._drawn(candidates)
 
     def _decoded(self, usable: Prompts) -> Candidates:

@@ -137,9 +137,10 @@ def test_a_correction_goes_on_from_the_whole_mask_with_the_same_token(session, t
     session.set_prompts(Prompts((COINS_XY[0], (112, 76)), (1, 1)))
     session.wait_until_idle(TIMEOUT_S)
     corrected = session.state.candidates
-    assert corrected.learnt is None  # all of them are the model's own
-    assert len(corrected) == 3
-    assert corrected.best == token - 1
+    # Of what the model gives with the same token, one more mask is cut higher.
+    assert (len(corrected), corrected.learnt, corrected.best) == (4, 3, 3)
+    np.testing.assert_array_equal(corrected.logits(3), corrected.logits(token - 1) - 2)
+    assert corrected.recipe == recipe._replace(policy=recipe.policy._replace(cut=2.0))
     state, tile = session.object_in_progress.state, shown.masks[shown.best].tile
     spec = session.embedding.embedder.spec
     # It starts from what the model gave, not from where that was cut.
