@@ -217,7 +217,11 @@ def _clicked(alike: _Alike, embedder: Embedder, report: Report) -> Iterator[Batc
     """
     plane, regions = alike.grid.plane, alike.regions
     whole = plane.pyramid(embedder.spec).whole
-    embedded = embedder.embed(plane, whole, lambda _: report(_PIXELS_SHARE))
+
+    def on_step(_: float) -> None:
+        report(_PIXELS_SHARE)
+
+    embedded = embedder.embed(plane, whole, on_step)
     for index, region in enumerate(regions):
         if not report(_PIXELS_SHARE):
             return
@@ -291,7 +295,7 @@ def _alike(
     parts = (part for radius in radii for part in _parts(values, taken, radius))
     alike = _Alike(grid, values, [], limits_px, len(radii) > 1)
     regions = (_enlarged(part, grid) for part in parts)
-    fitting = [one for one in regions if alike.fits(np.count_nonzero(one.mask))]
+    fitting = [one for one in regions if alike.fits(float(np.count_nonzero(one.mask)))]
     return replace(alike, regions=fitting)
 
 
