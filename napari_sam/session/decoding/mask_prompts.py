@@ -26,17 +26,24 @@ _MAX_SIMPLIFIED: Final = 2**13
 
 def logits_of_region(region: MaskCrop, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
     """Return the mask prompt of a region of the plane."""
+    logits = np.full((low_res_side, low_res_side), -_CERTAIN, np.float32)
     # The model's input is a square of which the tile fills the longer side.
-    samples = low_res_side * _SAMPLES
-    step = tile.side / samples
-    offsets = (np.arange(samples) + 0.5) * step - 0.5
-    rows = np.rint(offsets + tile.top - region.top).astype(int)
-    columns = np.rint(offsets + tile.left - region.left).astype(int)
-    height, width = region.mask.shape
-    is_row, is_column = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
-    sampled = region.mask[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
-    inside = _shares(sampled & is_row[:, None] & is_column)
-    return np.asarray(((2 * inside - 1) * _CERTAIN).astype(np.float32))
+    step = tile.side / (low_res_side * _SAMPLES)
+    offsets = (np.arange(low_res_side * _SAMPLES) + 0.5) * step - 0.5
+    corner, near, places = (tile.top - region.top, tile.left - region.left), [], []
+    for start, length in zip(corner, region.mask.shape, strict=True):
+        indices = np.rint(offsets + start).astype(int)
+        inside = np.flatnonzero((indices >= 0) & (indices < length))
+        if not inside.size:
+            return logits
+        cells = slice(inside[0] // _SAMPLES, inside[-1] // _SAMPLES + 1)
+        near.append(cells)
+        # One pixel more on each side, in the mask as well, is what lies around it.
+        around = indices[cells.start * _SAMPLES : cells.stop * _SAMPLES] + 1
+        places.append(around.clip(0, length + 1))
+    shares = _shares(np.pad(region.mask, 1)[np.ix_(*places)])
+    logits[tuple(near)] = (2 * shares - 1) * _CERTAIN
+    return logits
 
 
 def limit_of_outline(outline: Outline, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
@@ -76,6 +83,7 @@ def _simplified(line: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _shares(samples: NDArray[np.bool_]) -> NDArray[np.float32]:
-    side = len(samples) // _SAMPLES
-    cells = samples.reshape(side, _SAMPLES, side, _SAMPLES)
+    """Return the share of samples in each cell."""
+    height, width = (length // _SAMPLES for length in samples.shape)
+    cells = samples.reshape(height, _SAMPLES, width, _SAMPLES)
     return np.asarray(cells.mean(axis=(1, 3), dtype=np.float32))
