@@ -84,8 +84,9 @@ class MaskRememberingPredictor(RememberingPredictor):
         box_xyxy=None,
         mask_input=None,
         multimask_output=True,
+        is_only=False,
     ):
-        prompt = points_xy, point_labels, box_xyxy, mask_input, multimask_output
+        prompt = points_xy, point_labels, box_xyxy, mask_input, multimask_output, is_only
         key = self._key(embedding, "one", *prompt)
         prediction = self._recalled(key)
         if prediction is None:

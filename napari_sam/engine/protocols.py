@@ -93,6 +93,7 @@ class MaskDecoder(Protocol):
         box_xyxy: npt.ArrayLike | None = None,
         mask_input: npt.ArrayLike | None = None,
         multimask_output: bool = True,
+        is_only: bool = False,
     ) -> MaskPrediction:
         """Predict the masks that a prompt may mean.
 
@@ -111,6 +112,10 @@ class MaskDecoder(Protocol):
         multimask_output : bool
             All candidates, the better choice for ambiguous prompts such as a single point, or
             one mask.
+        is_only : bool
+            Whether no other prompt on the image is to be expected: nothing is prepared for others
+            then. The masks are the same, but for rounding. Given only to models with
+            `Capability.SINGLE_PROMPT`.
 
         Returns
         -------

@@ -15,6 +15,8 @@ class Capability(StrEnum):
 
     MASK_PROMPT = "mask_prompt"
     """`MaskDecoder.decode` takes a `mask_input`."""
+    SINGLE_PROMPT = "single_prompt"
+    """`MaskDecoder.decode` takes `is_only`."""
     MEMORY = "memory"
     """It segments a slice or frame given the masks of others."""
     INSTANCE_DECODER = "instance_decoder"
@@ -91,7 +93,7 @@ SAM_SPEC = ModelSpec(
     low_res_side=256,
     arrays=(ArraySpec("image_embedding", (256, 64, 64)),),
     candidate_count=3,
-    capabilities=frozenset({Capability.MASK_PROMPT}),
+    capabilities=frozenset({Capability.MASK_PROMPT, Capability.SINGLE_PROMPT}),
 )
 """That of all published variants of SAM, in float32."""
 
@@ -104,7 +106,7 @@ SAM2_SPEC = ModelSpec(
         ArraySpec("high_res_0", (32, 256, 256)),
     ),
     candidate_count=3,
-    capabilities=frozenset({Capability.MASK_PROMPT, Capability.MEMORY}),
+    capabilities=frozenset({Capability.MASK_PROMPT, Capability.SINGLE_PROMPT, Capability.MEMORY}),
 )
 """That of all published variants of SAM 2.1, in float32."""
 

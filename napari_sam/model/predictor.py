@@ -29,7 +29,7 @@ from napari_sam.model.runtime.streams import Streams
 from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.linear import convolutions_are_faster
-from napari_sam.model.sam.traced import TracedDecoder
+from napari_sam.model.sam.traced import ThreeMasks, TracedDecoder, traced_masks
 from napari_sam.model.sam2.sam2 import Sam2
 from napari_sam.model.sam2.tracking import Tracker
 from napari_sam.model.sequences import SequencePredictor
@@ -94,14 +94,16 @@ class Predictor:
         with torch.inference_mode():
             image_pe = self._model.prompts.image_pe().to(self._dtype)
             self._factored = self._model.factored(image_pe)
+            self._single = self._model.decoder.single(self._factored, image_pe)
         self.spec = self._find_spec()
         self._trace: TracedDecoder | None = None
+        self._single_trace: ThreeMasks | None = None
         self._images = PreparedImages(partial(_prepare, self._model, self._factored))
         if self.device == "cpu":
             convolutions_are_faster()  # measured here: a trace would record the measurement
 
     def _find_spec(self) -> ModelSpec:
-        capabilities = {Capability.MASK_PROMPT}
+        capabilities = {Capability.MASK_PROMPT, Capability.SINGLE_PROMPT}
         if isinstance(self._model, Sam2) and self._model.config.memory is not None:
             capabilities.add(Capability.MEMORY)
         if self._model.instance_decoder is not None:
@@ -251,6 +253,7 @@ class Predictor:
         box_xyxy: npt.ArrayLike | None = None,
         mask_input: npt.ArrayLike | None = None,
         multimask_output: bool = True,
+        is_only: bool = False,
     ) -> MaskPrediction:
         """Predict the masks that a prompt may mean: three, or one; see `MaskDecoder.decode`.
 
@@ -265,15 +268,35 @@ class Predictor:
             raise ValueError("There is no prompt; pass points, a box or a mask.")
         embedding = self._checked(embedding)
         prompt = prompt.in_input(embedding.original_size, embedding.input_size)
-        tokens = self._images.of(embedding)
+        columns = None
         if mask_input is not None:
             mask = check_mask_input(mask_input, self.spec.low_res_side)
-            tokens = replace(tokens, columns=self._mask_columns(self.streams.send(mask)))
+            columns = self._mask_columns(self.streams.send(mask))
+        if is_only and multimask_output and prompt.has_positions:
+            results = self._decode_only(embedding, columns, prompt)
+            return self._predictions(embedding, *results)[0]
+        tokens = self._images.of(embedding)
+        if columns is not None:
+            tokens = replace(tokens, columns=columns)
         if self._trace is not None and multimask_output and prompt.has_positions:
             results = self._traced(tokens, *self._positions(prompt))
         else:
             results = self._plain(tokens, self._sparse(prompt), multimask_output)
         return self._predictions(embedding, *results)[0]
+
+    def _decode_only(
+        self, embedding: SamEmbedding, columns: Tensor | None, prompt: PromptBatch
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the only prompt on an image, which has positions, to three masks."""
+        tokens = self._model.single_tokens(tuple(embedding.maps.values()), columns)
+        if self._trace is None:
+            results: tuple[Tensor, Tensor] = self._model.decoder(
+                self._single, tokens, self._sparse(prompt), True
+            )
+            return results
+        if self._single_trace is None:
+            self._single_trace = traced_masks(self._model, self._single, tokens)
+        return self._single_trace(*self._positions(prompt), *vars(tokens).values())
 
     @_computation
     def decode_batch(

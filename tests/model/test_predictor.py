@@ -256,8 +256,13 @@ def test_predictors_of_one_device_share_the_weights(sam, predictor):
 def test_a_warm_predictor_gives_the_same_masks_bit_by_bit(prompt):
     predictor = Predictor(load_model("vit_t"), device="cpu")
     embedding = predictor.encode(sample_image("coins"))
-    cold = predictor.decode(embedding, **prompt)
+    cold, alone = (predictor.decode(embedding, **prompt, is_only=way) for way in (False, True))
     predictor.warm_up()
-    warm = predictor.decode(embedding, **prompt)
+    warm, warm_alone = (predictor.decode(embedding, **prompt, is_only=way) for way in (False, True))
     np.testing.assert_array_equal(warm.low_res_logits, cold.low_res_logits)
     np.testing.assert_array_equal(warm.iou_predictions, cold.iou_predictions)
+    largest = abs(cold.low_res_logits).max()
+    for single in (alone, warm_alone):  # the same but for rounding
+        difference = abs(single.low_res_logits - cold.low_res_logits).max()
+        assert difference <= 1e-5 * largest
+        np.testing.assert_allclose(single.iou_predictions, cold.iou_predictions, atol=1e-5)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.onnx.two_way import two_way
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.sam import Sam
+from napari_sam.model.sam.two_way import two_way
 from napari_sam.model.sam2.hiera import ImageEncoder
 from napari_sam.model.sam2.mask_decoder import Sam2MaskDecoder, stable
 from napari_sam.model.sam2.sam2 import Sam2, finished_maps

@@ -13,6 +13,7 @@ from napari_sam.model.instance_decoder.unetr import Unetr
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.mask_decoder import MaskDecoder
 from napari_sam.model.sam.prompt_encoder import PromptEncoder
+from napari_sam.model.sam.single import SingleTokens
 
 # Mean and standard deviation of ImageNet's RGB values, 0 to 255.
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -116,8 +117,28 @@ class SegmentAnything(nn.Module, ABC):
         ImageTokens
             What the mask decoder takes.
         """
+        return prepare_tokens(maps[0], self._dense(), factored)
+
+    def single_tokens(self, maps: tuple[Tensor, ...], columns: Tensor | None) -> SingleTokens:
+        """Return what decodes the only prompt on an image.
+
+        Parameters
+        ----------
+        maps : tuple of Tensor
+            From `encode`.
+        columns : Tensor, optional
+            From `PromptEncoder.mask_columns`.
+        """
+        tokens = maps[0].flatten(1).T
+        tokens = tokens + self._dense().to(tokens.dtype)
+        if columns is not None:
+            tokens = torch.addmm(tokens, columns.T, self.prompts.mask_rows().to(tokens.dtype))
+        return SingleTokens(tokens.contiguous())
+
+    def _dense(self) -> Tensor:
+        """Return what is added to every image token of an image without a mask prompt, (1, C)."""
         dense, offset = self.prompts.dense(None), self.dense_offset
-        return prepare_tokens(maps[0], dense if offset is None else dense + offset, factored)
+        return dense if offset is None else dense + offset
 
     @abstractmethod
     def encoding_state(self) -> dict[str, Tensor]:

@@ -90,7 +90,7 @@ def fold(
     constants |= _of_writing(one, two)
     constants |= {"gain": one.norm4.weight, "mask_rows": centered(mask_rows)}
     constants |= _of_image(constants, one.cross_attn_image_to_token.heads)
-    constants["pixels"], constants["pixels_bias"] = _as_linear(upscaling[1])
+    constants["pixels"], constants["pixels_bias"] = as_linear(upscaling[1])
     kept = {name: part.to(image_pe.dtype).contiguous() for name, part in constants.items()}
     return Folded(**kept, pixel_order=_pixel_order(isqrt(len(pe))).to(pe.device))
 
@@ -123,7 +123,7 @@ def _of_last(
     reading, norm = transformer.final_attn_token_to_image, transformer.two_layers()[1].norm4
     weight, bias = _stacked(reading.k_proj, reading.v_proj)
     inner, heads = len(weight) // 2, reading.heads
-    upscaled, upscaled_bias = _as_linear(upscaling)
+    upscaled, upscaled_bias = as_linear(upscaling)
     norm_bias = precise(norm.bias)
     return {
         "last": torch.cat([weight, upscaled]) * precise(norm.weight),
@@ -183,7 +183,7 @@ def _stacked(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
     return weight, torch.cat([precise(layer.bias) for layer in layers])
 
 
-def _as_linear(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
+def as_linear(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
     """Return a 2 x 2 transposed convolution of stride 2 as weight (4 C', C) and bias (4 C',).
 
     As its stride is the size of its kernel, it is a linear layer per token.

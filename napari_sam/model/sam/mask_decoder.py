@@ -14,6 +14,7 @@ from napari_sam.model.sam.common import MLP, LayerNorm2d, gelu_, learned_tokens
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens, Upscalable
 from napari_sam.model.sam.folding import Folded, fold
 from napari_sam.model.sam.linear import linear
+from napari_sam.model.sam.single import SingleTokens, SingleTransformer
 from napari_sam.model.sam.transformer import TwoWayTransformer
 
 FinerMaps = tuple[Tensor, Tensor]
@@ -80,10 +81,16 @@ class MaskDecoder(nn.Module):
         folded = fold(self.transformer, (first, second), image_pe, mask_rows)
         return FactoredTransformer(self.transformer, folded)
 
+    def single(self, factored: FactoredTransformer, image_pe: Tensor) -> SingleTransformer:
+        """Make what decodes the only prompt on an image, once per model; see `factored`."""
+        first = self.output_upscaling[0]
+        assert isinstance(first, nn.ConvTranspose2d)
+        return SingleTransformer(factored, first, image_pe)
+
     def forward(
         self,
-        factored: FactoredTransformer,
-        image: ImageTokens,
+        factored: FactoredTransformer | SingleTransformer,
+        image: ImageTokens | SingleTokens,
         sparse: Tensor,
         multimask_output: bool,
     ) -> tuple[Tensor, Tensor]:
@@ -91,10 +98,10 @@ class MaskDecoder(nn.Module):
 
         Parameters
         ----------
-        factored : FactoredTransformer
+        factored : FactoredTransformer or SingleTransformer
             Of this decoder.
-        image : ImageTokens
-            Prepared by it.
+        image : ImageTokens or SingleTokens
+            What it takes.
         sparse : Tensor
             ``sparse_embeddings`` (B, n, C).
         multimask_output : bool

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING
+from napari_sam.model.sam.single import SingleTokens, SingleTransformer
+
+ThreeMasks = Callable[..., tuple[Tensor, Tensor]]
 
 
 class _ThreeMasks(nn.Module):
@@ -24,13 +27,13 @@ class _ThreeMasks(nn.Module):
     def __init__(
         self,
         model: SegmentAnything,
-        factored: FactoredTransformer,
-        tokens_type: type[ImageTokens],
+        transformer: FactoredTransformer | SingleTransformer,
+        tokens_type: type[ImageTokens] | type[SingleTokens],
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
         # torch lets go of what is traced late, so this is not the whole model.
-        self.encoder, self.decoder, self.factored = model.prompts, model.decoder, factored
+        self.encoder, self.decoder, self.transformer = model.prompts, model.decoder, transformer
         self.tokens_type, self.dtype = tokens_type, dtype
 
     def forward(
@@ -38,7 +41,7 @@ class _ThreeMasks(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         sparse = self.encoder.sparse_uniform(positions_xy, kinds).to(self.dtype)
         image = self.tokens_type(*tokens)
-        result: tuple[Tensor, Tensor] = self.decoder(self.factored, image, sparse, True)
+        result: tuple[Tensor, Tensor] = self.decoder(self.transformer, image, sparse, True)
         return result
 
 
@@ -71,7 +74,7 @@ class TracedDecoder:
         What `PromptEncoder.mask_columns` does.
     """
 
-    three_masks: Callable[..., tuple[Tensor, Tensor]]
+    three_masks: ThreeMasks
     mask_columns: Callable[[Tensor], Tensor]
 
     @classmethod
@@ -89,17 +92,30 @@ class TracedDecoder:
         maps : tuple of Tensor
             Of an image, an example.
         """
-        device, dtype = maps[0].device, maps[0].dtype
-        positions_xy = torch.zeros(1, 2, 2, device=device)
-        kinds = torch.tensor([[FOREGROUND, PADDING]], device=device)
         side = model.prompts.mask_input_size
-        mask_input = torch.zeros(1, 1, side, side, device=device)
-        tokens = model.prepare(maps, factored)
-        masks = _ThreeMasks(model, factored, type(tokens), dtype)
+        mask_input = torch.zeros(1, 1, side, side, device=maps[0].device)
         return cls(
-            _traced(masks, positions_xy, kinds, *vars(tokens).values()),
-            _traced(_MaskPrompt(model, dtype), mask_input),
+            traced_masks(model, factored, model.prepare(maps, factored)),
+            _traced(_MaskPrompt(model, maps[0].dtype), mask_input),
         )
+
+
+def traced_masks(
+    model: SegmentAnything,
+    transformer: FactoredTransformer | SingleTransformer,
+    tokens: ImageTokens | SingleTokens,
+) -> ThreeMasks:
+    """Trace the way from a prompt to three masks with image tokens like these.
+
+    It takes positions and kinds as `PromptEncoder.sparse_uniform` has them, and the parts of the
+    tokens.
+    """
+    image = next(iter(vars(tokens).values()))
+    positions_xy = torch.zeros(1, 2, 2, device=image.device)
+    kinds = torch.tensor([[FOREGROUND, PADDING]], device=image.device)
+    masks = _ThreeMasks(model, transformer, type(tokens), image.dtype)
+    traced: ThreeMasks = _traced(masks, positions_xy, kinds, *vars(tokens).values())
+    return traced
 
 
 def _traced(module: nn.Module, *example: Tensor) -> Any:

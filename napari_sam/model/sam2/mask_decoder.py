@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from napari_sam.model.sam.common import MLP, learned_tokens
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.mask_decoder import FinerMaps, MaskDecoder
+from napari_sam.model.sam.single import SingleTokens, SingleTransformer
 from napari_sam.model.sam.transformer import TwoWayTransformer
 
 STABILITY_DELTA, STABILITY_THRESH = 0.05, 0.98
@@ -35,6 +36,14 @@ class FineImageTokens(ImageTokens):
         (4 L, C / 4) and (16 L, C / 8), the finer maps. Their rows have the order of what is
         upscaled: those of one token follow each other, and among them those of one of its quarters.
     """
+
+    fine: Tensor
+    finest: Tensor
+
+
+@dataclass(frozen=True)
+class FineSingleTokens(SingleTokens):
+    """What decodes the only prompt on an image, with the finer maps as `FineImageTokens` has."""
 
     fine: Tensor
     finest: Tensor
@@ -98,8 +107,8 @@ class Sam2MaskDecoder(MaskDecoder):
 
     def forward(
         self,
-        factored: FactoredTransformer,
-        image: ImageTokens,
+        factored: FactoredTransformer | SingleTransformer,
+        image: ImageTokens | SingleTokens,
         sparse: Tensor,
         multimask_output: bool,
     ) -> tuple[Tensor, Tensor]:
@@ -109,8 +118,8 @@ class Sam2MaskDecoder(MaskDecoder):
 
     def decode(
         self,
-        factored: FactoredTransformer,
-        image: ImageTokens,
+        factored: FactoredTransformer | SingleTransformer,
+        image: ImageTokens | SingleTokens,
         sparse: Tensor,
         multimask_output: bool,
     ) -> Decoded:
@@ -118,10 +127,11 @@ class Sam2MaskDecoder(MaskDecoder):
 
         Parameters
         ----------
-        factored : FactoredTransformer
+        factored : FactoredTransformer or SingleTransformer
             Of this decoder.
-        image : ImageTokens
-            `FineImageTokens` of one image, prepared by it and shared by all prompts.
+        image : ImageTokens or SingleTokens
+            `FineImageTokens` of one image, prepared by it and shared by all prompts, or
+            `FineSingleTokens`.
         sparse : Tensor
             ``sparse_embeddings`` (B, n, C).
         multimask_output : bool
@@ -133,7 +143,7 @@ class Sam2MaskDecoder(MaskDecoder):
         Decoded
             Masks and what else is known of them.
         """
-        assert isinstance(image, FineImageTokens)
+        assert isinstance(image, FineImageTokens | FineSingleTokens)
         own = [self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight]
         own_tokens = torch.cat(own).expand(sparse.shape[0], -1, -1)
         tokens, upscalable = factored(image, torch.cat([own_tokens, sparse], dim=1))

@@ -13,6 +13,7 @@ from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.sam.base import IMAGE_EMBEDDING, SegmentAnything
 from napari_sam.model.sam.common import MLP
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
+from napari_sam.model.sam.single import SingleTokens
 from napari_sam.model.sam.transformer import TwoWayTransformer
 from napari_sam.model.sam2.config import MemoryConfig, Sam2Config
 from napari_sam.model.sam2.hiera import FpnNeck, ImageEncoder
@@ -20,6 +21,7 @@ from napari_sam.model.sam2.mask_decoder import (
     FINE,
     FINEST,
     FineImageTokens,
+    FineSingleTokens,
     Sam2MaskDecoder,
     finer_rows,
 )
@@ -110,6 +112,11 @@ class Sam2(SegmentAnything):
         tokens = super().prepare(maps, factored)
         fine, finest = finer_rows(maps[1:])
         return FineImageTokens(**vars(tokens), fine=fine, finest=finest)
+
+    def single_tokens(self, maps: tuple[Tensor, ...], columns: Tensor | None) -> SingleTokens:
+        """Return what decodes the only prompt; see `SegmentAnything.single_tokens`."""
+        tokens = super().single_tokens(maps, columns)
+        return FineSingleTokens(tokens.tokens, *finer_rows(maps[1:]))
 
     def encoding_state(self) -> dict[str, Tensor]:
         """Return the weights of the image encoder, and of the layers that finish its maps."""

@@ -61,12 +61,18 @@ class Projection:
         Embeds slices as they are reached, or finds their embeddings.
     report : callable
         Called with the share of a slice that is embedded, 0 to 1; what it raises ends it.
+    n_objects : int
+        How many objects are carried on at a time: of several, the model prepares each slice once
+        for all.
     """
 
     def __init__(
-        self, embedder: Embedder, report: Callable[[float], None] = lambda share: None
+        self,
+        embedder: Embedder,
+        report: Callable[[float], None] = lambda share: None,
+        n_objects: int = 1,
     ) -> None:
-        self._embedder, self._report = embedder, report
+        self._embedder, self._report, self._n_objects = embedder, report, n_objects
         self._in_memory = lru_cache(_MOST_PLANES)(in_memory)
         self._begun: tuple[SliceMask, Evidence, float] | None = None
 
@@ -148,6 +154,7 @@ class Projection:
         spec = embedded.decoder.spec
         logits = logits_of_region(expected, embedded.tile, spec.low_res_side)
         is_asked = Capability.MASK_PROMPT in spec.capabilities
+        is_only = self._n_objects == 1 and Capability.SINGLE_PROMPT in spec.capabilities
         prompts = Prompts((innermost_xy(expected),), (FOREGROUND,), _grown(expected.edges_xyxy))
         prediction = embedded.decoder.decode(
             embedded.embedding,
@@ -155,6 +162,7 @@ class Projection:
             point_labels=prompts.labels_array(),
             box_xyxy=embedded.to_pixels(prompts.box_array()),
             mask_input=STRENGTH * logits if is_asked else None,
+            **({"is_only": True} if is_only else {}),
         )
         ious = np.array([overlap_of(mask > 0, logits > 0) for mask in prediction.low_res_logits])
         worth = ious * np.clip(prediction.iou_predictions, 0.01, 1)

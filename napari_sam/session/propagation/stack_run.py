@@ -61,6 +61,11 @@ class Run:
     is_over: bool = False
     is_complete: bool = False  # rather than stopped, or failed
 
+    @property
+    def n_objects(self) -> int:
+        """How many objects are carried on."""
+        return len({course.label_id for course in self.courses})
+
 
 def carried(
     planes: Sequence[ImagePlane],
@@ -95,13 +100,11 @@ def carried(
                 yield course, mask
 
 
-def _propagator(
-    embedder: Embedder, report: Callable[[float], None], *, with_memory: bool
-) -> Propagator:
-    """Return what carries objects on, with a model that is loaded first."""
-    if with_memory and Capability.MEMORY in embedder.load().encoder.spec.capabilities:
+def _propagator(run: Run, embedder: Embedder, report: Callable[[float], None]) -> Propagator:
+    """Return what carries the objects of a run on, with a model that is loaded first."""
+    if run.with_memory and Capability.MEMORY in embedder.load().encoder.spec.capabilities:
         return Remembering(embedder, report)
-    return Projection(embedder, report)
+    return Projection(embedder, report, run.n_objects)
 
 
 class StackPropagation:
@@ -136,8 +139,7 @@ class StackPropagation:
         if run is None:
             return None
         total = sum(course.n_slices for course in run.courses)
-        n_objects = len({course.label_id for course in run.courses})
-        return StackRun(run.done, total, n_objects, self._stop.is_set())
+        return StackRun(run.done, total, run.n_objects, self._stop.is_set())
 
     @property
     def step(self) -> Edit | None:
@@ -203,7 +205,7 @@ class StackPropagation:
                 self._background.yield_to_foreground(job, stop.is_set)
 
             rest()
-            propagator = _propagator(embedder, rest, with_memory=run.with_memory)
+            propagator = _propagator(run, embedder, rest)
             for result in carried(planes, run.courses, propagator, left):
                 job.report(result)
                 rest()

@@ -8,6 +8,7 @@ from napari_sam.model.build import build_model
 from napari_sam.model.sam.common import fold_batch_norms
 from napari_sam.model.sam.prompt_encoder import PADDING
 from napari_sam.model.sam.sam import Sam
+from napari_sam.model.sam.single import SingleTokens
 from napari_sam.model.sam.tiny_vit import TinyViT, TinyViTConfig
 from tests.model.plain_reference import PlainDecoder, PlainEncoder
 
@@ -68,12 +69,16 @@ def test_decoder_is_the_plain_one(sam, batch, count, with_mask):
     dense = torch.randn(1, 256, 64, 64) if with_mask else torch.randn(1, 256, 1, 1)
     logits, ious = PlainDecoder(sam)(image_embedding, sparse, dense)
 
-    factored = sam.factored(sam.prompt_encoder.image_pe())
-    prepared = factored.prepare((image_embedding + dense)[0].flatten(1).T)
-    for multimask, wanted in ((True, slice(1, 4)), (False, slice(0, 1))):
-        result = sam.mask_decoder(factored, prepared, sparse, multimask)
-        torch.testing.assert_close(result[0], logits[:, wanted], rtol=1e-4, atol=1e-3)
-        torch.testing.assert_close(result[1], ious[:, wanted], rtol=1e-4, atol=1e-4)
+    image_pe = sam.prompt_encoder.image_pe()
+    factored, tokens = sam.factored(image_pe), (image_embedding + dense)[0].flatten(1).T
+    ways = [(factored, factored.prepare(tokens))]
+    if batch == 1:
+        ways.append((sam.mask_decoder.single(factored, image_pe), SingleTokens(tokens)))
+    for transformer, image in ways:
+        for multimask, wanted in ((True, slice(1, 4)), (False, slice(0, 1))):
+            result = sam.mask_decoder(transformer, image, sparse, multimask)
+            torch.testing.assert_close(result[0], logits[:, wanted], rtol=1e-4, atol=1e-3)
+            torch.testing.assert_close(result[1], ious[:, wanted], rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_are_those_of_the_plain_decoder(tiny_model):

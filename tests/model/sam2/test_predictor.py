@@ -99,12 +99,19 @@ def test_traced_batched_and_plain_prompts_agree(tiny_sam2, square):
     start = predictor.decode(embedding, **BOX).low_res_logits[1]
     prompts = (CLICKS, BOX, CLICKS | BOX, BOX | {"mask_input": start})
     plain = [predictor.decode(embedding, **prompt) for prompt in prompts]
+    alone = [predictor.decode(embedding, **prompt, is_only=True) for prompt in prompts]
     one = predictor.decode(embedding, **CLICKS, multimask_output=False)
     assert one.low_res_logits.shape == (1, 64, 64)
     predictor.warm_up()
-    for prompt, expected in zip(prompts, plain, strict=True):
-        prediction = predictor.decode(embedding, **prompt)
-        np.testing.assert_allclose(prediction.low_res_logits, expected.low_res_logits, atol=1e-4)
+    traced = [predictor.decode(embedding, **prompt) for prompt in prompts]
+    traced_alone = [predictor.decode(embedding, **prompt, is_only=True) for prompt in prompts]
+    for way in (alone, traced, traced_alone):
+        for prediction, expected in zip(way, plain, strict=True):
+            logits = expected.low_res_logits
+            np.testing.assert_allclose(prediction.low_res_logits, logits, atol=1e-4)
+            np.testing.assert_allclose(
+                prediction.iou_predictions, expected.iou_predictions, atol=1e-5
+            )
     points, labels = CLICKS["points_xy"], CLICKS["point_labels"]
     for prediction in predictor.decode_batch(embedding, [points] * 3, [labels] * 3):
         np.testing.assert_allclose(prediction.low_res_logits, plain[0].low_res_logits, atol=1e-4)

@@ -1,8 +1,9 @@
-"""The two-way transformer of a graph, which is given an image and one prompt at a time.
+"""The two-way transformer for one prompt on an image, and no other.
 
 The factored form, in which `napari_sam.model.sam.factored` runs it, pays by the second prompt on an
-image, and a graph keeps nothing of one. This form projects no image tokens either: matrix products
-associate, so the projections move over to the few prompt tokens:
+image: slices of a stack are often given one only, and a graph keeps nothing of an image. This form
+projects no image tokens either: matrix products associate, so the projections move over to the few
+prompt tokens:
 
 - scores      (t Wq) (x Wk)' = (t Wq Wk') x'     fold the key projection into the prompt tokens;
 - output      P (x Wv)       = (P x) Wv          project after the weighted sum;
@@ -59,12 +60,12 @@ def _write(
     k = attention.scaled_keys(key)[0]  # (h, T, d)
     folded = (k @ _per_head(attention, attention.q_proj)).flatten(0, 1)  # (h T, C)
     bias = (k @ attention.q_proj.bias.view(attention.heads, -1, 1)).flatten(0, 1)  # (h T, 1)
-    scores = (folded @ queries.T + bias).view(attention.heads, -1, len(image))
+    scores = torch.addmm(bias, folded, queries.T).view(attention.heads, -1, len(image))
     weights = torch.softmax(scores, dim=1).flatten(0, 1)  # (h T, L)
     v = attention.values(value)[0]
     out_weight = attention.out_proj.weight.T.view(attention.heads, -1, image.shape[1])
     added = v @ out_weight + attention.out_proj.bias / attention.heads  # (h, T, C)
-    return image + weights.T @ added.flatten(0, 1)
+    return torch.addmm(image, weights.T, added.flatten(0, 1))
 
 
 def _per_head(attention: Attention, projection: nn.Linear) -> Tensor:
