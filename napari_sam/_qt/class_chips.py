@@ -1,9 +1,9 @@
-"""The classes as a row of colored chips; new objects get the framed one."""
+"""The classes as a row of colored chips; new objects get the class of the framed one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from qtpy.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -75,6 +75,9 @@ class ClassChip(FlatButton):
 class ClassChips(ClassRequests):
     """A chip for each of the first classes; the mouse wheel scrolls, and a menu has the rest."""
 
+    apply_requested = Signal(str)
+    """The name of a class, for what is selected or else for new objects."""
+
     def __init__(self) -> None:
         super().__init__()
         self.chips: list[ClassChip] = []
@@ -135,9 +138,9 @@ class ClassChips(ClassRequests):
             chip.setParent(self._strip)
             chip.installEventFilter(self)
             chip.setToolTip(
-                f"{name}: new objects get this class; once more for no class.\n"
-                "Its key also sets the class of selected rows or of the object being re-edited. "
-                "Right-click to rename, recolor or delete."
+                f"{name}: the class of the selected rows, or of the object that is re-edited; "
+                "without any, of new objects, and once more for no class. Its key does the same.\n"
+                "Right-click to rename, recolor or delete it."
             )
             chip.clicked.connect(lambda _, chip=chip: self._on_clicked(chip))
             chip.show()
@@ -182,10 +185,8 @@ class ClassChips(ClassRequests):
     # What is asked for ---------------------------------------------------------------------------
 
     def _on_clicked(self, chip: ClassChip) -> None:
-        is_on = chip.isChecked()
-        for other in self.chips:  # until the session says so
-            other.setChecked(other is chip and is_on)
-        self.choose_requested.emit(chip.entry.name if is_on else None)
+        chip.setChecked(not chip.isChecked())  # until it is the class of new objects
+        self.apply_requested.emit(chip.entry.name)
 
     def _ask(self, name: str, place: QPoint) -> None:
         menu = QMenu(self)

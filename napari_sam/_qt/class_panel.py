@@ -31,6 +31,8 @@ _Content = tuple[str, str | None, int, str | None]
 class ClassPanel(ClassRequests):
     """A row for each class, the first for no class; new objects get the chosen one."""
 
+    choose_requested = Signal(object)
+    """The name of a class, or None, for new objects."""
     open_requested = Signal(Path)
     save_requested = Signal(Path)
 

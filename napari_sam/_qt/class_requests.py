@@ -5,10 +5,8 @@ from qtpy.QtWidgets import QWidget
 
 
 class ClassRequests(QWidget):
-    """A view in which one class is chosen and all of them can be changed."""
+    """A view in which all classes can be changed."""
 
-    choose_requested = Signal(object)
-    """The name of a class, or None."""
     add_requested = Signal(str)
     rename_requested = Signal(str, str)
     recolor_requested = Signal(str, str)

@@ -33,8 +33,8 @@ from napari_sam.session.connections import Connections
 class ClassesController:
     """Keeps chips and panel up to date, and makes the changes requested in it and by number keys.
 
-    A number key sets the class of the rows selected in the table of objects; if there are none,
-    that of the re-edited object, else the class of new objects.
+    A number key or a chip sets the class of the rows selected in the table of objects; if there are
+    none, that of the re-edited object, else the class of new objects.
     """
 
     coloring_changes = Signal(bool)
@@ -66,6 +66,7 @@ class ClassesController:
         }
         self._coloring_boxes: list[QCheckBox] = []
         self._connect(chips)
+        chips.apply_requested.connect(self._on_chip)
         self.on_demand.when_built(self._connect_panel)
         options.when_built(lambda panel: self._add_coloring_box(panel.coloring))
         self._fill_menu(context.widget)
@@ -85,7 +86,6 @@ class ClassesController:
 
     def _connect(self, view: ClassPanel | ClassChips) -> None:
         classes = self._classes
-        view.choose_requested.connect(partial(self._attempt, classes.table.choose))
         view.add_requested.connect(partial(self._attempt, classes.add))
         view.rename_requested.connect(partial(self._attempt, classes.rename))
         view.recolor_requested.connect(partial(self._attempt, classes.recolor))
@@ -93,6 +93,7 @@ class ClassesController:
 
     def _connect_panel(self, panel: ClassPanel) -> None:
         self._connect(panel)
+        panel.choose_requested.connect(partial(self._attempt, self._classes.table.choose))
         panel.open_requested.connect(partial(self._attempt, self._load))
         panel.save_requested.connect(partial(self._attempt, self._save))
         self._add_coloring_box(panel.coloring)
@@ -134,13 +135,25 @@ class ClassesController:
                 f"Class {number} is not defined yet: add it with '+ class'."
             )
             return
-        reedited = self._session.objects.reedited_label_id
-        label_ids = self._objects.selected or ([] if reedited is None else [reedited])
-        if label_ids:
+        if label_ids := self._meant:
             self._reclassify(label_ids, name)
         elif name != self._classes.table.current:
             self._classes.table.choose(name)
             self._messages.info(f"The next objects get {_in_words(name)}.")
+
+    def _on_chip(self, name: str) -> None:
+        """Apply the class of a chip; for new objects, one that is chosen already is taken back."""
+        table = self._classes.table
+        if label_ids := self._meant:
+            self._reclassify(label_ids, name)
+        else:
+            table.choose(None if name == table.current else name)
+
+    @property
+    def _meant(self) -> list[int]:
+        """The objects that a class is applied to; none: it is for new objects."""
+        reedited = self._session.objects.reedited_label_id
+        return self._objects.selected or ([] if reedited is None else [reedited])
 
     def _reclassify(self, label_ids: list[int], name: str | None) -> None:
         """Set the class of objects, and say so: they may be out of sight."""

@@ -30,12 +30,13 @@ def test_a_chip_for_each_class_names_its_key(chips):
     assert texts(chips) == []
 
 
-def test_a_click_chooses_and_another_takes_it_back(chips, heard):
-    requests = heard(chips, "choose_requested")
-    chips.show_classes(CLASSES, None, {})
-    chips.chips[1].click()
-    chips.chips[1].click()
-    assert requests == [("choose_requested", "ring"), ("choose_requested", None)]
+def test_a_click_asks_to_apply_a_class_and_leaves_the_frame_where_it_is(chips, heard):
+    requests = heard(chips, "apply_requested")
+    chips.show_classes(CLASSES, "coin", {})
+    for chip in chips.chips:
+        chip.click()
+    assert requests == [("apply_requested", "coin"), ("apply_requested", "ring")]
+    assert [chip.isChecked() for chip in chips.chips] == [True, False]
 
 
 def test_a_chip_with_the_focus_is_in_sight(chips, qtbot):

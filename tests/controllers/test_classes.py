@@ -8,6 +8,8 @@ from napari.utils.colormaps import CyclicLabelColormap
 from qtpy.QtCore import Qt
 from skimage import data
 
+from napari_sam._qt.object_columns import AREA
+
 TIMEOUT_S = 120
 COINS = data.coins()[40:110, 40:240]
 
@@ -72,6 +74,11 @@ def test_number_keys_are_about_rows_then_a_reedited_object_then_the_next_one(ope
     assert classes_of(widget)[2] is None
     press_in_table(qtbot, objects.table, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert classes_of(widget)[2] == "Münze"
+    chips[0].click()  # as the keys; the class of new objects stays
+    assert classes_of(widget)[2] == "coin"
+    assert [chip.isChecked() for chip in chips] == [True, False]
+    chips[0].click()  # which it has
+    assert classes_of(widget)[2] == widget.session.classes.table.current == "coin"
 
     points.add([(28, 150)])  # another object is begun: no row is meant any more
     widget.wait_until_idle(TIMEOUT_S)
@@ -92,7 +99,9 @@ def test_number_keys_are_about_rows_then_a_reedited_object_then_the_next_one(ope
     press(viewer, "C")
     widget.wait_until_idle(TIMEOUT_S)
     assert classes_of(widget)[5] == "coin"
-    assert [panel.rows.topLevelItem(n).text(2) for n in range(3)] == ["2", "2", "1"]
+    assert [panel.rows.topLevelItem(n).text(2) for n in range(3)] == ["2", "3", "0"]
+    chips[1].click()  # no row, and nothing re-edited: the class of new objects is taken back
+    assert widget.session.classes.table.current is None
 
 
 def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, monkeypatch):
@@ -167,7 +176,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     objects, said = widget.controllers.objects, []
     table = objects.table
     widget.session.notifier.warned.connect(said.append)
-    table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
+    table.view.sortByColumn(AREA, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
     widget.controllers.batch_prompts.tab.select()
     viewer.scene.camera.zoom *= 4  # else all of them are in sight, and nothing moves
     press(viewer, "M")
