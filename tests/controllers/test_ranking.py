@@ -75,6 +75,10 @@ def test_the_reason_follows_what_was_accepted(opened):
     assert reasons(widget) == [f"Mask {other + 1}: the mask you accepted before"]
     widget.session.object_in_progress.choose(third := (best + 2) % 3)
     assert reasons(widget) == [f"Mask {third + 1}: your choice"]
+    viewer.layers["SAM points"].add([(COIN_RC[0] + 4, COIN_RC[1])])  # others than before
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.session.object_in_progress.choose(other)
+    assert not reasons(widget)[0].endswith("you accepted before")
     widget.session.object_in_progress.clear()
     click(viewer, widget, OTHER_COIN_RC)
     ranking = widget.session.state.candidates.ranking

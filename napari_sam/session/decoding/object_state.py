@@ -153,9 +153,8 @@ class ObjectState:
         """
         if self.choice_box is not None or self.reedited is None:
             return self.choice_box
-        accepted, region = self.reedited.accepted, self.reedited.region
-        is_same = accepted is not None and self.prompts == accepted.prompts
-        return region.edges_xyxy if is_same and region.mask.size else None
+        region = self.reedited.region
+        return region.edges_xyxy if self._accepted_as_prompted and region.mask.size else None
 
     def on_slice(self, slice_index: int) -> ObjectState:
         """Return the object with its prompts on another slice: older files do not know it."""
@@ -181,18 +180,22 @@ class ObjectState:
     @property
     def is_as_accepted(self) -> bool:
         """Whether it is a re-edited object with the very prompts it was accepted with."""
-        reedited = self.reedited
-        if reedited is None or reedited.from_region or reedited.accepted is None:
+        accepted = self._accepted_as_prompted
+        if self.reedited is None or self.reedited.from_region or accepted is None:
             return False
-        accepted = reedited.accepted
-        mask, accepted_mask = (self.choice, self.level), (accepted.choice, accepted.level)
-        return (self.prompts, mask) == (accepted.prompts, accepted_mask)
+        return (self.choice, self.level) == (accepted.choice, accepted.level)
 
     @property
     def reedited_choice(self) -> int | None:
-        """The candidate that a re-edited object was accepted as, if known."""
-        accepted = None if self.reedited is None else self.reedited.accepted
+        """The candidate that a re-edited object was accepted as, if known; None once corrected."""
+        accepted = self._accepted_as_prompted
         return None if accepted is None else accepted.choice
+
+    @property
+    def _accepted_as_prompted(self) -> ObjectState | None:
+        """A re-edited object as it was accepted, as long as its prompts are the same."""
+        accepted = None if self.reedited is None else self.reedited.accepted
+        return accepted if accepted is not None and accepted.prompts == self.prompts else None
 
     def on_tile(self, tile: Tile) -> ObjectState:
         """Return the object to be decoded on this tile."""
