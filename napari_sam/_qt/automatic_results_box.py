@@ -1,6 +1,6 @@
 """The automatic masks on offer: their review, and what else can be done with them."""
 
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QMenu, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, fill, row
 
@@ -39,7 +39,11 @@ class AutomaticResultsBox(QWidget):
         self.reject = button("", "Reject this mask, and show the next")
         texts.add(self.reject.setText, "Reject", "reject")
         self.show_all = button("Show all", "End the review, and show all masks again")
-        self.restore_rejected = button("", "Offer the rejected masks again")
+        self.restore_rejected = button("", "Offer rejected masks again: the last one, or all")
+        menu = QMenu(self)
+        self.restore_last = menu.addAction("The last one")
+        self.restore_all = menu.addAction("All of them")
+        self.restore_rejected.set_menu(menu)
 
     def _build_run_buttons(self) -> None:
         self.discard = button(

@@ -56,7 +56,8 @@ class AutomaticReviewController:
         for command in ("reject", "next", "previous"):
             getattr(box, command).clicked.connect(self._commands[command])
         box.show_all.clicked.connect(self._review.show_all)
-        box.restore_rejected.clicked.connect(self._review.restore_rejected)
+        box.restore_last.triggered.connect(self._restore_last_rejected)
+        box.restore_all.triggered.connect(self._review.restore_rejected)
 
     def close(self) -> None:
         """Stop; masks that were not accepted are left to the user as a layer."""
@@ -82,6 +83,11 @@ class AutomaticReviewController:
     def _on_added(self, count: int, left_out: int) -> None:
         more = f"; {covered_left_out(left_out)}" if left_out else ""
         self._messages.info(f"{counted(count)} added{more}.")
+
+    def _restore_last_rejected(self) -> None:
+        self._places.go()
+        self._review.restore_last_rejected()
+        self.view.activate()
 
     def _or_object(self, action: Callable[[], None], on_object: Callable[[], None]) -> None:
         (on_object if self._session.state.has_object_in_progress else action)()

@@ -168,7 +168,17 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert len(layer.features) == count - 2
     current = widget.session.automatic_review.current
     assert current.point_xy == last.state.prompts.points_xy[0]
-    press(widget, panel.results.restore_rejected)
+    for _ in range(2):
+        press_key(viewer.layers["SAM points"], "X")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.results.restore_rejected.text() == "Bring back 3"
+    rejected = widget.session.automatic_review.rejected
+    panel.results.restore_last.trigger()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(widget.session.automatic_review.rejected) == 2
+    assert widget.session.automatic_review.current.key in rejected
+    panel.results.restore_all.trigger()
+    widget.wait_until_idle(TIMEOUT_S)
     assert len(layer.features) == count - 1
     press(widget, panel.results.show_all)
     assert "one by one, press ▸" in widget.controllers.annotate.hint.text()

@@ -20,23 +20,21 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRegistry, score_of
 
 
+@dataclass(frozen=True, eq=False)
+class _Rejection:
+    """A mask that was rejected, the last edit before it, and masks that were still written."""
+
+    mask: AutomaticMask
+    edit: Edit | None = None
+    pending: frozenset[MaskKey] = frozenset()
+
+
 @dataclass(eq=False)
 class _Decisions:
     """What was decided about the masks of a run."""
 
-    rejected: set[MaskKey] = field(default_factory=set)
-    rejected_members: set[MaskKey] = field(default_factory=set)  # with all keys of each
-    rejected_crops: dict[MaskKey, MaskCrop] = field(default_factory=dict)  # of a plane alone
+    rejections: list[_Rejection] = field(default_factory=list)  # the last one comes last
     accepted: AcceptedMasks = field(default_factory=AcceptedMasks)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rejection:
-    """A mask that was rejected after the last edit, and after masks that were still written."""
-
-    mask: AutomaticMask
-    edit: Edit | None
-    pending: set[MaskKey]
 
 
 class AutomaticReview:
@@ -58,14 +56,11 @@ class AutomaticReview:
         self._generator, self._editing = generator, editing
         self._notifier = background.notifier
         self._decisions: WeakKeyDictionary[AutomaticRequest, _Decisions] = WeakKeyDictionary()
-        self.rejected: set[MaskKey] = set()
-        """The masks that were rejected."""
-        self._rejected_members: set[MaskKey] = set()
+        self._of_run = _Decisions()
         self._current_key: MaskKey | None = None
         # What was accepted alone: if it is undone, the review goes back to it.
         self._accepted_alone: set[MaskKey] = set()
         self._returning: MaskKey | None = None
-        self._rejections: list[_Rejection] = []
         self._registry: ObjectRegistry | None = None
         self._is_here = False
         self.writer = MaskWriter(editing, background)
@@ -83,12 +78,12 @@ class AutomaticReview:
         request, decisions = self._generator.request, _Decisions()
         if request is not None:
             decisions = self._decisions.setdefault(request, decisions)
-        self.rejected = decisions.rejected
-        self._rejected_members = decisions.rejected_members
+        # Since then there may have been other edits, which are undone first.
+        decisions.rejections[:] = [_Rejection(one.mask) for one in decisions.rejections]
+        self._of_run = decisions
         self.writer.follow(decisions.accepted)
         self._current_key = self._returning = None
         self._accepted_alone.clear()
-        self._rejections.clear()
         self._update()
 
     def _on_picture_changed(self) -> None:
@@ -108,6 +103,11 @@ class AutomaticReview:
     def _masks(self) -> tuple[AutomaticMask, ...]:
         picture = self._generator.picture
         return () if picture is None else picture.masks
+
+    @property
+    def rejected(self) -> set[MaskKey]:
+        """The masks of the run that were rejected."""
+        return {rejection.mask.key for rejection in self._of_run.rejections}
 
     @property
     def current(self) -> AutomaticMask | None:
@@ -180,13 +180,8 @@ class AutomaticReview:
         """Leave out the mask that is shown alone, and show the next."""
         current = self.current
         if current is not None:
-            self.rejected.add(current.key)
-            self._rejected_members.update(current.keys)
-            last, pending = self._editing.history.last, self.writer.pending_keys
-            self._rejections.append(_Rejection(current, last, pending))
-            request = self._generator.request
-            if request is not None and request.slices is None:
-                self._decisions[request].rejected_crops[current.key] = current.plane_crop
+            last, pending = self._editing.history.last, frozenset(self.writer.pending_keys)
+            self._of_run.rejections.append(_Rejection(current, last, pending))
             self.mask_rejected.emit(current)
             self._leave(current)
 
@@ -199,9 +194,9 @@ class AutomaticReview:
     @property
     def is_rejected_last(self) -> bool:
         """Whether a mask was rejected after the last edit of objects."""
-        if not self._rejections:
+        if not self._of_run.rejections:
             return False
-        last = self._rejections[-1]
+        last = self._of_run.rejections[-1]
         is_edited = last.edit is not self._editing.history.last
         return self.writer.pending_keys == last.pending and not is_edited
 
@@ -209,24 +204,18 @@ class AutomaticReview:
         """Show the mask alone again that was rejected after the last edit; False without one."""
         if not self.is_rejected_last:
             return False
-        mask = self._rejections.pop().mask
-        self.rejected.discard(mask.key)
-        self._rejected_members.difference_update(mask.keys)
-        request = self._generator.request
-        if request is not None:
-            self._decisions[request].rejected_crops.pop(mask.key, None)
-        self._returning = mask.key
-        self._update()
+        self.restore_last_rejected()
         return True
 
+    def restore_last_rejected(self) -> None:
+        """Offer the mask again that was rejected last, and show it alone."""
+        if self._of_run.rejections:
+            self._returning = self._of_run.rejections.pop().mask.key
+            self._update()
+
     def restore_rejected(self) -> None:
-        """Offer rejected masks again."""
-        self.rejected.clear()
-        self._rejected_members.clear()
-        self._rejections.clear()
-        request = self._generator.request
-        if request is not None:
-            self._decisions[request].rejected_crops.clear()
+        """Offer all rejected masks again."""
+        self._of_run.rejections.clear()
         self._update()
 
     def unlike_on(self, plane: ImagePlane) -> tuple[MaskCrop, ...]:
@@ -234,7 +223,10 @@ class AutomaticReview:
         request = self._generator.request
         if request is None or request.plane is not plane:
             return ()
-        return (*request.unlike, *self._decisions[request].rejected_crops.values())
+        if request.slices is not None:  # where masks are of several planes
+            return request.unlike
+        crops = (rejection.mask.plane_crop for rejection in self._of_run.rejections)
+        return (*request.unlike, *crops)
 
     def _leave(self, current: AutomaticMask) -> None:
         masks = self._masks
@@ -284,16 +276,18 @@ class AutomaticReview:
 
     def _update(self) -> None:
         pending = self.writer.pending_keys
-        self._rejections = [
-            replace(rejection, edit=self._editing.history.last, pending=set())
+        last, rejections = self._editing.history.last, self._of_run.rejections
+        rejections[:] = [
+            replace(rejection, edit=last, pending=frozenset())
             if rejection.pending and not rejection.pending & pending
             else rejection
-            for rejection in self._rejections
+            for rejection in rejections
         ]
-        done = self._rejected_members | pending
+        rejected = {key for rejection in rejections for key in rejection.mask.keys}
+        done = rejected | pending
         if self._registry is not None:
             done |= set(self.writer.accepted.existing(self._registry))
         for key in self._accepted_alone - done:
             self._accepted_alone.discard(key)
             self._returning = key
-        self._generator.exclude(done, self._rejected_members)
+        self._generator.exclude(done, rejected)
