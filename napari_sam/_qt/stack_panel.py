@@ -262,11 +262,9 @@ class StackPanel(QWidget):
         if state.run is not None:
             run = state.run
             self._pages.setCurrentIndex(_BUSY)
-            of_objects = f" · {run.n_objects} objects" if run.n_objects > 1 else ""
             self._progress.setRange(0, max(1, run.total))
             self._progress.setValue(run.done)
-            slices = f"{run.done} of at most {run.total} slices{of_objects}"
-            self._progress.setFormat("Stopping…" if run.is_stopping else slices)
+            self._progress.setFormat(run.summary)
             self._stop.setEnabled(not run.is_stopping)
         self._enable()
 
@@ -337,8 +335,9 @@ class StackPanel(QWidget):
         )
         self._explain(self._correct, single, tooltip, "correct_slice")
         tooltip = (
-            "The object is not on this slice: take it off, and correct those next to it. "
-            "A background click in its middle does the same"
+            "The object is not on this slice: take it off, and correct those next to it.\n"
+            "It ends here unless a slice beyond is annotated: to take it off this slice alone,\n"
+            "first correct one beyond. A background click in its middle does the same"
         )
         self._explain(self._clear, single, tooltip, "clear_slice")
         weakest = None if state.slices is None else state.slices.weakest

@@ -19,6 +19,7 @@ from napari_sam._qt.file_names import name_filter
 from napari_sam._qt.flat_button import FlatButton
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam.formats.reading_tracks import TRACK_SUFFIXES
+from napari_sam.session.propagation.stack_run import StackRun
 from napari_sam.session.tracks.divisions import ProposedDivision
 from napari_sam.session.tracks.editing import LinkRun, TracksState
 from napari_sam.session.tracks.lineage import Lineages, Track
@@ -170,15 +171,27 @@ class TracksPanel(QWidget):
         self.shown.setToolTip(refusal or "Show the tracks as a layer; the colors are lineages")
 
     def show_state(
-        self, state: TracksState, selection: TrackSelection, division: ProposedDivision | None
+        self,
+        state: TracksState,
+        selection: TrackSelection,
+        division: ProposedDivision | None,
+        propagation: StackRun | None = None,
     ) -> None:
-        """Show the selected tracks, what can be done with them, and the division in question."""
+        """Show the selected tracks, what can be done with them, and the division in question.
+
+        Or how far they are linked, or objects propagated.
+        """
         run = state.run
         self._is_linking = run is not None
-        self._status.setCurrentIndex(_IDLE if run is None else _BUSY)
+        self._status.setCurrentIndex(_IDLE if run is None and propagation is None else _BUSY)
         command = "" if selection.tracks else "select_object"
         self.texts.add(self.about.set_text, _described(selection), command, "or {}")
         self.next_step.set_text("Edits wait for the links." if run else _hint(selection))
+        if propagation is not None and run is None:
+            self._progress.setRange(0, max(1, propagation.total))
+            self._progress.setValue(propagation.done)
+            self._progress.setFormat(f"Propagating: {propagation.summary}")
+            self.next_step.set_text("Slices has a button to stop; so does Esc in the image.")
         if run is not None:
             self._progress.setRange(0, run.total)
             self._progress.setValue(run.done)

@@ -163,7 +163,8 @@ class TracksController:
         if self._tab.is_current:
             state = self._tracks.state
             self._stack_panel.get().show_proposals(len(state.divisions))
-            self.on_demand.get().show_state(state, self._selection, self._division)
+            run = self._session.stack.state.run
+            self.on_demand.get().show_state(state, self._selection, self._division, run)
 
     # Edits -------------------------------------------------------------------------------------
 

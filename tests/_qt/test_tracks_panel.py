@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.tracks_panel import TracksPanel
+from napari_sam.session.propagation.stack_run import StackRun
 from napari_sam.session.tracks.divisions import ProposedDivision
 from napari_sam.session.tracks.editing import LinkRun, TracksState
 from napari_sam.session.tracks.lineage import Lineages
@@ -70,6 +71,18 @@ def test_it_says_what_is_selected_and_offers_what_is_possible(panel, lineages, r
     by_text["Cut here"].click()
     by_text["Join"].click()  # disabled
     assert requests == [("edit_requested", "cut")]
+
+
+def test_objects_that_are_propagated_are_followed_here_too(panel, lineages):
+    show(panel, lineages)
+    still = panel.next_step.text()
+    selection = TrackSelection(lineages, (), 3)
+    panel.show_state(TracksState(0), selection, None, StackRun(3, 12, 2))
+    assert panel._progress.text() == "Propagating: 3 of at most 12 slices · 2 objects"
+    assert panel._status.currentWidget() is panel._progress
+    show(panel, lineages)
+    assert panel._status.currentWidget() is panel.about
+    assert panel.next_step.text() == still
 
 
 def test_it_says_what_to_do_and_why_edits_cannot_be_made(panel, lineages):

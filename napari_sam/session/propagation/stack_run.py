@@ -44,6 +44,13 @@ class StackRun:
     n_objects: int
     is_stopping: bool = False
 
+    @property
+    def summary(self) -> str:
+        """The progress in words."""
+        of_objects = f" · {self.n_objects} objects" if self.n_objects > 1 else ""
+        slices = f"{self.done} of at most {self.total} slices{of_objects}"
+        return "Stopping…" if self.is_stopping else slices
+
 
 @dataclass(eq=False)
 class Run:
