@@ -97,6 +97,10 @@ def test_a_film_is_linked_reviewed_shown_and_undone(opened):
     np.testing.assert_array_equal(layer.data, before)
     assert spans(widget) == first_spans
     assert not shown.graph
+    assert stack_panel.views[1].text() == "Tracks"  # nothing is proposed without the links
+    widget.binding.objects.redo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert stack_panel.views[1].text() == "Tracks (1)"
     viewer.layers.remove(shown)
     assert not panel.shown.isChecked()
     widget.close()

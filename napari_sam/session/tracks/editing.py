@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.session.background import Background
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import Labels, TargetError
+from napari_sam.session.objects.records import ObjectRegistry
 from napari_sam.session.tracks.divisions import (
     ProposedDivision,
     plan_confirmed,
@@ -80,6 +82,15 @@ class TracksState:
         return next(iter((*self.divisions[place + 1 :], *self.divisions[:place])), None)
 
 
+@dataclass
+class _Link:
+    """What frames were linked by: the objects that it changed, and the divisions it proposed."""
+
+    uids: frozenset[int]
+    divisions: frozenset[ProposedDivision]
+    is_undone: bool = False
+
+
 class TrackEditing:
     """Links objects to tracks, and edits tracks; all methods belong to the owner's thread.
 
@@ -100,9 +111,11 @@ class TrackEditing:
         self._unconfirmed: list[ProposedDivision] = []  # that are confirmed one after the other
         self._labels: Labels | None = None  # those that the proposals are about
         self._linked: FrameLinks | None = None  # while they are being written
+        self._last_link: _Link | None = None  # the last one
         self._run: LinkRun | None = None
         self._is_stopped = threading.Event()
         editing.done.connect(self._on_edited)
+        editing.restored.connect(self._on_restored)
         editing.changed.connect(self._on_editing_changed)
 
     @property
@@ -111,16 +124,10 @@ class TrackEditing:
         with suppress(TargetError):
             tracks = self._tracks()
             is_about = tracks.labels is self._labels
-            divisions = self._open_divisions(tracks) if is_about else ()
+            divisions = self._divisions if is_about else ()
+            divisions = _open(divisions, self._mothers, self._last_link, tracks.registry)
             return TracksState(tracks.axis, divisions, self._run)
         return TracksState(run=self._run)
-
-    def _open_divisions(self, tracks: TrackLabels) -> tuple[ProposedDivision, ...]:
-        """Return the proposals but those that are marked: one that is undone is back again."""
-        if not self._mothers:
-            return self._divisions
-        mothers = {record.parent_id for record in tracks.registry}
-        return tuple(n for n in self._divisions if self._mothers.get(n, 0) not in mothers - {0})
 
     def set_axis(self, axis: int | None) -> None:
         """Choose the axis of time; None: the only one with frames, or the first of several."""
@@ -295,8 +302,15 @@ class TrackEditing:
     def _on_edited(self, edit: Edit) -> None:
         links, self._linked = self._linked, None
         if links is not None and edit.labels is not None:
+            self._last_link = _Link(_uids(edit.labels), frozenset(links.divisions))
             self._set_divisions(edit.labels.target, links.divisions)
             self.linked.emit(len(links.tracks))
+
+    def _on_restored(self, edit: Edit, _: ObjectState) -> None:
+        link = self._last_link
+        if link is not None and edit.labels is not None and link.uids == _uids(edit.labels):
+            link.is_undone = not link.is_undone
+            self.changed.emit()
 
     def _on_editing_changed(self) -> None:
         """Notice that something is written, or is not."""
@@ -316,3 +330,25 @@ class TrackEditing:
         if axis is None:
             raise TargetError("The image has no frames: tracks need a film.")
         return TrackLabels(labels, axis)
+
+
+def _uids(edit: LabelsEdit) -> frozenset[int]:
+    """Return which objects an edit changes, also once it is undone or redone."""
+    records = (record for change in edit.changes for record in (change.before, change.after))
+    return frozenset(record.uid for record in records if record is not None)
+
+
+def _open(
+    divisions: tuple[ProposedDivision, ...],
+    mothers: Mapping[ProposedDivision, int],
+    link: _Link | None,
+    registry: ObjectRegistry,
+) -> tuple[ProposedDivision, ...]:
+    """Return the proposals but those that are marked, or were made by a link that is undone.
+
+    They are back again once that is undone, or redone.
+    """
+    if link is not None and link.is_undone:
+        divisions = tuple(division for division in divisions if division not in link.divisions)
+    marked = {record.parent_id for record in registry} - {0} if mothers else set()
+    return tuple(division for division in divisions if mothers.get(division, 0) not in marked)
