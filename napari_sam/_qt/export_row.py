@@ -121,8 +121,8 @@ class ExportRow(QWidget):
         if not name:
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
-        if name == start and formats[chosen] is not proposed:
-            name = bare  # another format was chosen, under the same name
+        if formats[chosen] is not proposed:  # and the dialog leaves the suffix as it was
+            name = bare if name == start else name.removesuffix(proposed.suffixes[0])
         file_format = _format_of(name, formats[chosen])
         if not has_suffix(name, file_format.suffixes):
             suffix = file_format.suffixes[0]

@@ -38,10 +38,15 @@ def test_an_import_begins_in_the_folder_of_the_last_one(row, heard, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("title", "written"), [("TIFF for ImageJ", "vol labels.tif"), ("GeoJSON", "vol.geojson")]
+    ("title", "typed", "written"),
+    [
+        ("TIFF for ImageJ", "", "vol labels.tif"),
+        ("GeoJSON", "", "vol.geojson"),
+        ("Cell Tracking Challenge", "cells.tif", "cells_RES"),  # the dialog leaves the suffix
+    ],
 )
 def test_the_suggested_name_is_that_of_the_file_in_the_chosen_format(
-    qtbot, monkeypatch, tmp_path, title, written
+    qtbot, monkeypatch, tmp_path, title, typed, written
 ):
     row = ExportRow(lambda: str(tmp_path / "vol"), lambda path: path.name == "vol.tif")
     qtbot.addWidget(row)
@@ -49,7 +54,8 @@ def test_the_suggested_name_is_that_of_the_file_in_the_chosen_format(
 
     def choose(_parent, _title, start, filters, *_):
         begun.append(Path(start).name)
-        return start, next(text for text in filters.split(";;") if text.startswith(title))
+        name = str(tmp_path / typed) if typed else start
+        return name, next(text for text in filters.split(";;") if text.startswith(title))
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     row.export_requested.connect(lambda path, *_: requested.append(path))
