@@ -157,6 +157,10 @@ COLUMNS: Final = (
         cell_tooltip=lambda r: r.class_name or "",
     ),
     Column("✓", "Whether you have reviewed the object", lambda r, _: r.reviewed, False),
+    Column("first", "First frame of the object", _first),
+    Column("last", "Last frame of the object", _last),
+    Column("parent", "The object that divided into this one: double-click to go there", _parent),
+    Column("lineage", "The object from which this one descends, or itself", _founder),
     Column(
         "area",
         "Area in pixels, or in square units of the layer; of all slices together",
@@ -172,10 +176,6 @@ COLUMNS: Final = (
         describe=lambda r, axes: axes.slices_of(r),
         cell_tooltip=_weakest,
     ),
-    Column("first", "First frame of the object", _first),
-    Column("last", "Last frame of the object", _last),
-    Column("parent", "The object that divided into this one: double-click to go there", _parent),
-    Column("lineage", "The object from which this one descends, or itself", _founder),
     Column("score", "How well the mask fits, as the model estimates", lambda r, _: r.score),
     Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     Column(

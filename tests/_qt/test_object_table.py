@@ -5,7 +5,7 @@ from app_model.types import KeyBinding
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_sam._qt.object_columns import CLASS, COLUMNS, NOTE, SLICE, VOLUME, PlaneAxes
+from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, NOTE, SLICE, VOLUME, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.session.objects.records import ObjectRecord
@@ -47,11 +47,11 @@ def select(table, *label_ids):
 def test_values_of_the_columns(table):
     assert ids(table) == [1, 2, 3]
     assert cells(table.model, 1) == ["", "Coin", ""]
-    assert cells(table.model, 3) == [30, 20, 10]
+    assert cells(table.model, AREA) == [30, 20, 10]
     assert cells(table.model, SLICE) == ["1", "2", "3"]
     table.model.set_axes(PlaneAxes(pixel_area=0.5, unit="um"))
-    assert cells(table.model, 3) == ["15.00", "10.00", "5.00"]
-    header = table.model.headerData(3, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
+    assert cells(table.model, AREA) == ["15.00", "10.00", "5.00"]
+    header = table.model.headerData(AREA, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
     assert header == "area (um²)"
     assert cells(table.model, SLICE) == ["", "", ""]
 
@@ -82,7 +82,7 @@ def test_an_object_of_several_slices_has_a_range_and_a_volume(table):
 
 
 def test_sorting_and_filtering_follow_changes(table):
-    table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    table.view.sortByColumn(AREA, Qt.SortOrder.AscendingOrder)
     assert ids(table) == [3, 2, 1]
     table.update_records({1: record(1, 5), 2: None, 9: record(9, 7)})
     assert ids(table) == [1, 9, 3]
@@ -96,7 +96,7 @@ def test_sorting_and_filtering_follow_changes(table):
 
 def test_the_selection_stays_with_its_objects(table):
     select(table, 1, 3)
-    table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    table.view.sortByColumn(AREA, Qt.SortOrder.AscendingOrder)
     assert table.selected == [3, 1]
     table.update_records({3: record(3, 100)})
     assert table.selected == [1, 3]
@@ -131,8 +131,8 @@ def test_the_table_needs_no_mouse(table, heard, qtbot):
     select(table, 1, 3)
     qtbot.keyClick(table.view, Qt.Key.Key_Delete)
     assert requests == [("remove_requested", [1, 3])]
-    area = table.columns._orders[3]
-    assert area.text() == COLUMNS[3].title
+    area = table.columns._orders[AREA]
+    assert area.text() == COLUMNS[AREA].title
     area.trigger()
     assert ids(table) == [3, 2, 1]
     area.trigger()
@@ -186,7 +186,7 @@ def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
 
 def test_steps_go_through_the_rows_as_they_are_shown(table, heard):
     requests = heard(table, "go_requested")
-    table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    table.view.sortByColumn(AREA, Qt.SortOrder.AscendingOrder)
     assert (table.neighbor(1), table.neighbor(-1)) == (3, 1)
     table.select(2)
     assert table.selected == [2]

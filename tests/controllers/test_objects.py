@@ -50,7 +50,7 @@ def test_every_accepted_object_has_a_row(opened):
     _, widget, table = opened
     assert cells(table, 0) == [1, 2, 3]
     labels = widget.binding.target.layer.data
-    assert cells(table, 3) == [int((labels == n).sum()) for n in (1, 2, 3)]
+    assert cells(table, AREA) == [int((labels == n).sum()) for n in (1, 2, 3)]
     assert widget.controllers.objects.tab.title == "Objects (3)"
     widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2]
@@ -85,8 +85,8 @@ def test_a_review_keeps_its_place_and_goes_to_what_is_not_reviewed(opened, capsy
 
 def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
     _, widget, table = opened
-    table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)
-    areas = cells(table, 3)
+    table.view.sortByColumn(AREA, Qt.SortOrder.DescendingOrder)
+    areas = cells(table, AREA)
     assert areas == sorted(areas, reverse=True)
     widget.session.objects.update([2], class_name="Münze", note="oben rechts")
     table.model.set_text("münze rechts")
@@ -177,12 +177,12 @@ def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
     layer = viewer.add_layer(Labels(labels, name="mine", **where))
     widget.binding.target.set_layer(layer)
     table = widget.controllers.objects.table
-    assert cells(table, 3) == ["200.00", "6.00"]
+    assert cells(table, AREA) == ["200.00", "6.00"]
     assert cells(table, SLICE) == ["4", "2"]
     choose(table, 1)
     viewer.dims.order = (0, 1, 2)
     widget.wait_until_idle(TIMEOUT_S)
-    assert cells(table, 3) == ["1000.00", "30.00"]
+    assert cells(table, AREA) == ["1000.00", "30.00"]
     assert cells(table, SLICE) == ["20-29", "5-7"]
     assert cells(table, VOLUME) == ["1000.00", "30.00"]
     assert table.selected == [9]
@@ -337,12 +337,12 @@ def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
 def test_strokes_of_the_brush_are_counted(opened):
     viewer, widget, table = opened
     layer = widget.binding.target.layer
-    area = cells(table, 3)[0]
+    area = cells(table, AREA)[0]
     layer.selected_label = 1
     layer.brush_size = 6
     layer.paint((10, 10), 1)
     widget.wait_until_idle(TIMEOUT_S)
-    assert cells(table, 3)[0] == int((layer.data == 1).sum()) > area
+    assert cells(table, AREA)[0] == int((layer.data == 1).sum()) > area
     layer.paint((12, 300), 9)
     widget.wait_until_idle(TIMEOUT_S)
     assert 9 in cells(table, 0)
@@ -355,7 +355,7 @@ def test_strokes_of_the_brush_are_counted(opened):
     for _ in range(2):
         layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
-    assert cells(table, 3)[0] == area
+    assert cells(table, AREA)[0] == area
     widget.binding.objects.accept()  # says that there is nothing to accept
     assert viewer.layers["coins labels"] is layer
 
