@@ -12,7 +12,7 @@ from napari_sam._qt.colors import Severity, base_color, text_color
 from napari_sam._qt.eliding_label import ElidingLabel
 from napari_sam.session.journal.files import JournalSummary
 
-_DISCARD: Final = "Discard"
+_DISCARD: Final = "Discard objects"
 _MARGIN_PX: Final = 12
 _EDGE_PX: Final = 4
 _CONFIRM_MS: Final = 5000
@@ -20,7 +20,10 @@ _CONFIRM_MS: Final = 5000
 
 
 class RestoreRow(QWidget):
-    """Offers the unsaved objects of the image; hidden if there are none."""
+    """Offers the unsaved objects of the image; hidden if there are none.
+
+    Its buttons name what they are about: automatic masks are restored and discarded, too.
+    """
 
     discard_requested = Signal()
     """Only after a second press, soon after the first and with the mouse still there."""
@@ -30,14 +33,20 @@ class RestoreRow(QWidget):
         self._text = ElidingLabel()
         self._progress = progress_bar("You can keep working meanwhile")
         self.restore = button(
-            "Restore",
+            "Restore objects",
             "Restore these objects, with prompts, classes and notes, into a new labels layer,\n"
             "which becomes the target; an unfinished object goes on where it was",
         )
         self._discard = button(_DISCARD, "", self._on_discard_clicked)
         self._discard.installEventFilter(self)
+        self._later = button(
+            "Later",
+            "Decide later, and see what is below: they are kept, and offered again with the image",
+            self.hide,
+        )
         self._confirm_timer = rest_timer(self, _CONFIRM_MS, lambda: self._ask_again(False))
-        fill(self, self._text, row(self._progress, self.restore, self._discard))
+        self._buttons = self.restore, self._discard, self._later
+        fill(self, self._text, row(self._progress, *self._buttons))
         self.layout().setContentsMargins(_MARGIN_PX, 8, _MARGIN_PX, 8)
         self.show_offer(())
 
@@ -70,8 +79,8 @@ class RestoreRow(QWidget):
 
     def _show_working(self, is_working: bool) -> None:
         self._progress.setVisible(is_working)
-        self.restore.setVisible(not is_working)
-        self._discard.setVisible(not is_working)
+        for widget in self._buttons:
+            widget.setVisible(not is_working)
 
     def paintEvent(self, _: QPaintEvent) -> None:
         """Paint a ground of its own, as it lies over other widgets."""

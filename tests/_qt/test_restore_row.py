@@ -36,6 +36,10 @@ def test_the_newest_is_named(row):
     assert text.startswith("1 unsaved object on 'coins' (20")
     assert ";" not in text
     assert text.endswith("2 older sets can be restored next.")
+    row._later.click()
+    assert row.isHidden()
+    row.show_offer((journal(2),))
+    assert not row.isHidden()
     row.show_offer(())
     assert row.isHidden()
 
@@ -47,7 +51,7 @@ def test_discarding_takes_two_presses(row, heard):
     assert requests == []
     assert row._discard.text() == "Really discard"
     row.show_offer((journal(2),))  # another offer asks again
-    assert row._discard.text() == "Discard"
+    assert row._discard.text() == "Discard objects"
     row._discard.click()
     row._discard.click()
     row.restore.click()
@@ -59,10 +63,10 @@ def test_the_second_press_is_not_awaited_for_long(row, heard, qtbot):
     row.show_offer((journal(3),))
     row._discard.click()
     QApplication.sendEvent(row._discard, QEvent(QEvent.Type.Leave))
-    assert row._discard.text() == "Discard"
+    assert row._discard.text() == "Discard objects"
     row._confirm_timer.setInterval(1)
     row._discard.click()
-    qtbot.waitUntil(lambda: row._discard.text() == "Discard")
+    qtbot.waitUntil(lambda: row._discard.text() == "Discard objects")
     row._discard.click()
     assert requests == []
 

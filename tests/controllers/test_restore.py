@@ -141,7 +141,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     assert len(list(journals_folder.iterdir())) == 2
     row._discard.click()
     assert "1 unsaved object on 'coins' (today" in row._text.text()
-    assert row._discard.text() == "Discard"
+    assert row._discard.text() == "Discard objects"
     (path,) = journals_folder.iterdir()
     path.unlink()  # somebody else was faster
     row.restore.click()
