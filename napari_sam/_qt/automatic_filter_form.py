@@ -4,7 +4,14 @@ from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QAbstractSlider, QLayout, QStackedWidget, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QFormLayout,
+    QLayout,
+    QSizePolicy,
+    QStackedWidget,
+    QWidget,
+)
 from superqt import QLabeledDoubleSlider
 
 from napari_sam._qt.building import button, fill, form, row
@@ -62,9 +69,11 @@ class AutomaticFilterForm(QWidget):
         super().__init__()
         self.sliders: dict[str, Any] = {}
         self._pages = QStackedWidget()  # of a grid of clicks, and of an instance decoder
+        self._forms: list[QFormLayout] = []
         for sliders in (_SLIDERS, _INSTANCE_SLIDERS):
             page = QWidget()
-            fill(page, form(*(self._slider_row(*about) for about in sliders)))
+            self._forms.append(form(*(self._slider_row(*about) for about in sliders)))
+            fill(page, self._forms[-1])
             self._pages.addWidget(page)
         self.areas = RangeSlider(
             f"The smallest and the largest mask, in pixels{_AT_ONCE}", "smallest and largest area"
@@ -109,6 +118,11 @@ class AutomaticFilterForm(QWidget):
         self.sliders[name] = slider
         return text, slider
 
+    def set_low(self, is_low: bool) -> None:
+        """Take less height, or no longer: all thresholds but the score are in the window, too."""
+        for name in ("stability_score_thresh", "box_nms_thresh"):
+            self._forms[0].setRowVisible(self.sliders[name], not is_low)
+
     def show_plane(self, area_px: int, settings: AutomaticRunSettings) -> None:
         """Offer sizes up to that of a plane; nothing is emitted."""
         with QSignalBlocker(self.areas):
@@ -122,7 +136,7 @@ class AutomaticFilterForm(QWidget):
             part = next(part for part in parts if hasattr(part, name))
             with QSignalBlocker(slider):
                 slider.setValue(getattr(part, name))
-        self._pages.setCurrentIndex(int(settings.method is not Method.GRID))
+        self._show_page(int(settings.method is not Method.GRID))
         low, high, top = settings.min_area_px, settings.max_area_px, self.areas.maximum()
         upper = top if high == inf else min(top, log10(high))
         with QSignalBlocker(self.areas):
@@ -132,6 +146,14 @@ class AutomaticFilterForm(QWidget):
             shortest = f"{_short(low)} to {_short(high)}" if low else f"up to {_short(high)}"
         most = "any size" if high == inf else f"{high:,.0f} px"
         self._area_text.set_text(shortest, f"{low:,.0f} px to {most}")
+
+    def _show_page(self, number: int) -> None:
+        """Show thresholds; the others, which may be more, need no height."""
+        self._pages.setCurrentIndex(number)
+        for index in range(self._pages.count()):
+            is_shown = index == number
+            policy = QSizePolicy.Policy.Preferred if is_shown else QSizePolicy.Policy.Ignored
+            self._pages.widget(index).setSizePolicy(policy, policy)
 
     def _on_areas(self, values: tuple[float, float]) -> None:
         low, high = values

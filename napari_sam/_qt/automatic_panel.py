@@ -1,6 +1,6 @@
 """The panel for automatic masks: settings, runs, filters and results."""
 
-from typing import Any
+from typing import Any, Final
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
@@ -10,10 +10,12 @@ from napari_sam._qt.automatic_matching_row import AutomaticMatchingRow
 from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
-from napari_sam._qt.building import ShortcutTexts, fill
+from napari_sam._qt.building import SPACING_PX, ShortcutTexts, fill
 from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
+
+_LOW_GAP_PX: Final = 3
 
 
 class AutomaticPanel(QWidget):
@@ -40,6 +42,12 @@ class AutomaticPanel(QWidget):
         for part in (self.filters, self.form):
             part.values_chosen.connect(self._on_values_chosen)
         fill(self, self.run, self.results, self.filters, self.matching)
+
+    def set_low(self, is_low: bool) -> None:
+        """Take less height, or no longer."""
+        for part in (self, self.run, self.results, self.filters):
+            part.layout().setSpacing(_LOW_GAP_PX if is_low else SPACING_PX)
+        self.filters.set_low(is_low)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
         """Choose settings, for good."""

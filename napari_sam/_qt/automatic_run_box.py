@@ -63,9 +63,9 @@ class AutomaticRunBox(QWidget):
         self.detail = combo_box("")
         self.detail.currentIndexChanged.connect(self._on_detail)
         self.progress = QProgressBar(minimum=0, maximum=1000)
-        self.preview = button(
-            "Preview",
-            "Try these settings on the visible region only, as finely as the screen shows it",
+        self.visible = button(
+            "Visible part",
+            "Try these settings on the visible part of the image, as finely as the screen shows it",
         )
         self.whole = button("Whole image", "")
         self.remaining = button(
@@ -93,7 +93,7 @@ class AutomaticRunBox(QWidget):
         presets = row(self.preset, self.all_settings, stretch=self.preset)
         self._choices = form(("method", self.method), ("preset", presets), ("detail", self.detail))
         self.show_methods(is_offered=False)
-        buttons = row(self.preview, self.whole, self.remaining)
+        buttons = row(self.visible, self.whole, self.remaining)
         fill(self, self._choices, self.slices, buttons, self._pages)
 
     @property
@@ -168,7 +168,7 @@ class AutomaticRunBox(QWidget):
         self._enable()
 
     def _enable(self) -> None:
-        for widget in (self.preview, self.whole, self.remaining):
+        for widget in (self.visible, self.whole, self.remaining):
             widget.setEnabled(self.can_start)
 
     def _on_detail(self) -> None:

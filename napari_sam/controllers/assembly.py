@@ -104,7 +104,7 @@ class Controllers:
             "save_session": (objects.tab, lambda: session.save),
             "open_session": (objects.tab, lambda: session.open),
             "merge": (objects.tab, lambda: objects.table.merge),
-            "automatic_preview": (automatic.tab, lambda: automatic.panel.run.preview),
+            "automatic_visible": (automatic.tab, lambda: automatic.panel.run.visible),
             "automatic_whole": (automatic.tab, lambda: automatic.panel.run.whole),
             "automatic_remaining": (automatic.tab, lambda: automatic.panel.run.remaining),
             "automatic_cancel": (automatic.tab, lambda: automatic.panel.run.cancel),
@@ -135,7 +135,8 @@ class Controllers:
         dock = Dock(controls, context.messages.line, self.tabs)
         for panel in (annotate.prompt_panel, annotate.mask_panel, annotate.object_panel):
             dock.when_low(panel.set_low)
-        self.options.on_demand.when_built(lambda page: dock.when_low(page.set_low))
+        for part in (self.options, self.automatic):
+            part.on_demand.when_built(lambda page: dock.when_low(page.set_low))
         dock.lay_over_tabs(self.restore.row)
         dock.help_button.clicked.connect(self.shortcuts.toggle)
         return dock

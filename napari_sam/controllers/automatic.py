@@ -46,9 +46,10 @@ class AutomaticController:
         self._generator, self._review = session.automatic, session.automatic_review
         self.texts = ShortcutTexts()
         """Of the panel."""
-        self._panel = OnDemand(lambda: AutomaticPanel(self.texts))
+        self.on_demand = OnDemand(lambda: AutomaticPanel(self.texts))
+        """The page of the tab."""
         tooltip = "Masks of everything in the image, to choose from"
-        self.tab = Tab(self._panel, "Automatic", tooltip)
+        self.tab = Tab(self.on_demand, "Automatic", tooltip)
         self._messages, self._context = context.messages, context
         self._places = AutomaticPlaces(context.binding, self._generator)
         self._preset_reason = ""  # why these settings are preset
@@ -60,12 +61,12 @@ class AutomaticController:
         self._by_products: AutomaticByProductsController | None = None
         self._settings_window: ToolWindow | None = None
         self._connections = Connections()
-        self._panel.when_built(self._connect)
+        self.on_demand.when_built(self._connect)
 
     @property
     def panel(self) -> AutomaticPanel:
         """The page of the tab, built when it is first needed."""
-        return self._panel.get()
+        return self.on_demand.get()
 
     def _connect(self, panel: AutomaticPanel) -> None:
         """Begin to do what the panel asks for, and to show in it what there is."""
@@ -77,7 +78,7 @@ class AutomaticController:
             context, results, self.view.layers, lambda: self._places.of_masks
         )
         self._connections = Connections(
-            (run.preview.clicked, self.preview),
+            (run.visible.clicked, self.run_visible),
             (run.whole.clicked, self.run_whole),
             (run.remaining.clicked, self.run_remaining),
             (panel.filters.like.clicked, self.run_like_these),
@@ -110,14 +111,14 @@ class AutomaticController:
 
     # Runs ----------------------------------------------------------------------------------
 
-    def preview(self) -> None:
-        """Generate masks in the visible region, as finely as the screen shows it."""
+    def run_visible(self) -> None:
+        """Generate masks in the visible part, as finely as the screen shows it."""
         plane, view = self._session.embedding.plane, self._binding.plane.visible_box
         if plane is None or view is None:
             return
         tile = _pyramid(plane, self._session.state.spec).fitted(view)
         if tile is None:
-            self._messages.warn("The image is out of sight: move it into view for a preview.")
+            self._messages.warn("The image is out of sight: move it into view first.")
         else:
             self._start((tile,), view)
 
@@ -168,7 +169,7 @@ class AutomaticController:
             others = NO_EXAMPLES
         elif target is None or not others.like:
             self._messages.warn(
-                "There are no examples here: accept some objects of the kind on this slice first."
+                "There are no examples here: accept some objects of the kind first."
             )
             return
         else:

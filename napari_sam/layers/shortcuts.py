@@ -81,7 +81,7 @@ _OF_DOCK: Final = (
     ("save_session", "Save the session to a file"),
     ("open_session", "Open a session from a file"),
     ("merge", "Merge the selected objects"),
-    ("automatic_preview", "Preview automatic masks"),
+    ("automatic_visible", "Find automatic masks in the visible part"),
     ("automatic_whole", "Find automatic masks in the whole image"),
     ("automatic_remaining", "Find automatic masks where there is no object yet"),
     ("automatic_cancel", "Cancel the run of automatic masks"),

@@ -39,6 +39,14 @@ def test_all_parts_show_the_same_settings(panel, heard):
     assert panel.form.fields["max_share"].value() == cells.max_share
 
 
+def test_in_a_low_window_two_thresholds_are_in_the_window_of_settings_alone(panel):
+    names = "pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"
+    for is_low, hidden in ((True, {*names[1:]}), (False, set())):
+        panel.set_low(is_low)
+        assert {name for name in names if panel.filters.sliders[name].isHidden()} == hidden
+    assert {*names} <= panel.form.fields.keys()
+
+
 def test_the_form_offers_every_published_setting(panel):
     scripts_only = {"point_grids", "output_mode"}
     more = {"max_share", "least_iou", "max_gap", "min_slices", *vars(InstanceSettings())}

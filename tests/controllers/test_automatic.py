@@ -355,7 +355,7 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     camera = viewer.scene.camera
     camera.center, camera.zoom = (50, 40), 20.0
     widget.wait_until_idle(TIMEOUT_S)
-    press(widget, panel.run.preview)
+    press(widget, panel.run.visible)
     (layer,) = automatic_layers(viewer)
     view = widget.binding.plane.visible_box
     proposals = widget.session.automatic.picture.masks
@@ -467,7 +467,7 @@ def test_a_preview_is_as_fine_as_the_screen_wherever_the_image_is(opened):
     camera.center, camera.zoom = (600, 800), 2.0
     widget.wait_until_idle(TIMEOUT_S)
     view = widget.binding.plane.visible_box
-    press(widget, panel.run.preview)
+    press(widget, panel.run.visible)
     (tile,) = widget.session.automatic.request.tiles
     extent = max(view[2] - view[0], view[3] - view[1])
     assert extent < tile.side < 1.25 * extent
@@ -477,7 +477,7 @@ def test_a_preview_is_as_fine_as_the_screen_wherever_the_image_is(opened):
     assert "less detail" not in panel.run.outcome.text()
     picture = widget.session.automatic.picture
     camera.center = (9000, 9000)
-    press(widget, panel.run.preview)
+    press(widget, panel.run.visible)
     assert widget.session.automatic.picture is picture  # nothing is lost
     assert "out of sight" in notification_manager.records[-1].message
 

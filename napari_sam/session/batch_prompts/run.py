@@ -23,7 +23,7 @@ from napari_sam.session.objects.records import covered_left_out
 from napari_sam.session.propagation.stack_editing import StackEditing
 from napari_sam.session.stack import SliceRange
 
-_NOTHING: Final = "There is nothing to segment: choose an image, and prompts on this slice."
+_NOTHING: Final = "There is nothing to segment: choose an image, and prompts on it."
 
 
 @dataclass(frozen=True)
