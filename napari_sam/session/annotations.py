@@ -146,6 +146,7 @@ def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Itera
                 record.parent_id,
                 "" if entry is None else str(entry.origin),
                 None if entry is None else entry.confidence,
+                likeness=record.likeness,
             ).cropped()
 
 
@@ -203,6 +204,7 @@ def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRec
         ObjectRecord(
             label_id,
             score=next((part.score for part in slices if part.score is not None), None),
+            likeness=next((part.likeness for part in slices if part.likeness is not None), None),
             class_name=next((part.class_name for part in slices if part.class_name), None),
             reviewed=any(part.reviewed for part in slices),
             note=next((part.note for part in slices if part.note), ""),

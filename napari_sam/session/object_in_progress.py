@@ -345,6 +345,7 @@ class ObjectInProgress:
             replaced or ObjectRecord(class_name=self._editing.classes.current),
             score=score_of(candidates.iou_predictions[chosen]),
             stability=None if ranking is None else float(ranking.features.stability_score[chosen]),
+            likeness=None,  # of another mask
             reviewed=False,
             state=state.as_accepted(candidates, chosen),
         )

@@ -145,6 +145,7 @@ class LinkedMasks(AutomaticMask):
         return ObjectRecord(
             score=score_of(self.record.predicted_iou),
             stability=self.record.stability_score,
+            likeness=self.likeness,
             class_name=class_name,
             state=state,
             masks=tuple(masks),

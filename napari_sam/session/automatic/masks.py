@@ -209,6 +209,7 @@ class AutomaticMask:
         return ObjectRecord(
             score=score_of(self.record.predicted_iou),
             stability=self.record.stability_score,
+            likeness=self.likeness,
             class_name=class_name,
             state=state,
             masks=tuple(PackedMask(start, mask) for mask, start in blocks if mask.any()),

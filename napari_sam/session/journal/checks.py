@@ -133,7 +133,7 @@ def _check_record(content: dict[str, Any], shape: Start) -> None:
         whole(first, "start", high=length - 1)
         whole(last, "stop", first + 1, length)
     whole(content.get("area_px", 0), "area_px", high=prod(shape))
-    for name in ("score", "stability"):
+    for name in ("score", "stability", "likeness"):
         if content.get(name) is not None:
             number(content[name], name)
     if content.get("class_name") is not None:

@@ -161,6 +161,7 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
         "area_px": int(record.area_px),
         "score": None if record.score is None else float(record.score),
         "stability": None if record.stability is None else float(record.stability),
+        "likeness": None if record.likeness is None else float(record.likeness),
         "class_name": record.class_name,
         "class_unseen": bool(record.class_unseen),
         "reviewed": bool(record.reviewed),
@@ -178,8 +179,9 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
 def record_from_json(content: dict[str, Any]) -> ObjectRecord:
     """Return the record that `record_to_json` was given; its state has no logits."""
     state, get = content.get("state"), content.get
-    score, stability = (
-        None if get(name) is None else float(content[name]) for name in ("score", "stability")
+    score, stability, likeness = (
+        None if get(name) is None else float(content[name])
+        for name in ("score", "stability", "likeness")
     )
     masks, painted, erased = (
         _masks_from_json(get(name, ())) for name in ("masks", "painted", "erased")
@@ -191,6 +193,7 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
         area_px=get("area_px", 0),
         score=score,
         stability=stability,
+        likeness=likeness,
         class_name=get("class_name"),
         class_unseen=get("class_unseen", False),
         reviewed=get("reviewed", False),

@@ -273,6 +273,7 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
         area_px=sum(record.area_px for record in records),
         score=None,
         stability=None,
+        likeness=None,
         state=None,
         slices=merged_slices(record.slices for record in records),
         parent_id=first.parent_id if first.parent_id not in label_ids else 0,

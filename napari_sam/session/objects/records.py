@@ -56,6 +56,8 @@ class ObjectRecord:
         The label_id of the object that divided into it and others; 0 for none.
     class_unseen : bool
         Whether its class was predicted, and accepted unseen.
+    likeness : float, optional
+        How much its mask is like examples, 0 to 1, if it was found by them.
     uid : int
         Distinguishes it from another object that gets its label_id later; the same for all records
         of an object, in this program.
@@ -76,6 +78,7 @@ class ObjectRecord:
     slices: ObjectSlices | None = field(default=None, repr=False)
     parent_id: int = 0
     class_unseen: bool = False
+    likeness: float | None = None
     uid: int = field(default_factory=count().__next__, repr=False)
 
     @property

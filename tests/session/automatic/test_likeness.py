@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from napari_sam.engine.masks import MaskCrop
+from napari_sam.formats.image import ImageInfo
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, PlaneRequest
+from napari_sam.session.annotations import annotations_of
 from napari_sam.session.automatic.likeness import likest
 from napari_sam.session.automatic.request import AutomaticRequest
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
+from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.objects.measuring import find_objects
 from tests.two_kinds import KINDS, two_kinds
 
@@ -100,3 +103,13 @@ def test_ten_examples_of_a_kind_find_the_others_first(session):
     # It teaches that others are unlike, too.
     del hits[masks.index(unlike[0])]
     assert average_precision(hits_after, 10) >= average_precision(hits, 10)
+
+    best = session.automatic.picture.masks[0]
+    session.automatic_review.accept([best])
+    session.wait_until_idle(TIMEOUT_S)
+    record = list(target.labels.registry)[-1]
+    assert record.likeness == best.likeness  # and so in the journal and in files
+    assert record_from_json(record_to_json(record)).likeness == best.likeness
+    image_info = ImageInfo(array.shape, "cells")
+    (exported,) = annotations_of(target.labels, [record], image_info).objects
+    assert exported.likeness == best.likeness
