@@ -9,7 +9,7 @@ from typing import Final
 import napari
 from PIL import Image
 from qtpy.QtCore import QBuffer, QIODevice, QPoint
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 
 from napari_sam._distribution import DOCK_NAME
 from napari_sam.model import Predictor
@@ -65,6 +65,12 @@ class Window:
         panel.views[1].click()
         self.parts.tracks.on_demand.get().shown.click()
         self.settle()
+
+    def scroll_to(self, part: QWidget) -> None:
+        """Scroll the page of the dock that a part is in, so that it is in sight."""
+        for column in self.parts.dock.tabs.findChildren(QScrollArea):
+            if column.isAncestorOf(part):
+                column.ensureWidgetVisible(part)
 
     def look_at(self, center_rc: Point, zoom: float) -> None:
         """Show a part of the image, at so many screen pixels per pixel."""

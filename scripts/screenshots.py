@@ -165,6 +165,28 @@ def automatic(predictor: Predictor) -> Image.Image:
         return window.picture()
 
 
+def like(predictor: Predictor) -> Image.Image:
+    """Show what is like a few objects, the likest under review."""
+    with opened(predictor, data.coins(), name="coins") as window:
+        window.segment((104, 68), (211, 192), (157, 132))
+        window.parts.automatic.tab.select()
+        window.parts.automatic.run_like_these()
+        window.settle()
+        window.parts.automatic.panel.results.next.click()
+        window.settle()
+        window.viewer.reset_view()
+        window.scroll_to(window.parts.automatic.panel.filters.like)
+        return window.picture()
+
+
+def fine_tuning(predictor: Predictor) -> Image.Image:
+    """Show the window for training."""
+    with opened(predictor, data.coins(), name="coins") as window:
+        panel = window.parts.training.window
+        panel.toggle()
+        return window.picture(panel)
+
+
 def models(predictor: Predictor) -> Image.Image:
     """Show the window of the models."""
     with opened(predictor, data.coins(), name="coins") as window:
@@ -193,7 +215,7 @@ SCENES: Final[dict[str, Callable[[Predictor], Image.Image]]] = {
     scene.__name__: scene
     for scene in (
         *(start, accepted, nuclei, tissue, ct, stack, film, slide, correcting, boxes),
-        *(automatic, models),
+        *(automatic, like, fine_tuning, models),
     )
 }
 

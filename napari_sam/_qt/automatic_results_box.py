@@ -22,7 +22,8 @@ class AutomaticResultsBox(QWidget):
         arrows = row(self.previous, self.next)
         review = row(self.reject, self.show_all, self.restore_rejected)
         review.insertLayout(0, arrows)
-        review.setStretch(3, 2)  # with the number of masks
+        for place, stretch in enumerate((0, 9, 8, 11)):  # by the letters of each, or of a number
+            review.setStretch(place, stretch)
         of_run = row(self.discard, self.restore, self.boxes, self.edges)
         of_run.setStretch(1, 2)  # with such a number, too
         fill(self, review, of_run)
