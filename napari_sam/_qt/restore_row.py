@@ -46,7 +46,10 @@ class RestoreRow(QWidget):
         )
         self._confirm_timer = rest_timer(self, _CONFIRM_MS, lambda: self._ask_again(False))
         self._buttons = self.restore, self._discard, self._later
-        fill(self, self._text, row(self._progress, *self._buttons))
+        buttons = row(self._progress, *self._buttons)
+        for place, stretch in ((1, 5), (2, 5), (3, 2)):  # by the letters of each
+            buttons.setStretch(place, stretch)
+        fill(self, self._text, buttons)
         self.layout().setContentsMargins(_MARGIN_PX, 8, _MARGIN_PX, 8)
         self.show_offer(())
 
