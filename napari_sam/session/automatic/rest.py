@@ -49,7 +49,8 @@ _SMALL, _LARGE = 20, 80
 _VARIED: Final = 3.0
 """Ratio of these areas from which on large objects would come in pieces as small as small ones."""
 _SIZE_FACTOR: Final = 2.0
-"""How much smaller or larger than all objects the others may be."""
+"""How much smaller or larger than all objects the others may be; larger by more, if the largest is
+larger than the median one by more."""
 _FAR_LARGER: Final = 1.5
 """How much larger than a region a mask is at least for the region to be a piece of an object..."""
 _LEAST_SCORE: Final = 0.8
@@ -72,7 +73,6 @@ class _Alike:
     values: NDArray[np.float32]  # (h, w), of each place of the grid, about -1 to 1
     regions: list[MaskCrop]  # in pixels of the plane
     areas_px: tuple[float, float]  # of the smallest and the largest object that is expected
-    are_varied: bool  # whether large objects may come in pieces
 
     def fits(self, area_px: float) -> bool:
         """Whether an object may be of a size."""
@@ -198,7 +198,7 @@ def find_rest(
             masks.append(mask)
             on_mask(mask)
 
-    for result in _clicked(alike, embedder, report) if alike.are_varied else ():
+    for result in _clicked(alike, embedder, report):
         add(result, LEAST_LIKENESS)
     decode_batch_prompts(
         embedder,
@@ -291,9 +291,11 @@ def _alike(
     small_px, large_px = np.percentile(areas_px, (_SMALL, _LARGE))
     sizes_px = (small_px, large_px) if large_px > _VARIED * small_px else (small_px,)
     radii = [float((size_px / np.pi) ** 0.5 / grid.step) for size_px in sizes_px]
-    limits_px = areas_px.min() / _SIZE_FACTOR, areas_px.max() * _SIZE_FACTOR
+    largest_px = float(areas_px.max())
+    factor = max(_SIZE_FACTOR, largest_px / float(np.median(areas_px)))
+    limits_px = float(areas_px.min()) / _SIZE_FACTOR, largest_px * factor
     parts = (part for radius in radii for part in _parts(values, taken, radius))
-    alike = _Alike(grid, values, [], limits_px, len(radii) > 1)
+    alike = _Alike(grid, values, [], limits_px)
     regions = (_enlarged(part, grid) for part in parts)
     fitting = [one for one in regions if alike.fits(float(np.count_nonzero(one.mask)))]
     return replace(alike, regions=fitting)

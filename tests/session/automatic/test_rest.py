@@ -50,11 +50,7 @@ def test_large_objects_that_come_in_pieces_are_found_by_clicks_into_these(
     image = data.coins()[:160]
     plane, embedder = ImagePlane(image), Embedder(load_predictor=lambda *_: real_predictor)
     target = bright_parts(image, COINS_XY)
-    for x, y in COINS_XY[:3]:  # of these, specks are accepted only
-        coin = target == target[y, x]
-        target[coin] = 0
-        target[y - 4 : y + 5, x - 4 : x + 5] = 90 + x
-    pieces = [MaskCrop(np.ones((7, 7), bool), y - 3, x - 3) for x, y in OTHERS_XY]
+    pieces = [MaskCrop(np.ones((25, 25), bool), y - 12, x - 12) for x, y in OTHERS_XY]
     monkeypatch.setattr(rest, "_parts", lambda *_: [])
     monkeypatch.setattr(rest, "_enlarged", lambda part, _: part)
     assert find_rest(embedder, plane, ArrayPlane(target)) == []
