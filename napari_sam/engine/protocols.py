@@ -114,7 +114,8 @@ class MaskDecoder(Protocol):
             one mask.
         is_only : bool
             Whether no other prompt on the image is to be expected: nothing is prepared for others
-            then. The masks are the same, but for rounding. Given only to models with
+            then. The masks are the same, but for rounding, and for what lies farther away from a
+            box than half its length, which may be left out. Given only to models with
             `Capability.SINGLE_PROMPT`.
 
         Returns

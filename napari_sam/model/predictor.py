@@ -29,7 +29,8 @@ from napari_sam.model.runtime.streams import Streams
 from napari_sam.model.sam.base import SegmentAnything
 from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.linear import convolutions_are_faster
-from napari_sam.model.sam.traced import ThreeMasks, TracedDecoder, traced_masks
+from napari_sam.model.sam.single_decoder import SingleDecoder
+from napari_sam.model.sam.traced import TracedDecoder
 from napari_sam.model.sam2.sam2 import Sam2
 from napari_sam.model.sam2.tracking import Tracker
 from napari_sam.model.sequences import SequencePredictor
@@ -94,10 +95,9 @@ class Predictor:
         with torch.inference_mode():
             image_pe = self._model.prompts.image_pe().to(self._dtype)
             self._factored = self._model.factored(image_pe)
-            self._single = self._model.decoder.single(self._factored, image_pe)
+            self._single = SingleDecoder(self._model, self._factored, image_pe)
         self.spec = self._find_spec()
         self._trace: TracedDecoder | None = None
-        self._single_trace: ThreeMasks | None = None
         self._images = PreparedImages(partial(_prepare, self._model, self._factored))
         if self.device == "cpu":
             convolutions_are_faster()  # measured here: a trace would record the measurement
@@ -273,7 +273,13 @@ class Predictor:
             mask = check_mask_input(mask_input, self.spec.low_res_side)
             columns = self._mask_columns(self.streams.send(mask))
         if is_only and multimask_output and prompt.has_positions:
-            results = self._decode_only(embedding, columns, prompt)
+            results = self._single.three_masks(
+                tuple(embedding.maps.values()),
+                columns,
+                self._positions(prompt),
+                prompt.boxes_xyxy,
+                is_traced=self._trace is not None,
+            )
             return self._predictions(embedding, *results)[0]
         tokens = self._images.of(embedding)
         if columns is not None:
@@ -283,20 +289,6 @@ class Predictor:
         else:
             results = self._plain(tokens, self._sparse(prompt), multimask_output)
         return self._predictions(embedding, *results)[0]
-
-    def _decode_only(
-        self, embedding: SamEmbedding, columns: Tensor | None, prompt: PromptBatch
-    ) -> tuple[Tensor, Tensor]:
-        """Decode the only prompt on an image, which has positions, to three masks."""
-        tokens = self._model.single_tokens(tuple(embedding.maps.values()), columns)
-        if self._trace is None:
-            results: tuple[Tensor, Tensor] = self._model.decoder(
-                self._single, tokens, self._sparse(prompt), True
-            )
-            return results
-        if self._single_trace is None:
-            self._single_trace = traced_masks(self._model, self._single, tokens)
-        return self._single_trace(*self._positions(prompt), *vars(tokens).values())
 
     @_computation
     def decode_batch(

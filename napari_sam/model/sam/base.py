@@ -119,7 +119,9 @@ class SegmentAnything(nn.Module, ABC):
         """
         return prepare_tokens(maps[0], self._dense(), factored)
 
-    def single_tokens(self, maps: tuple[Tensor, ...], columns: Tensor | None) -> SingleTokens:
+    def single_tokens(
+        self, maps: tuple[Tensor, ...], columns: Tensor | None, wanted: Tensor
+    ) -> SingleTokens:
         """Return what decodes the only prompt on an image.
 
         Parameters
@@ -128,12 +130,14 @@ class SegmentAnything(nn.Module, ABC):
             From `encode`.
         columns : Tensor, optional
             From `PromptEncoder.mask_columns`.
+        wanted : Tensor
+            (M,), see `SingleTokens`.
         """
         tokens = maps[0].flatten(1).T
         tokens = tokens + self._dense().to(tokens.dtype)
         if columns is not None:
             tokens = torch.addmm(tokens, columns.T, self.prompts.mask_rows().to(tokens.dtype))
-        return SingleTokens(tokens.contiguous())
+        return SingleTokens(tokens.contiguous(), wanted)
 
     def _dense(self) -> Tensor:
         """Return what is added to every image token of an image without a mask prompt, (1, C)."""

@@ -92,7 +92,7 @@ def fold(
     constants |= _of_image(constants, one.cross_attn_image_to_token.heads)
     constants["pixels"], constants["pixels_bias"] = as_linear(upscaling[1])
     kept = {name: part.to(image_pe.dtype).contiguous() for name, part in constants.items()}
-    return Folded(**kept, pixel_order=_pixel_order(isqrt(len(pe))).to(pe.device))
+    return Folded(**kept, pixel_order=pixel_order(isqrt(len(pe))).to(pe.device))
 
 
 def _of_first(layer: TwoWayAttentionBlock, pe: Tensor, mask_rows: Tensor) -> dict[str, Tensor]:
@@ -193,7 +193,7 @@ def as_linear(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
     return weight, precise(conv.bias).repeat(4)
 
 
-def _pixel_order(side: int) -> Tensor:
+def pixel_order(side: int) -> Tensor:
     """Return the numbers of pixels, counted token by token, in the order of the image."""
     # Axes: row and column of the token, of its quarter, of the pixel in that.
     numbers = torch.arange(16 * side * side).view(side, side, 2, 2, 2, 2)

@@ -81,11 +81,13 @@ class MaskDecoder(nn.Module):
         folded = fold(self.transformer, (first, second), image_pe, mask_rows)
         return FactoredTransformer(self.transformer, folded)
 
-    def single(self, factored: FactoredTransformer, image_pe: Tensor) -> SingleTransformer:
-        """Make what decodes the only prompt on an image, once per model; see `factored`."""
+    def single(
+        self, factored: FactoredTransformer, image_pe: Tensor, side: int
+    ) -> SingleTransformer:
+        """Make what decodes the only prompt on an image; see `factored`, `SingleTransformer`."""
         first = self.output_upscaling[0]
         assert isinstance(first, nn.ConvTranspose2d)
-        return SingleTransformer(factored, first, image_pe)
+        return SingleTransformer(factored, first, image_pe, side)
 
     def forward(
         self,

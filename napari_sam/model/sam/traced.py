@@ -15,10 +15,8 @@ from napari_sam.model.sam.factored import FactoredTransformer, ImageTokens
 from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING
 from napari_sam.model.sam.single import SingleTokens, SingleTransformer
 
-ThreeMasks = Callable[..., tuple[Tensor, Tensor]]
 
-
-class _ThreeMasks(nn.Module):
+class ThreeMasks(nn.Module):
     """The three masks of one prompt: what a `MaskDecoder` does for a batch of one.
 
     Only tensors go in and out: ``low_res_logits`` (1, 3, 4 e, 4 e) and ``iou_predictions`` (1, 3).
@@ -39,6 +37,7 @@ class _ThreeMasks(nn.Module):
     def forward(
         self, positions_xy: Tensor, kinds: Tensor, *tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Decode a prompt with the parts of image tokens."""
         sparse = self.encoder.sparse_uniform(positions_xy, kinds).to(self.dtype)
         image = self.tokens_type(*tokens)
         result: tuple[Tensor, Tensor] = self.decoder(self.transformer, image, sparse, True)
@@ -74,7 +73,7 @@ class TracedDecoder:
         What `PromptEncoder.mask_columns` does.
     """
 
-    three_masks: ThreeMasks
+    three_masks: Callable[..., tuple[Tensor, Tensor]]
     mask_columns: Callable[[Tensor], Tensor]
 
     @classmethod
@@ -92,39 +91,27 @@ class TracedDecoder:
         maps : tuple of Tensor
             Of an image, an example.
         """
+        device, dtype = maps[0].device, maps[0].dtype
         side = model.prompts.mask_input_size
-        mask_input = torch.zeros(1, 1, side, side, device=maps[0].device)
+        mask_input = torch.zeros(1, 1, side, side, device=device)
+        tokens = model.prepare(maps, factored)
+        masks = ThreeMasks(model, factored, type(tokens), dtype)
+        positions_xy = torch.zeros(1, 2, 2, device=device)
+        kinds = torch.tensor([[FOREGROUND, PADDING]], device=device)
         return cls(
-            traced_masks(model, factored, model.prepare(maps, factored)),
-            _traced(_MaskPrompt(model, maps[0].dtype), mask_input),
+            traced(masks, positions_xy, kinds, *vars(tokens).values()),
+            traced(_MaskPrompt(model, dtype), mask_input),
         )
 
 
-def traced_masks(
-    model: SegmentAnything,
-    transformer: FactoredTransformer | SingleTransformer,
-    tokens: ImageTokens | SingleTokens,
-) -> ThreeMasks:
-    """Trace the way from a prompt to three masks with image tokens like these.
-
-    It takes positions and kinds as `PromptEncoder.sparse_uniform` has them, and the parts of the
-    tokens.
-    """
-    image = next(iter(vars(tokens).values()))
-    positions_xy = torch.zeros(1, 2, 2, device=image.device)
-    kinds = torch.tensor([[FOREGROUND, PADDING]], device=image.device)
-    masks = _ThreeMasks(model, transformer, type(tokens), image.dtype)
-    traced: ThreeMasks = _traced(masks, positions_xy, kinds, *vars(tokens).values())
-    return traced
-
-
-def _traced(module: nn.Module, *example: Tensor) -> Any:
+def traced(module: nn.Module, *example: Tensor) -> Any:
+    """Trace a module on an example."""
     with warnings.catch_warnings():  # in the window, `napari_sam.widget` has to help
         # What depends on sizes depends on those of the image's tokens alone, which never change;
         # and torch would rather have models compiled, for which most people have no compiler.
         warnings.simplefilter("ignore")
         trace: Callable[..., Any] = torch.jit.trace
-        traced = trace(module, example, check_trace=False)
+        result = trace(module, example, check_trace=False)
         for _ in range(3):  # torch optimizes it in its first runs
-            traced(*example)
-    return traced
+            result(*example)
+    return result

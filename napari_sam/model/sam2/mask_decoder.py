@@ -43,7 +43,7 @@ class FineImageTokens(ImageTokens):
 
 @dataclass(frozen=True)
 class FineSingleTokens(SingleTokens):
-    """What decodes the only prompt on an image, with the finer maps as `FineImageTokens` has."""
+    """What decodes the only prompt, with the wanted rows of what `FineImageTokens` has."""
 
     fine: Tensor
     finest: Tensor

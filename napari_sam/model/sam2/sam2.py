@@ -113,10 +113,14 @@ class Sam2(SegmentAnything):
         fine, finest = finer_rows(maps[1:])
         return FineImageTokens(**vars(tokens), fine=fine, finest=finest)
 
-    def single_tokens(self, maps: tuple[Tensor, ...], columns: Tensor | None) -> SingleTokens:
+    def single_tokens(
+        self, maps: tuple[Tensor, ...], columns: Tensor | None, wanted: Tensor
+    ) -> SingleTokens:
         """Return what decodes the only prompt; see `SegmentAnything.single_tokens`."""
-        tokens = super().single_tokens(maps, columns)
-        return FineSingleTokens(tokens.tokens, *finer_rows(maps[1:]))
+        tokens = super().single_tokens(maps, columns, wanted)
+        length, finer = len(tokens.tokens), finer_rows(maps[1:])
+        rows = (part.view(length, -1, part.shape[1])[wanted].flatten(0, 1) for part in finer)
+        return FineSingleTokens(tokens.tokens, wanted, *rows)
 
     def encoding_state(self) -> dict[str, Tensor]:
         """Return the weights of the image encoder, and of the layers that finish its maps."""

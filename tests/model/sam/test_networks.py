@@ -73,7 +73,8 @@ def test_decoder_is_the_plain_one(sam, batch, count, with_mask):
     factored, tokens = sam.factored(image_pe), (image_embedding + dense)[0].flatten(1).T
     ways = [(factored, factored.prepare(tokens))]
     if batch == 1:
-        ways.append((sam.mask_decoder.single(factored, image_pe), SingleTokens(tokens)))
+        single = sam.mask_decoder.single(factored, image_pe, 64)
+        ways.append((single, SingleTokens(tokens, torch.arange(64**2))))
     for transformer, image in ways:
         for multimask, wanted in ((True, slice(1, 4)), (False, slice(0, 1))):
             result = sam.mask_decoder(transformer, image, sparse, multimask)
