@@ -12,7 +12,13 @@ from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
-from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slice_index_of
+from napari_sam.session.objects.slice_planning import (
+    NOWHERE,
+    crop_of,
+    slice_index_of,
+    slices_of,
+)
+from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.storage.pacing import paced
 from napari_sam.storage.text import is_encodable
@@ -115,7 +121,8 @@ def _record_of(registry: ObjectRegistry, label_id: int) -> ObjectRecord:
 def replacing(state: ObjectState, plane: LabelsPlane, label_id: int) -> ObjectState:
     """Return an object in progress as one that replaces an accepted object of a plane."""
     record = _record_of(plane.labels.registry, label_id)
-    return replace(state, reedited=reedit(plane, record).reedited)
+    reedited = reedit(plane, record).reedited
+    return replace(state, reedited=reedited, shapes=_expected_by(state.prompts, record, plane))
 
 
 def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:
@@ -134,7 +141,7 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     """
     pixels, state = crop_of(record, plane), record.state
     if not pixels.mask.size and plane.slice_axis is not None:
-        return made_anew(record)
+        return made_anew(record, plane)
     if not pixels.mask.size:
         raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     if record.slices is not None:
@@ -147,14 +154,35 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
         record.label_id, record.uid, state, pixels, from_region=accepted is None
     )
     if accepted is not None:
-        return replace(accepted, reedited=reedited)
+        shapes = _expected_by(accepted.prompts, record, plane)
+        return replace(accepted, reedited=reedited, shapes=shapes)
     return ObjectState(Prompts(box_xyxy=pixels.edges_xyxy), reedited=reedited)
 
 
-def made_anew(record: ObjectRecord, shapes: tuple[MaskCrop, ...] = ()) -> ObjectState:
-    """Return the state in which an object is made from new prompts.
-
-    `shapes` are its masks on other slices, one of which is expected in an outline.
-    """
+def made_anew(
+    record: ObjectRecord, plane: LabelsPlane, prompts: Prompts | None = None
+) -> ObjectState:
+    """Return the state in which an object is made from new prompts, maybe these."""
     none = ReeditedObject(record.label_id, record.uid, None, NOWHERE, from_region=False)
+    shapes = () if prompts is None else _expected_by(prompts, record, plane)
     return ObjectState(reedited=none, shapes=shapes)
+
+
+def _expected_by(
+    prompts: Prompts, record: ObjectRecord, plane: LabelsPlane
+) -> tuple[MaskCrop, ...]:
+    """Return the masks of an object on other slices, if the prompts are of a kind that asks so.
+
+    Those on the nearest annotated slices to either side. They are not kept with the prompts, as
+    the labels have them.
+    """
+    index, axis = slice_index_of(plane), plane.slice_axis
+    is_along = axis is not None and (record.slices is None or record.slices.axis == axis)
+    if prompts.outline is None or not is_along or axis is None:
+        return ()
+    entries = slices_of(record, axis)
+    annotated = [entry.slice_index for entry in entries if entry.origin is Origin.ANNOTATED]
+    before, after = (n for n in annotated if n < index), (n for n in annotated if n > index)
+    nearest = max(before, default=None), min(after, default=None)
+    crops = (crop_of(record, plane.at_slice(n)) for n in nearest if n is not None)
+    return tuple(crop for crop in crops if crop.mask.size)

@@ -26,7 +26,6 @@ from napari_sam.session.objects.slice_planning import (
     SliceEdit,
     crop_of,
     plan_slices,
-    slice_index_of,
     slices_of,
 )
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
@@ -112,13 +111,13 @@ class Corrections:
                 return True
             return False
         if len(prompts.points_xy) != 1:  # a shape, which replaces what is there
-            self._object.set_prompts(prompts, made_anew(record, _shapes(record, target)))
+            self._object.set_prompts(prompts, made_anew(record, target, prompts))
         elif prompts.has_foreground and _is_far_off(crop, prompts):  # meant for another object
             self._object.changed.emit()  # the click is gone
             self._notifier.warn(_FAR_OFF.format(record.label_id, record.label_id))
         elif prompts.has_foreground:
             is_elsewhere = not _is_in_box(crop, prompts)  # the object went astray
-            base = made_anew(record) if is_elsewhere else reedit(target, record)
+            base = made_anew(record, target) if is_elsewhere else reedit(target, record)
             self._object.set_prompts(_added(base, prompts), base)
         elif _is_in_middle(crop, prompts):
             self._clear_by_click()
@@ -268,19 +267,6 @@ def _added(accepted: ObjectState, click: Prompts) -> Prompts:
     return replace(
         prompts, points_xy=points, point_labels=(*prompts.point_labels, *click.point_labels)
     )
-
-
-def _shapes(record: ObjectRecord, target: LabelsPlane) -> tuple[MaskCrop, ...]:
-    """Return the masks of an object on the nearest annotated slices to either side."""
-    index, axis = slice_index_of(target), target.slice_axis
-    if axis is None or (record.slices is not None and record.slices.axis != axis):
-        return ()
-    entries = slices_of(record, axis)
-    annotated = [entry.slice_index for entry in entries if entry.origin is Origin.ANNOTATED]
-    before, after = (n for n in annotated if n < index), (n for n in annotated if n > index)
-    nearest = max(before, default=None), min(after, default=None)
-    crops = (crop_of(record, target.at_slice(n)) for n in nearest if n is not None)
-    return tuple(crop for crop in crops if crop.mask.size)
 
 
 def _is_background_click(prompts: Prompts) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from napari_sam.session import Origin, Outline, Prompts, TargetError
 from napari_sam.session.objects.brush_history import Dab, strokes_of
 from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.object_editing import reedit
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.objects.slices import ObjectSlice
 from napari_sam.session.prompts.shapes import OutlineKind
@@ -262,6 +263,11 @@ def test_an_outline_expects_the_shapes_of_the_nearest_annotated_slices(session, 
         session.wait_until_idle(60)
     entries = {entry.slice_index: entry for entry in volume.labels.registry.get(1).slices}
     assert [len(entries[index].state.shapes) for index in (4, 5, 6)] == [0, 2, 1]
+    # Files keep no shapes: an object that is edited again finds them in the labels.
+    record = volume.labels.registry.get(1)
+    states = [reedit(volume.request(index).target, record) for index in (4, 5, 6)]
+    assert [len(state.shapes) for state in states] == [0, 2, 1]
+    assert np.count_nonzero(states[2].shapes[0].mask) == np.count_nonzero(volume.labels.array[5])
     for index in (5, 6):
         true, mask = IMAGE[index] > 125, volume.labels.array[index] == 1
         true[50:] = False
