@@ -156,6 +156,12 @@ class Corrections:
         self.cleared.emit(record.label_id, [index], [])
         self._following = None if run is None else (run, record.label_id, known, True)
 
+    def reopen(self, index: int) -> Edit | None:
+        """Forget that the chosen object is not on a slice; return the step, if it was known."""
+        record = self._chosen.require_record()
+        is_cleared = record.slices is not None and index in record.slices.cleared
+        return self._take_off(record, {index: None}) if is_cleared else None
+
     def set_range(self, first: int, last: int) -> None:
         """Cut the chosen object to a range of slices, or extend it to there.
 
@@ -172,8 +178,12 @@ class Corrections:
             raise TargetError("Nothing would be left of the object: delete it instead.")
         cut = {index: None for index in indices if not first <= index <= last}
         beyond = {index: None for index in known.cleared if first <= index <= last}
-        ends = ((first - 1, first > low), (last + 1, last < high))
-        anchors = {index: _cleared(index) for index, is_cut in ends if is_cut}
+        ends = ((first - 1, first != low), (last + 1, last != high))
+        anchors = {
+            index: _cleared(index)
+            for index, is_moved in ends
+            if is_moved and 0 <= index < len(stack)
+        }
         step = self._take_off(record, {**cut, **beyond, **anchors})
         sides = ((low, first, low - 1), (high, high + 1, last))
         courses = [

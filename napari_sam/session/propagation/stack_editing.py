@@ -282,11 +282,10 @@ class StackEditing:
         if crop_of(record, target.at_slice(index)).mask.size:
             self.slice_wanted.emit(index)
             return
-        course = course_beyond(
-            record, target, self._chosen.slice_index, index, index, is_forced=True
-        )
-        self._wanted = index
-        self.propagation.start(stack, target, [course], self._embedding.embedder)
+        shown = self._chosen.slice_index
+        course = course_beyond(record, target, shown, index, index, is_forced=True)
+        step, self._wanted = self.corrections.reopen(index), index
+        self.propagation.start(stack, target, [course], self._embedding.embedder, step)
 
     def _on_edited(self, edit: Edit) -> None:
         if edit.labels is not None and edit.after is not edit.before:  # an object was accepted

@@ -124,6 +124,14 @@ def test_the_range_of_an_object_is_cut_and_extended(session, volume):
     session.wait_until_idle(60)
     assert volume.slices_with(1) == [3, 4, 5, 6]
     check_record(volume, 1)
+    known = origins(session)
+    assert [index for index in known if known[index] is Origin.CLEARED] == [2, 7]
+    session.show(volume.request(6))
+    session.stack.continue_in_next()  # as the user says so
+    session.wait_until_idle(60)
+    assert volume.slices_with(1) == [3, 4, 5, 6, 7]
+    session.undo()
+    assert volume.slices_with(1) == [3, 4, 5, 6]
     session.undo()
     assert volume.slices_with(1) == [4, 5]
     session.undo()
