@@ -26,6 +26,7 @@ from napari_sam.session.objects.slices import WEAK, Origin
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.interpolation import centroid, interpolated
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
+from napari_sam.session.propagation.snapping import is_at_borders, snapped
 
 _MET: Final = 0.85
 """Overlap with the mask that was there from which on it is the same."""
@@ -112,6 +113,12 @@ class _Stretch:
         ends = self._start, self._end
         return [Evidence.of(known.crop, self._planes[known.slice_index]) for known in ends]
 
+    @cached_property
+    def _are_at_borders(self) -> bool:
+        """Whether both masks end where gray values change: then those between do, too."""
+        ends = self._start, self._end
+        return all(is_at_borders(known.crop, self._planes[known.slice_index]) for known in ends)
+
     def share(self, index: int) -> float:
         """Return how far a slice is on the way from one end to the other, 0 to 1."""
         first, last = self._start.slice_index, self._end.slice_index
@@ -121,6 +128,8 @@ class _Stretch:
         """Return the mask between both, as sure as the image has such borders there."""
         ends = self._start.crop, self._end.crop
         crop = interpolated(*ends, self.share(index), self._planes[index].shape)
+        if self._are_at_borders:
+            crop = snapped(crop, self._planes[index])
         confidence = self._confidence(crop, index) if crop.mask.size else 0.0
         return SliceMask(index, crop, Origin.INTERPOLATED, confidence)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +40,28 @@ from napari_sam.session.image.tiles import Box
 from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.evidence import Evidence
+from napari_sam.session.propagation.meeting import overlap
 from napari_sam.session.propagation.patches import in_memory
 from napari_sam.session.propagation.shifting import shifted
 from napari_sam.session.propagation.slice_mask import SliceMask
+from napari_sam.session.propagation.snapping import is_at_borders, snapped
 
 _GROWN: Final = 0.05
 """How much larger than the expected mask the box is on each side."""
 _ENDED: Final = 0.5
 """Confidence below which the object has ended."""
+_ALIKE: Final = 0.9
+"""Overlap with the expected mask below which one that is larger may be of several objects."""
 _MOST_PLANES: Final = 4
 """Of so many, the pixels stay in memory: two at either end that objects are carried to."""
+
+
+class _Known(NamedTuple):
+    """What an object looks like on an annotated slice, and how its mask is cut there."""
+
+    evidence: Evidence
+    cut: float
+    is_at_borders: bool
 
 
 class Projection:
@@ -74,7 +86,7 @@ class Projection:
     ) -> None:
         self._embedder, self._report, self._n_objects = embedder, report, n_objects
         self._in_memory = lru_cache(_MOST_PLANES)(in_memory)
-        self._begun: tuple[SliceMask, Evidence, float] | None = None
+        self._begun: tuple[SliceMask, _Known] | None = None
 
     def outward(
         self,
@@ -89,33 +101,59 @@ class Projection:
         `is_forced`: only where there is no mask at all.
         """
         before, plane = start, planes[start.slice_index]
-        reference, cut = self._measured(start, plane)
+        known = self._measured(start, plane)
         for index in slices:
             next_plane = planes[index]
             pixels, next_pixels = self._in_memory(plane), self._in_memory(next_plane)
             expected = shifted(before.crop, pixels, next_pixels)
             if not expected.mask.size:
                 return
-            embedded = self._embedded(next_plane, expected)
-            masks = []
-            for crop, iou in self._decoded(expected, embedded, cut):
-                confidence = Evidence.of(crop, next_pixels, embedded).confidence(reference, iou)
-                masks.append(SliceMask(index, crop, Origin.PROPAGATED, confidence))
-                if confidence >= _ENDED:
-                    break
-            surest = max(masks, key=lambda mask: mask.confidence, default=None)
+            surest = self._surest(index, expected, next_plane, known)
             if surest is None or (surest.confidence < _ENDED and not is_forced):
                 return
             before, plane = surest, next_plane
             yield before
 
-    def _measured(self, start: SliceMask, plane: ImagePlane) -> tuple[Evidence, float]:
+    def _surest(
+        self, index: int, expected: MaskCrop, plane: ImagePlane, known: _Known
+    ) -> SliceMask | None:
+        """Return the first mask with which the object goes on, or else the surest one, if any."""
+        embedded, pixels = self._embedded(plane, expected), self._in_memory(plane)
+
+        def judged(crop: MaskCrop, iou: float) -> SliceMask | None:
+            if known.is_at_borders:
+                crop = snapped(crop, pixels)
+            if not crop.mask.size:
+                return None
+            confidence = Evidence.of(crop, pixels, embedded).confidence(known.evidence, iou)
+            return SliceMask(index, crop, Origin.PROPAGATED, confidence)
+
+        surest = None
+        for crop, iou in self._decoded(expected, embedded, known.cut):
+            mask = judged(crop, iou)
+            if mask is not None and (surest is None or mask.confidence > surest.confidence):
+                surest = mask
+            if surest is not None and surest.confidence >= _ENDED:
+                break
+        if surest is not None and known.is_at_borders:
+            mask = judged(expected, 1.0)
+            is_like = mask is not None and mask.confidence >= surest.confidence
+            if mask is not None and is_like and _has_spread(surest.crop, mask.crop):
+                return mask
+        return surest
+
+    def _measured(self, start: SliceMask, plane: ImagePlane) -> _Known:
         """Return what an object looks like at a start and how it is cut; once for both ways."""
         if self._begun is None or self._begun[0] is not start:
             embedded = self._embedded(plane, start.crop)
-            reference = Evidence.of(start.crop, self._in_memory(plane), embedded)
-            self._begun = start, reference, self._cut_of(start.crop, embedded)
-        return self._begun[1:]
+            pixels = self._in_memory(plane)
+            known = _Known(
+                Evidence.of(start.crop, pixels, embedded),
+                self._cut_of(start.crop, embedded),
+                is_at_borders(start.crop, pixels),
+            )
+            self._begun = start, known
+        return self._begun[1]
 
     def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
         pyramid = plane.pyramid(self._embedder.load().encoder.spec)
@@ -167,6 +205,12 @@ class Projection:
         ious = np.array([overlap_of(mask > 0, logits > 0) for mask in prediction.low_res_logits])
         worth = ious * np.clip(prediction.iou_predictions, 0.01, 1)
         return prediction, np.argsort(-worth, kind="stable").tolist(), ious
+
+
+def _has_spread(crop: MaskCrop, expected: MaskCrop) -> bool:
+    """Whether a mask is larger than the expected one, and little like it, as beside a neighbor."""
+    is_larger = np.count_nonzero(crop.mask) > np.count_nonzero(expected.mask)
+    return bool(is_larger and overlap(crop, expected) < _ALIKE)
 
 
 def _grown(box: Box) -> Box:
