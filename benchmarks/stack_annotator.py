@@ -4,16 +4,17 @@
         [--boxes] [--json]
 
 On the volumes of benchmarks/volumes_made.py. The annotator sees where masks are wrong, and uses
-what the dock has. It clicks where an object is deepest on its largest slice, chooses the best of
-the three masks, clicks once more if that is poor, and grows or shrinks it if it is then clearly
-better. It has the object carried through the stack. As long as it overlaps the true one by less
-than 0.85, it does what promises most for an action. Where the object ends too soon or too late, it
-drags that end of the strip. Otherwise it goes by the strip to the middle of the worst stretch of
-wrong slices, and draws around the object with the lasso, two pixels outside and with a trembling
-hand (with --boxes, a box), or clicks where the error is deepest if the mask is nearly right and
-most of the error lies in one place. After twenty actions it takes what there is. Going to a slice,
-a click, a lasso, a box, a choice of a mask, a move of the level slider, carrying on and a drag of
-one end are an action each.
+what the dock has. It begins on the slice where an object is large and touches others least. There
+it clicks where the object is deepest, chooses the best of the three masks, draws around the object
+with the lasso if that is poor (with --boxes, clicks once more), and grows or shrinks it if it is
+then clearly better. It has the object carried through the stack. As long as it overlaps the true
+one by less than 0.85, it does what promises most for an action. Where the object ends too soon or
+too late, it drags that end of the strip. Otherwise it goes by the strip to the middle of the worst
+stretch of wrong slices, and draws around the object with the lasso, two pixels outside and with a
+trembling hand (with --boxes, a box), or clicks where the error is deepest if the mask is nearly
+right and most of the error lies in one place. After twenty actions it takes what there is. Going to
+a slice, a click, a lasso, a box, a choice of a mask, a move of the level slider, carrying on and a
+drag of one end are an action each.
 
 Prints, per volume, the actions per object and the mean 3-D intersection over union: after the
 carrying, and at the end; and what the same objects cost slice by slice, a click and an accept each
@@ -23,13 +24,14 @@ many as an object has there at the most.
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from annotator import GOOD_IOU, deepest, mask_of
 from drawn_prompts import outline_around
 from numpy.typing import NDArray
-from scipy.ndimage import label
+from scipy.ndimage import binary_dilation, label
 from skimage.morphology import convex_hull_image
 from volumes import extent
 from volumes_made import KINDS
@@ -67,14 +69,14 @@ class StackAnnotator:
     def __init__(
         self,
         image: NDArray[Any],
-        shape: tuple[int, ...],
+        truth: NDArray[np.integer[Any]],
         predictor: Predictor,
         *,
         has_lasso: bool = True,
     ) -> None:
-        self._has_lasso = has_lasso
+        self._truth, self._has_lasso = truth, has_lasso
         self._stack = ArrayStack(image, slice_distance_px=2.0)
-        self._labels = ArrayLabels(np.zeros(shape, np.uint16))
+        self._labels = ArrayLabels(np.zeros(truth.shape, np.uint16))
         self._session = AnnotationSession(lambda *_: predictor)
         self._hand = np.random.default_rng(0)
         self._actions = 0
@@ -87,7 +89,7 @@ class StackAnnotator:
     def annotate(self, true: Mask) -> tuple[int, float, float]:
         """Annotate an object; return the actions, and its overlap once carried on, and at last."""
         session, self._actions, self._corrected = self._session, 0, set()
-        self._go_to(int(np.argmax(np.count_nonzero(true, axis=(1, 2)))))
+        self._go_to(self._clearest(true))
         self._begin(true[self._index])
         session.stack.propagate()
         self._count()
@@ -101,11 +103,19 @@ class StackAnnotator:
             ious = self._iou(label_id, true)
         return self._actions, carried, ious
 
+    def _clearest(self, true: Mask) -> int:
+        """Return the slice on which an object is large and touches others least."""
+        others = (self._truth > 0) & ~true
+        rings = binary_dilation(true, np.ones((1, 3, 3)), OUTSIDE_PX) & ~true
+        touching = np.count_nonzero(rings & others, axis=(1, 2))
+        free = 1 - touching / np.maximum(1, np.count_nonzero(rings, axis=(1, 2))) / 2
+        return int(np.argmax(free * np.count_nonzero(true, axis=(1, 2))))
+
     def _begin(self, true: Mask) -> None:
         """Make the object on one slice."""
         self._click(true)
         if _iou(self._mask(true.shape), true) < POOR:
-            self._click(true)
+            self._mend(true)
         progress, overlaps = self._session.object_in_progress, [_iou(self._mask(true.shape), true)]
         for level in LEVELS:  # one move of the slider
             progress.set_level(float(level))
@@ -114,6 +124,16 @@ class StackAnnotator:
         is_better = overlaps[best + 1] >= overlaps[0] + CLEARLY
         progress.set_level(float(LEVELS[best]) if is_better else 0)
         self._actions += is_better
+
+    def _mend(self, true: Mask) -> None:
+        """Draw around an object that a click does not tell from others; else click once more."""
+        if not self._has_lasso:
+            self._click(true)
+            return
+        prompts = replace(self._session.state.prompts, outline=self._drawn_around(true).outline)
+        self._session.set_prompts(prompts)
+        self._count()
+        self._choose_best(true)
 
     def _improve(self, label_id: int, true: Mask) -> None:
         """Drag an end of the strip, or correct a slice: whatever promises more for an action."""
@@ -185,6 +205,11 @@ class StackAnnotator:
         labels = (*before.point_labels, FOREGROUND if is_missing else BACKGROUND)
         session.set_prompts(Prompts(points, labels, before.box_xyxy))
         self._count()
+        self._choose_best(true)
+
+    def _choose_best(self, true: Mask) -> None:
+        """Choose the best mask if it is clearly better than the one that is shown first."""
+        session = self._session
         candidates, chosen = session.state.candidates, session.state.chosen
         if candidates is None or chosen is None:
             return
@@ -246,7 +271,7 @@ def main() -> None:
             stack[n_cut // 2 : len(image) - (n_cut + 1) // 2] for stack in (image, labels)
         )
         has_lasso, rows = not arguments.boxes, []
-        annotator = StackAnnotator(image, labels.shape, predictor, has_lasso=has_lasso)
+        annotator = StackAnnotator(image, labels, predictor, has_lasso=has_lasso)
         for number in np.unique(labels)[1:]:
             true = labels == number
             n_slices = int(np.count_nonzero(true.any(axis=(1, 2))))
