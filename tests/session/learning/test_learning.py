@@ -146,6 +146,14 @@ def test_a_correction_goes_on_from_the_whole_mask_with_the_same_token(session, t
     # It starts from what the model gave, not from where that was cut.
     prompt = state.mask_prompt(shown.masks[shown.best].weights, tile, spec)
     np.testing.assert_allclose(prompt, before + 1.5, atol=1e-5)
+    # Re-edited after a journal, and when all is forgotten, it is such a mask again.
+    accepted = session.accept().changes[-1].after.state
+    session.learning.forget()
+    state = state_from_json(state_to_json(accepted))
+    session.objects.resume(replace(state, reedited=None))
+    session.wait_until_idle(TIMEOUT_S)
+    again = session.state
+    assert (again.chosen, again.candidates.recipe) == (3, corrected.recipe)
 
 
 def test_it_stands_back_where_another_object_is_clear(session):
