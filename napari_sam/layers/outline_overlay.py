@@ -55,6 +55,14 @@ class _OutlineVisual(LayerOverlayMixin, VispySceneOverlay):
         segments = self.overlay.segments
         return np.empty((0, 2), np.float32) if segments is None else segments.ends_rc
 
+    @property
+    def _corner_xy(self) -> NDArray[np.float64]:
+        """The first pixel that is drawn, of the level that is shown."""
+        if not self.layer.multiscale:
+            return np.zeros(2)
+        displayed = list(self.layer._slice_input.displayed)
+        return np.asarray(self.layer.corner_pixels[0][displayed][::-1], float)
+
     def _on_set_data(self) -> None:
         """Follow a change between 2D and 3D, or to another level."""
         if self.layer.multiscale:
@@ -65,6 +73,9 @@ class _OutlineVisual(LayerOverlayMixin, VispySceneOverlay):
     def _on_segments(self) -> None:
         ends_rc = self._ends_rc
         if self._is_flat and len(ends_rc) > 0:
+            # napari places an overlay, but one that is added later only as the layer changes next.
+            self.node.transform.reset()
+            self.node.transform.translate(0.5 - self._corner_xy)
             if self.layer.multiscale:  # napari draws in the pixels of the level that is shown
                 displayed = list(self.layer._slice_input.displayed)
                 factors = self.layer.downsample_factors[self.layer.data_level][displayed]

@@ -97,6 +97,21 @@ def test_an_outline_is_drawn_around_its_pixels_at_every_zoom(make_napari_viewer,
     assert bounds_on_canvas(viewer) is None
 
 
+@pytest.mark.parametrize("is_multiscale", [False, True])
+def test_an_outline_is_in_place_before_its_layer_changes(make_napari_viewer, is_multiscale):
+    viewer = make_napari_viewer(show=True)
+    data = np.zeros((40, 60), np.uint16)
+    levels = [data, data[::2, ::2]] if is_multiscale else data
+    layer = viewer.add_labels(levels, multiscale=is_multiscale)
+    viewer.scene.camera.zoom = 20
+    viewer.screenshot(flash=False)
+    LayerOutline(layer, "test", "#ffe600").show(Segments.around([(np.ones((6, 8), bool), 18, 26)]))
+    places = [bounds_on_canvas(viewer)]
+    layer.refresh()
+    places.append(bounds_on_canvas(viewer))
+    assert places[0] == places[1] is not None
+
+
 def test_an_outline_that_another_has_replaced_is_left_alone():
     layer = Labels(np.zeros((4, 4), np.uint8))
     first, second = (LayerOutline(layer, "test", "white") for _ in range(2))
