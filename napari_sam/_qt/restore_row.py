@@ -39,13 +39,14 @@ class RestoreRow(QWidget):
         )
         self._discard = button(_DISCARD, "", self._on_discard_clicked)
         self._discard.installEventFilter(self)
-        self._later = button(
+        self.later = button(
             "Later",
-            "Decide later, and see what is below: they are kept, and offered again with the image",
+            "Decide later, and see what is below: they are kept in the menu of Session,\n"
+            "and offered again with the image",
             self.hide,
         )
         self._confirm_timer = rest_timer(self, _CONFIRM_MS, lambda: self._ask_again(False))
-        self._buttons = self.restore, self._discard, self._later
+        self._buttons = self.restore, self._discard, self.later
         buttons = row(self._progress, *self._buttons)
         for place, stretch in ((1, 5), (2, 5), (3, 2)):  # by the letters of each
             buttons.setStretch(place, stretch)

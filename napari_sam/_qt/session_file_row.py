@@ -37,6 +37,9 @@ class SessionFileRow(QWidget):
             "Continue a session in a new labels layer. The image is taken from the open layers, "
             "from the folder\nof the session file or, if you agree, from its old path."
         )
+        self.restore = menu.addAction("Restore unsaved objects")
+        self.restore.setToolTip("Restore what was not saved into a new labels layer")
+        self.restore.setVisible(False)
         session = button("Session", "Save everything to one file, or open such a file")
         session.set_menu(menu)
         self._progress = progress_bar("You can keep working meanwhile")

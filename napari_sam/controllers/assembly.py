@@ -64,8 +64,9 @@ class Controllers:
         self.embeddings = embeddings = EmbeddingsController(context, batch_prompts.prefetch_row)
         self.journal = journal = JournalRecorder(context)
         self.unfinished = unfinished = UnfinishedController(context, journal)
-        self.restore = RestoreController(context, journal, unfinished)
         self.session_file = SessionFileController(context, journal, unfinished)
+        action = self.session_file.row.restore
+        self.restore = RestoreController(context, journal, unfinished, action)
         objects.table.add_foot(objects.files.row, self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         parts = *panels, automatic, objects.table, stack, tracks

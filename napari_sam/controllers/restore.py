@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from napari.layers import Image, Labels
+from qtpy.QtGui import QAction
 
 from napari_sam._qt.restore_row import RestoreRow, counted_unfinished
 from napari_sam.controllers.context import WidgetContext
@@ -20,10 +21,14 @@ from napari_sam.session.objects.records import counted
 
 
 class RestoreController:
-    """Finds, restores and discards journals for a `RestoreRow`."""
+    """Finds, restores and discards journals for a `RestoreRow`, and restores them by an action."""
 
     def __init__(
-        self, context: WidgetContext, recorder: JournalRecorder, unfinished: UnfinishedController
+        self,
+        context: WidgetContext,
+        recorder: JournalRecorder,
+        unfinished: UnfinishedController,
+        action: QAction,
     ) -> None:
         self._binding, self._session = context.binding, context.session
         self._recorder, self._messages = recorder, context.messages
@@ -33,6 +38,9 @@ class RestoreController:
         self.row = RestoreRow()
         self.row.restore.clicked.connect(self.restore)
         self.row.discard_requested.connect(self.discard)
+        self.row.later.clicked.connect(self._on_later)
+        self._action = action
+        action.triggered.connect(self.restore)
         self._connections = Connections(
             (context.binding.image_changed, self.find), (recorder.deleted, self.find)
         )
@@ -64,6 +72,11 @@ class RestoreController:
     def _offer(self, journals: tuple[JournalSummary, ...]) -> None:
         self._journals = journals
         self.row.show_offer(journals)
+        self._action.setVisible(bool(journals))
+
+    def _on_later(self) -> None:
+        entry = f"Session > {self._action.text()}"
+        self._messages.info(f"Kept for later: {entry}, in the tab Objects, brings them back.")
 
     def discard(self) -> None:
         """Delete the newest journal."""
@@ -76,6 +89,8 @@ class RestoreController:
         image = self._binding.plane.image
         if not self._journals or image is None or not self._executor.is_idle:
             return
+        self._offer(self._journals)  # its progress is shown also if the user has said Later
+        self._action.setVisible(False)
         newest, self._journals = self._journals[0], self._journals[1:]
         header = newest.header
         layer = labels_for(image, self._binding.plane.view, header.shape, header.dtype)

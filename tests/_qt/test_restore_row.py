@@ -36,7 +36,7 @@ def test_the_newest_is_named(row):
     assert text.startswith("1 unsaved object on 'coins' (20")
     assert ";" not in text
     assert text.endswith("2 older sets can be restored next.")
-    row._later.click()
+    row.later.click()
     assert row.isHidden()
     row.show_offer((journal(2),))
     assert not row.isHidden()

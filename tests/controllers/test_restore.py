@@ -151,7 +151,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     assert widget.binding.target.layer is None
 
 
-def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, other_program):
+def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, other_program, said):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, *PLACES[:2])
     labels = widget.binding.target.layer.data.copy()
@@ -160,10 +160,18 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     row = widget.controllers.restore.row
     assert "2 unsaved objects on 'coins' (today" in row._text.text()
     assert "did not exit cleanly" not in row._text.text()
-    row.restore.click()
+    row.later.click()
+    assert row.isHidden()
+    assert "Session > Restore unsaved objects" in said[-1]
+    action = widget.controllers.session_file.row.restore
+    assert action.isVisible()
+    action.trigger()
+    assert not row.isHidden()  # it shows the progress
+    assert not action.isVisible()
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_array_equal(widget.binding.target.layer.data, labels)
     assert row.isHidden()
+    assert not action.isVisible()
     widget.close()
 
     other_program()
