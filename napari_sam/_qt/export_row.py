@@ -115,15 +115,20 @@ class ExportRow(QWidget):
         formats = {name_filter(entry.title, entry.suffixes): entry for entry in offered}
         proposed = formats.get(self._last_filter, offered[0])
         start = self._named(bare, proposed.suffixes[0]) if bare else ""
+        if Path(start).is_dir():  # the dialog would go into it
+            start = bare
         name, chosen = QFileDialog.getSaveFileName(
             self, "Export objects", start, ";;".join(formats), self._last_filter
         )
         if not name:
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
-        if formats[chosen] is not proposed:  # and the dialog leaves the suffix as it was
-            name = bare if name == start else name.removesuffix(proposed.suffixes[0])
-        file_format = _format_of(name, formats[chosen])
+        file_format = formats[chosen]
+        if file_format is not proposed and has_suffix(name, proposed.suffixes[:1]):
+            # The dialog leaves the suffix of the other format.
+            name = bare if name == start else name[: -len(proposed.suffixes[0])]
+        elif name != bare:
+            file_format = _format_of(name, file_format)
         if not has_suffix(name, file_format.suffixes):
             suffix = file_format.suffixes[0]
             name = self._named(name, suffix).removesuffix(suffix)

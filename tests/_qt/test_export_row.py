@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_sam._qt.export_row import ExportRow, ExportScope
 
@@ -62,3 +62,24 @@ def test_the_suggested_name_is_that_of_the_file_in_the_chosen_format(
     row.export.click()
     assert begun == ["vol labels.tif"]
     assert requested == [tmp_path / written]
+
+
+def test_another_format_than_proposed_replaces_no_file_unasked(qtbot, monkeypatch, tmp_path):
+    row = ExportRow(lambda: str(tmp_path / "film.tif"), may_be_film=lambda: True)
+    qtbot.addWidget(row)
+    starts, asked, requested = [], [], []
+
+    def choose(_parent, _title, start, filters, *_):
+        starts.append(Path(start).name)
+        names = filters.split(";;")
+        return start, next(text for text in names if text.startswith("Cell Tracking Challenge"))
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr(QMessageBox, "question", lambda *args: asked.append(args[-1]))
+    row.export_requested.connect(lambda path, *_: requested.append(path.name))
+    row.export.click()
+    assert requested == ["film.tif_RES"]  # and not film.tif
+    (tmp_path / "film.tif_RES").mkdir()
+    row.export.click()
+    assert starts == ["film.tif.tif", "film.tif"]  # not into the folder
+    assert len(asked) == len(requested) == 1
