@@ -230,7 +230,7 @@ class Corrections:
                 if entry.is_anchor and known.get(entry.slice_index) is not entry
             ]
             was_on = {entry.slice_index for entry in known.with_object}
-            # Several slices at once are those of an object that is merged into this one.
+            # Several slices at once are painted by a brush of three dimensions.
             is_added = len(corrected) == 1 and corrected[0] not in was_on
             added = corrected if is_added else ()
             # Strokes stay steps of their own, which the viewer's own undo can follow.

@@ -288,13 +288,14 @@ class StackEditing:
         self.propagation.start(stack, target, [course], self._embedding.embedder, step)
 
     def _on_edited(self, edit: Edit) -> None:
+        # No other edit corrects a slice: those that are merged or linked stay as they are.
         if edit.labels is not None and edit.after is not edit.before:  # an object was accepted
             self.choose(edit.labels.label_id)
             then, self._then = self._then, None
             if then is not None and then[0] == edit.before.prompts:  # and no other one
                 then[1](edit.labels.label_id)
                 return
-        self.corrections.follow(edit)
+            self.corrections.follow(edit)
 
     def _on_finished(self, run: Run) -> None:
         wanted, self._wanted = self._wanted, None

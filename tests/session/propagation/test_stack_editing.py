@@ -324,6 +324,20 @@ def test_an_object_that_was_ended_too_soon_is_carried_on_from_a_slice_that_is_ad
     check_record(volume, 1)
 
 
+def test_tracks_that_are_joined_are_not_carried_anywhere(session, volume):
+    click(session, 30, 34)
+    carry(session, first=3, last=4)
+    session.show(volume.request(6))
+    click(session, 30, 34)
+    session.accept()
+    before = volume.labels.array.copy()
+    session.tracks.join(1, 2)
+    session.wait_until_idle(60)
+    np.testing.assert_array_equal(volume.labels.array, before > 0)
+    session.undo()
+    np.testing.assert_array_equal(volume.labels.array, before)
+
+
 def test_a_background_click_in_the_middle_takes_the_chosen_object_off_the_slice(session, volume):
     click(session, 30, 34)
     session.accept()
