@@ -138,11 +138,16 @@ class RestoreController:
         # Before the layer is the target: from then on, what is in progress goes to this journal.
         n_unfinished = self._unfinished.restore(unfinished, image, target)
         self._recorder.keep(target, reference, journal)
+        former = self._binding.target.labels if image is self._binding.plane.image else None
         self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
         objects = counted(len(target.registry))
         if n_unfinished:
             objects += f" and {counted_unfinished(n_unfinished)}"
-        self._messages.info(f"Restored {objects} into '{layer.name}'.")
+        restored = f"Restored {objects} into '{layer.name}'."
+        if former is not None and former.registry:
+            self._messages.warn(f"{restored} {_what_stays_in(former)}")
+        else:
+            self._messages.info(restored)
 
     def _continue(self, content: JournalContent, path: Path, image: Image) -> None:
         """Continue with the objects in progress of a journal that has no others."""
@@ -155,3 +160,13 @@ class RestoreController:
     def _end(self, image: Image) -> None:
         if image is self._binding.plane.image:
             self.find()
+
+
+def _what_stays_in(former: TargetLayer) -> str:
+    """Return where the objects are that table and export no longer have, and how to go on."""
+    n_objects = len(former.registry)
+    stay, them = ("stays", "it") if n_objects == 1 else ("stay", "them")
+    return (
+        f"{counted(n_objects)} {stay} in '{former.name}': to go on with {them}, choose that layer "
+        "under 'write to' in the tab Options."
+    )

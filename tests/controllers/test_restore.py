@@ -197,6 +197,27 @@ def test_a_deleted_layer_that_is_not_the_target_now_is_offered_at_once_too(make_
     assert "1 unsaved object on 'coins' (today" in widget.controllers.restore.row._text.text()
 
 
+def test_what_was_accepted_before_a_restore_stays_in_its_layer(make_widget, other_program, said):
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, *PLACES[:2])
+    widget.close()
+    other_program()
+    viewer, widget = make_widget(coins())
+    target = widget.binding.target
+    accept_at(viewer, widget, PLACES[2])
+    widget.controllers.restore.restore()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith("Restored 2 objects into 'coins labels [1]'. 1 object stays in ")
+    assert "'coins labels': to go on with it, choose that layer under 'write to'" in said[-1]
+    viewer.cursor.position = PLACES[2]
+    widget.binding.objects.reedit_under_cursor()  # takes it over
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert target.labels.layer.name == "coins labels [1]"
+    assert [record.label_id for record in target.labels.registry] == [1, 2, 3]
+
+
 def test_restored_labels_have_the_name_that_they_had(make_widget):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, PLACES[0])
