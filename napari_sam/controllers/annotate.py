@@ -21,6 +21,7 @@ from napari_sam.layers.conversion import as_image, is_opened_as_labels
 from napari_sam.layers.image_cover import ImageCover
 from napari_sam.layers.plane_view import is_gray_with_alpha
 from napari_sam.layers.viewer_layers import was_made_for
+from napari_sam.session.automatic.masks import MaskKey
 from napari_sam.session.connections import Connections
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.state import EARLY_HINT, SEVERAL_HINT, START_HINT, SessionState
@@ -62,6 +63,7 @@ class AnnotateController:
         self._connect_prompts()
         self._connect_objects()
         self._in_progress: tuple[object, ...] = ()
+        self._mask_shown: MaskKey | None = None
         self._last_hint = ""
         self._conversion_hint = ""
         self._connections = self._connect_layers()
@@ -165,7 +167,11 @@ class AnnotateController:
 
     def _on_review_changed(self) -> None:
         review = self._session.automatic_review
-        self.object_panel.show_automatic(review.offer, is_reviewing=review.current is not None)
+        current = review.current
+        self.object_panel.show_automatic(review.offer, is_reviewing=current is not None)
+        before, self._mask_shown = self._mask_shown, None if current is None else current.key
+        if self._mask_shown != before:
+            self._messages.done()
         self._show_hint()
 
     def _on_tool_changed(self, tool: str) -> None:

@@ -7,6 +7,8 @@ from skimage import data
 
 from napari_sam._qt.colors import Severity
 from napari_sam.controllers import messages as shown_messages
+from napari_sam.session.automatic.picture import Painter
+from tests.session.automatic.reviewed import SIZE, square
 
 TIMEOUT_S = 120
 
@@ -70,9 +72,15 @@ def test_a_warning_stays_until_the_user_goes_on(opened, qtbot, monkeypatch):
     assert line.severity is Severity.HINT
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
+    review = widget.session.automatic_review
+    masks = [square(10, 10, 5), square(20, 20, 5), square(30, 30, 5)]
+    widget.session.automatic._show(Painter(SIZE).paint(masks))
     for go_on in (
         lambda: widget.session.object_in_progress.choose_next(),
         widget.session.object_in_progress.clear,
+        lambda: review.step(1),
+        review.reject_current,
+        review.show_all,
     ):
         widget.session.notifier.warn("Covered by object 3.")
         go_on()
