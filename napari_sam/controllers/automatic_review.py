@@ -80,9 +80,10 @@ class AutomaticReviewController:
                 "There are no automatic masks to accept here: find some, or go to their slice."
             )
 
-    def _on_added(self, count: int, left_out: int) -> None:
+    def _on_added(self, count: int, left_out: int, class_name: str | None) -> None:
+        of_class = "" if class_name is None else f" with class '{class_name}'"
         more = f"; {covered_left_out(left_out)}" if left_out else ""
-        self._messages.info(f"{counted(count)} added{more}.")
+        self._messages.info(f"{counted(count)} added{of_class}{more}.")
 
     def _restore_last_rejected(self) -> None:
         self._places.go()

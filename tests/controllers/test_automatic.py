@@ -67,7 +67,7 @@ def when_some_masks_exist(widget, action):
     return done
 
 
-def test_all_masks_are_filtered_accepted_and_undone(opened):
+def test_all_masks_are_filtered_accepted_and_undone(opened, said):
     viewer, widget, panel = opened()
     assert not accept_button(widget).isEnabled()
     active = viewer.layers.selection.active
@@ -98,9 +98,12 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert "with the next run" in panel.run.outcome.text()
 
+    widget.session.classes.add("coin")
     press(widget, accept_button(widget))
     target = widget.binding.target.labels
     kept = len(target.registry)
+    left_out = f"{count - kept} left out because other objects cover them"
+    assert said[-1] == f"{kept} objects added with class 'coin'; {left_out}."
     assert kept == len(np.unique(target.layer.data)) - 1 > 5
     assert len(layer.features) == count - kept  # those below others as a whole are still there
     assert all(record.stability >= 0.85 for record in target.registry)

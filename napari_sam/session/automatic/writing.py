@@ -36,8 +36,9 @@ class MaskWriter:
 
     changed = Signal()
     """Other masks are pending."""
-    added = Signal(int, int)
-    """Number of objects added at once, and of masks left out because nothing of them remained."""
+    added = Signal(int, int, object)
+    """Number of objects added at once, of masks left out because nothing of them remained, and the
+    class of the objects or None."""
 
     def __init__(self, editing: Editing, background: Background) -> None:
         self._editing, self._notifier = editing, background.notifier
@@ -87,7 +88,7 @@ class MaskWriter:
         def on_added(edit: LabelsEdit) -> None:
             if len(batch.masks) > 1:
                 count = edit.n_made
-                self.added.emit(count, len(batch.masks) - count)
+                self.added.emit(count, len(batch.masks) - count, batch.class_name)
 
         if not self._editing.executor.is_idle:  # another edit began while the records were made
             self._waiting.appendleft(batch)

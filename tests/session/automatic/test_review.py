@@ -68,7 +68,7 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     opened.session.editing.set_overlap(Overlap.REFUSE)
     opened.accept(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
-    assert opened.added == [(1, 2)]
+    assert opened.added == [(1, 2, None)]
 
 
 def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
