@@ -57,7 +57,7 @@ class AutomaticReviewController:
             getattr(box, command).clicked.connect(self._commands[command])
         box.show_all.clicked.connect(self._review.show_all)
         box.restore_last.triggered.connect(self._restore_last_rejected)
-        box.restore_all.triggered.connect(self._review.restore_rejected)
+        box.restore_all.triggered.connect(self._restore_rejected)
 
     def close(self) -> None:
         """Stop; masks that were not accepted are left to the user as a layer."""
@@ -89,6 +89,12 @@ class AutomaticReviewController:
         self._places.go()
         self._review.restore_last_rejected()
         self.view.activate()
+
+    def _restore_rejected(self) -> None:
+        count = len(self._review.rejected)
+        self._review.restore_rejected()
+        masks = "1 rejected mask is" if count == 1 else f"{count:,} rejected masks are"
+        self._messages.info(f"{masks} offered again.")
 
     def _or_object(self, action: Callable[[], None], on_object: Callable[[], None]) -> None:
         (on_object if self._session.state.has_object_in_progress else action)()

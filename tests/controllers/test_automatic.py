@@ -130,7 +130,7 @@ def test_all_masks_are_filtered_accepted_and_undone(opened, said):
     assert len(widget.session.automatic.picture.masks) == count
 
 
-def test_remaining_objects_are_reviewed_with_keys(opened):
+def test_remaining_objects_are_reviewed_with_keys(opened, said):
     viewer, widget, panel = opened()
     press(widget, panel.run.remaining)  # nothing is there yet: everything is the rest
     assert "no objects to compare with yet" in panel.run.outcome.text()
@@ -186,6 +186,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     panel.results.restore_all.trigger()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(layer.features) == count - 1
+    assert said[-1] == "2 rejected masks are offered again."
     press(widget, panel.results.show_all)
     assert "one by one, press ▸" in widget.controllers.annotate.hint.text()
     assert len(np.unique(layer.data)) > 2
