@@ -62,6 +62,7 @@ class ObjectTableController:
                 "next_object": lambda: self.step(1),
                 "previous_object": lambda: self.step(-1),
                 "reviewed": self.review,
+                "remove": partial(binding.objects.attempt, self._remove_under_cursor),
             }
         )
         self._on_target_changed()
@@ -238,6 +239,9 @@ class ObjectTableController:
         if self._target is not None and self._target.registry.get(label_ids[0]) is None:
             key = self._binding.shortcuts.undo_text
             self._messages.info(f"{_named(label_ids)} deleted: {key} takes it back.")
+
+    def _remove_under_cursor(self) -> None:
+        self._on_remove([self._binding.objects.require_under_cursor()])
 
     def _on_change(self, label_ids: list[int], field: str, value: object) -> None:
         details = cast(Details, {field: value})

@@ -89,7 +89,6 @@ class LayerBinding:
                 "flip": self.prompts.flip_polarity,
                 "hover": self.candidates.toggle_hover,
                 "reedit": objects.reedit_under_cursor,
-                "remove": objects.remove_under_cursor,
                 "brush": self.brush.toggle,
                 "outlines": self.display.toggle_outlined,
                 "undo": objects.undo,

@@ -107,15 +107,11 @@ class ObjectsBinding:
                     if region is not None:
                         self._session.objects.improve(region)
                         return
-        self._session.objects.reedit(self._object_under_cursor())
+        self._session.objects.reedit(self.require_under_cursor())
 
     def reedit(self, label_id: int) -> None:
         """Re-edit an accepted object, once its slice is shown."""
         self._defer(lambda: self.attempt(lambda: self._session.objects.reedit(label_id)))
-
-    def remove_under_cursor(self) -> None:
-        """Delete the accepted object under the cursor."""
-        self.attempt(lambda: self._session.objects.remove([self._object_under_cursor()]))
 
     def start_brush(self, *, at_cursor: bool) -> Labels:
         """Select napari's brush in the target, to paint on the object under the cursor if asked."""
@@ -144,7 +140,14 @@ class ObjectsBinding:
         """The label_id of the accepted object under the cursor; 0 for none."""
         return self._label_id_at(self._viewer.cursor.position)
 
-    def _object_under_cursor(self) -> int:
+    def require_under_cursor(self) -> int:
+        """Return the label_id of the accepted object under the cursor.
+
+        Raises
+        ------
+        TargetError
+            If there is none, or no objects can be pointed at.
+        """
         refusal = self._session.request.refusal
         if refusal:
             raise TargetError(refusal)

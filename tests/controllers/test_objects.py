@@ -152,7 +152,7 @@ def test_in_3d_every_action_on_rows_says_why_it_waits(opened, qtbot):
     table.change_requested.emit([1], "class_name", "nucleus")
     table.reedit_requested.emit(1)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.objects.remove_under_cursor()
+    widget.binding.shortcuts.run("remove")
     widget.binding.shortcuts.run("brush")
     assert set(heard) == {"Paused while the viewer shows 3-D. Switch to 2-D (Ctrl+Y) to continue."}
     assert len(heard) == 6
@@ -224,14 +224,16 @@ def test_the_object_under_the_cursor_marks_its_row(opened):
     assert table.selected == [3]  # what the user has chosen stays so
 
 
-def test_keys_act_on_the_object_under_the_cursor(opened):
+def test_keys_act_on_the_object_under_the_cursor(opened, capsys):
     viewer, widget, _ = opened
     viewer.cursor.position = (68 * 0.5, 104 * 0.25)
     widget.binding.objects.reedit_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     widget.session.object_in_progress.clear()
-    widget.binding.objects.remove_under_cursor()
+    capsys.readouterr()
+    widget.binding.shortcuts.run("remove")
+    assert "Object 1 is deleted: Ctrl+Z takes it back." in capsys.readouterr().out
     assert set(np.unique(widget.binding.target.layer.data)) == {0, 2, 3}
     widget.binding.objects.undo()
     assert set(np.unique(widget.binding.target.layer.data)) == {0, 1, 2, 3}
