@@ -184,7 +184,7 @@ class TracksPanel(QWidget):
         run = state.run
         self._is_linking = run is not None
         self._status.setCurrentIndex(_IDLE if run is None and propagation is None else _BUSY)
-        command = "" if selection.tracks else "select_object"
+        command = "" if selection.tracks or not len(selection.lineages) else "select_object"
         self.texts.add(self.about.set_text, _described(selection), command, "or {}")
         self.next_step.set_text("Edits wait for the links." if run else _hint(selection))
         if propagation is not None and run is None:

@@ -60,7 +60,7 @@ class TracksController:
         self._table, self._tab, self._classes = objects.table, stack.tab, classes
         self._executor = context.session.background.executor("tracks-file", is_bulky=True)
         self._lineages: Lineages | None = None  # of the target, until it changes
-        self._division: ProposedDivision | None = None  # that is confirmed or rejected next
+        self._chosen_division: ProposedDivision | None = None
         self._seen: ProposedDivision | None = None  # that the view was moved to last
         self._is_cutting = False  # a track is being cut in two
         self.texts = ShortcutTexts()
@@ -71,7 +71,7 @@ class TracksController:
         self._records, self._of_panel = Connections(), Connections()
         stack.on_demand.when_built(self._add_panel)
         self._connections = Connections(
-            (self._tracks.changed, self._on_proposals_changed),
+            (self._tracks.changed, self._show),
             (self._tracks.linked, self._on_linked),
             (self._view.changed, self._on_frames_changed),
             (context.session.editing.done, self._on_edited),
@@ -225,23 +225,22 @@ class TracksController:
 
     # Proposed divisions ------------------------------------------------------------------------
 
-    def _on_proposals_changed(self) -> None:
-        """Keep to the division in question; once that is decided, take the one after it."""
-        divisions = self._tracks.state.divisions
-        if self._division not in divisions:
-            self._division = divisions[0] if divisions else None
-        self._show()
+    @property
+    def _division(self) -> ProposedDivision | None:
+        """The division that is confirmed or rejected next."""
+        divisions, chosen = self._tracks.state.divisions, self._chosen_division
+        return chosen if chosen in divisions else next(iter(divisions), None)
 
     def go_to_division(self) -> None:
         """Show the division in question, or the next one if that was shown last."""
-        divisions = self._tracks.state.divisions
-        if not divisions or self._division is None:
+        divisions, division = self._tracks.state.divisions, self._division
+        if division is None:
             self._session.notifier.warn(_NO_DIVISION)
             return
-        if self._seen == self._division:
-            following = divisions.index(self._division) + 1
-            self._division = divisions[following % len(divisions)]
-        self._go_to(self._division)
+        if self._seen == division:
+            division = divisions[(divisions.index(division) + 1) % len(divisions)]
+        self._chosen_division = division
+        self._go_to(division)
 
     def _go_to(self, division: ProposedDivision) -> None:
         self._seen, target = division, self._binding.target.labels
@@ -270,7 +269,7 @@ class TracksController:
         self._show_next(following)
 
     def _show_next(self, division: ProposedDivision | None) -> None:
-        self._division = division
+        self._chosen_division = division
         if division is not None:
             self._go_to(division)
         self._show()

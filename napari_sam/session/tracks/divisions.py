@@ -54,6 +54,10 @@ class ProposedDivision:
         """Return the label_ids of the daughters; that of the mother, if she goes on as one."""
         return tuple(label_at(labels, index) for index in self.daughters_at)
 
+    def is_gone(self, labels: Labels) -> bool:
+        """Whether one of its objects is no longer there."""
+        return 0 in (self.mother_id(labels), *self.daughter_ids(labels))
+
 
 def label_at(labels: Labels, index: Start) -> int:
     """Return the label of a pixel."""
@@ -64,7 +68,7 @@ def plan_confirmed(tracks: TrackLabels, division: ProposedDivision) -> LabelsEdi
     """Plan to mark a proposed division."""
     mother_id = division.mother_id(tracks.labels)
     daughter_ids = division.daughter_ids(tracks.labels)
-    if 0 in (mother_id, *daughter_ids):
+    if division.is_gone(tracks.labels):
         raise TargetError("An object of this division is gone: reject it.")
     if daughter_ids:
         return plan_division(tracks, mother_id, daughter_ids, division.frame)

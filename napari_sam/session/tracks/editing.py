@@ -17,7 +17,6 @@ from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import Labels, TargetError
-from napari_sam.session.objects.records import ObjectRegistry
 from napari_sam.session.tracks.divisions import (
     ProposedDivision,
     plan_confirmed,
@@ -125,7 +124,7 @@ class TrackEditing:
             tracks = self._tracks()
             is_about = tracks.labels is self._labels
             divisions = self._divisions if is_about else ()
-            divisions = _open(divisions, self._mothers, self._last_link, tracks.registry)
+            divisions = _open(divisions, self._mothers, self._last_link, tracks)
             return TracksState(tracks.axis, divisions, self._run)
         return TracksState(run=self._run)
 
@@ -342,13 +341,17 @@ def _open(
     divisions: tuple[ProposedDivision, ...],
     mothers: Mapping[ProposedDivision, int],
     link: _Link | None,
-    registry: ObjectRegistry,
+    tracks: TrackLabels,
 ) -> tuple[ProposedDivision, ...]:
-    """Return the proposals but those that are marked, or were made by a link that is undone.
+    """Return the proposals but those that are marked, whose link is undone, or objects are gone.
 
     They are back again once that is undone, or redone.
     """
     if link is not None and link.is_undone:
         divisions = tuple(division for division in divisions if division not in link.divisions)
-    marked = {record.parent_id for record in registry} - {0} if mothers else set()
-    return tuple(division for division in divisions if mothers.get(division, 0) not in marked)
+    marked = {record.parent_id for record in tracks.registry} - {0} if mothers else set()
+    return tuple(
+        division
+        for division in divisions
+        if mothers.get(division, 0) not in marked and not division.is_gone(tracks.labels)
+    )

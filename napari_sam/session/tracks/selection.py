@@ -107,7 +107,10 @@ class TrackSelection:
             return ""
         if track.first == track.last:
             return f"Object {track.label_id} is in one frame only"
-        return f"Go to one of the frames {track.first + 1} to {track.last}"
+        first = track.first + 1
+        if first == track.last:
+            return f"Go to frame {first}"
+        return f"Go to one of the frames {first} to {track.last}"
 
     def _refuse_swap(self) -> str:
         if len(self.tracks) != 2:

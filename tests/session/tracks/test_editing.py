@@ -83,10 +83,20 @@ def test_a_proposal_that_is_not_possible_any_more_is_left_and_said() -> None:
     film, said = Film(array), []
     film.background.notifier.warned.connect(said.append)
     film.tracks.propose([1, 2])
-    film.tracks.end(1, 2)
+    film.tracks.end(1, 4)
     film.tracks.confirm_all()
     settle(film)
-    assert said == ["An object of this division is gone: reject it."]
+    assert said == ["Track 1 does not go on from before frame 4."]
     (division,) = film.tracks.state.divisions
     film.tracks.reject(division)
     assert film.tracks.state.divisions == ()
+
+
+def test_no_division_is_proposed_of_an_object_that_is_gone() -> None:
+    film = Film(dividing())
+    film.tracks.propose([1])
+    proposals = film.tracks.state.divisions
+    film.tracks.end(1, 2)
+    assert film.tracks.state.divisions == ()
+    film.editing.undo()
+    assert film.tracks.state.divisions == proposals != ()
