@@ -1,12 +1,26 @@
-"""Which objects were made from automatic masks, followed through all later edits."""
+"""Which objects were made from automatic masks, followed through all later edits.
 
-from collections.abc import Collection, Mapping
+And which accepted masks did not become objects, because others cover them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from napari_sam.session.automatic.masks import MaskKey
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+
+
+@dataclass(frozen=True, eq=False)
+class _Refusal:
+    """How overlaps were treated when a mask did not become an object, and what is around it."""
+
+    overlap: Overlap
+    covers: tuple[PackedMask, ...]
 
 
 @dataclass(eq=False)
@@ -21,10 +35,11 @@ class _AcceptedMask:
     state: ObjectState
     masks: tuple[PackedMask, ...] = ()
     label_id: int = 0
+    refusal: _Refusal | None = None
 
 
 class AcceptedMasks:
-    """Knows which automatic masks exist as objects.
+    """Knows which automatic masks exist as objects, and which are covered by others.
 
     An object that is corrected in place, renumbered or merged into another one still exists; one
     that is deleted does not, nor one whose creation was undone, until that is redone.
@@ -53,6 +68,41 @@ class AcceptedMasks:
             by_state[id(record.state)] = record
             by_mask.update((id(mask), record) for mask in record.masks)
         return {key for key, mask in accepted.items() if _follow(mask, by_state, by_mask)}
+
+    def cover(
+        self, records: Sequence[ObjectRecord], registry: ObjectRegistry, overlap: Overlap
+    ) -> None:
+        """Note that of these accepted masks too little could be written, because of others."""
+        masks = [mask for record in registry for mask in record.masks] if records else []
+        starts = np.array([mask.start for mask in masks])
+        stops = np.array([mask.stop for mask in masks])
+        refusals: dict[int, _Refusal] = {}
+        for record in records:
+            meets = np.zeros(len(masks), np.bool_)
+            for part in record.masks if masks else ():
+                meets |= ((starts < part.stop) & (part.start < stops)).all(axis=1)
+            covers = tuple(masks[index] for index in np.flatnonzero(meets))
+            refusals[id(record.state)] = _Refusal(overlap, covers)
+        for accepted in self._accepted.values():
+            accepted.refusal = refusals.get(id(accepted.state), accepted.refusal)
+
+    def covered(self, registry: ObjectRegistry, overlap: Overlap) -> set[MaskKey]:
+        """Return the masks that would be refused again; call it after each change."""
+        refused = {
+            key: mask.refusal
+            for key, mask in self._accepted.items()
+            if mask.registry is registry and mask.refusal is not None
+        }
+        if not refused:
+            return set()
+        there = {id(mask) for record in registry for mask in record.masks}
+        covered = set()
+        for key, refusal in refused.items():
+            if not all(id(mask) in there for mask in refusal.covers):
+                self._accepted[key].refusal = None  # it may be accepted now
+            elif refusal.overlap is overlap:
+                covered.add(key)
+        return covered
 
 
 def _follow(

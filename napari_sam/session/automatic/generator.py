@@ -150,6 +150,7 @@ class AutomaticMaskGenerator:
         self._submitted: AutomaticRequest | None = None  # last, perhaps for edges only
         self._painter: tuple[ImagePlane, Painter] | None = None
         self._excluded: frozenset[MaskKey] = frozenset()
+        self._decided: tuple[frozenset[MaskKey], frozenset[MaskKey]] = frozenset(), frozenset()
         self._start_s = self._next_choice_s = 0.0
         self._is_behind = False  # slices have been finished since masks were chosen last
         self.settings = AutomaticRunSettings()
@@ -245,7 +246,7 @@ class AutomaticMaskGenerator:
         self._choice_executor.cancel()
         if self._run is not None and self._run.offered_count:
             self._previous = self._run
-        self._run, self._excluded = run, frozenset()
+        self._run, self._excluded, self._decided = run, frozenset(), (frozenset(), frozenset())
         self.canceled_at = "" if run is None else run.canceled_at
         self._next_choice_s, self._is_behind = 0.0, False
         if run is not None:
@@ -333,13 +334,18 @@ class AutomaticMaskGenerator:
         self.settings = settings
         self._choose()
 
-    def exclude(self, keys: Iterable[MaskKey], rejected: Collection[MaskKey] = ()) -> None:
-        """Offer all masks but these, of which some were rejected and the others accepted."""
-        excluded = frozenset(keys)
-        if excluded != self._excluded:
+    def exclude(
+        self,
+        keys: Iterable[MaskKey],
+        accepted: Collection[MaskKey] = (),
+        rejected: Collection[MaskKey] = (),
+    ) -> None:
+        """Offer all masks but these, of which some were accepted and some rejected."""
+        excluded, decided = frozenset(keys), (frozenset(accepted), frozenset(rejected))
+        if (excluded, decided) != (self._excluded, self._decided):
             if self._run is not None:
-                self._run.decide(excluded.difference(rejected), rejected)
-            self._excluded = excluded
+                self._run.decide(*decided)
+            self._excluded, self._decided = excluded, decided
             self._choose()
 
     def _choose(self) -> None:

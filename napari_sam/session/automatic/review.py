@@ -41,8 +41,9 @@ class AutomaticReview:
     """Writes automatic masks as objects; the generator no longer offers those that are done.
 
     A mask is done when it was rejected, and as long as the target has the object that was made
-    from it, whatever that has become, so that undo brings the mask back. All methods belong to the
-    owner's thread.
+    from it, whatever that has become, so that undo brings the mask back. One that was refused,
+    because other objects cover it, is done as long as these stay as they are. All methods belong to
+    the owner's thread.
     """
 
     changed = Signal()
@@ -68,6 +69,7 @@ class AutomaticReview:
         generator.picture_changed.connect(self._on_picture_changed)
         generator.run_changed.connect(self._follow_run)
         self.writer.changed.connect(self._update)
+        editing.overlap_changed.connect(self._update)
 
     def close(self) -> None:
         """Let the target go."""
@@ -284,10 +286,13 @@ class AutomaticReview:
             for rejection in rejections
         ]
         rejected = {key for rejection in rejections for key in rejection.mask.keys}
-        done = rejected | pending
+        accepted, covered = set(pending), set[MaskKey]()
         if self._registry is not None:
-            done |= set(self.writer.accepted.existing(self._registry))
+            accepted |= set(self.writer.accepted.existing(self._registry))
+            covered = self.writer.accepted.covered(self._registry, self._editing.overlap)
+        done = rejected | accepted | covered
+        self._accepted_alone -= covered
         for key in self._accepted_alone - done:
             self._accepted_alone.discard(key)
             self._returning = key
-        self._generator.exclude(done, rejected)
+        self._generator.exclude(done, accepted - rejected, rejected)

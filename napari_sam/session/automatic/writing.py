@@ -15,6 +15,7 @@ from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.planning import RefusedError
 from napari_sam.session.objects.records import ObjectRecord
 
 
@@ -26,6 +27,13 @@ class _Batch(NamedTuple):
     target: LabelsPlane
     class_name: str | None
     accepted: AcceptedMasks  # those of the same run
+
+
+class _Prepared(NamedTuple):
+    """The masks of a batch as objects, and those of them to be written, in that order."""
+
+    records: list[ObjectRecord]
+    written: list[ObjectRecord]
 
 
 class MaskWriter:
@@ -45,9 +53,11 @@ class MaskWriter:
         self._executor = background.executor("automatic-accept")
         self._waiting: deque[_Batch] = deque()
         self._writing: _Batch | None = None
+        self._prepared: _Prepared | None = None
         self.accepted = AcceptedMasks()
-        """Which masks of the run exist as objects."""
+        """Which masks of the run exist as objects, and which are covered by others."""
         editing.changed.connect(self._on_editing_changed)
+        editing.failed.connect(self._on_edit_failed)
 
     @property
     def pending_keys(self) -> set[MaskKey]:
@@ -77,15 +87,17 @@ class MaskWriter:
         batch = self._writing = self._waiting.popleft()
         overlap = self._editing.overlap
         self._executor.submit(
-            lambda _: _records(batch, overlap),
-            lambda records: self._write(records, batch),
+            lambda _: _prepare(batch, overlap),
+            lambda prepared: self._write(prepared, batch),
             self._on_failed,
         )
 
-    def _write(self, records: list[ObjectRecord], batch: _Batch) -> None:
+    def _write(self, prepared: _Prepared, batch: _Batch) -> None:
         target = batch.target
 
         def on_added(edit: LabelsEdit) -> None:
+            made = {id(one.after.state) for one in edit.changes if one.after is not None}
+            self._cover(batch, [one for one in prepared.records if id(one.state) not in made])
             if len(batch.masks) > 1:
                 count = edit.n_made
                 self.added.emit(count, len(batch.masks) - count, batch.class_name)
@@ -103,15 +115,26 @@ class MaskWriter:
                 raise TargetError(
                     "No masks were accepted, as another target was chosen. Accept them again."
                 )
-            if not records:
-                raise TargetError("No masks were accepted, because other objects cover them.")
+            self._prepared = prepared
             batch.accepted.add(batch.states, target.labels.registry)
-            self._editing.add(records, on_added, target)
+            if not prepared.written:
+                raise RefusedError("No masks were accepted, because other objects cover them.")
+            self._editing.add(prepared.written, on_added, target)
         except TargetError as error:
+            self._on_edit_failed(error)
             self._on_failed(error)
 
+    def _cover(self, batch: _Batch, records: Sequence[ObjectRecord]) -> None:
+        batch.accepted.cover(records, batch.target.labels.registry, self._editing.overlap)
+
+    def _on_edit_failed(self, error: BaseException) -> None:
+        """Note that all masks of the batch are covered, if that is why it was not written."""
+        batch, prepared = self._writing, self._prepared
+        if batch is not None and prepared is not None and isinstance(error, RefusedError):
+            self._cover(batch, prepared.records)
+
     def _on_failed(self, error: BaseException) -> None:
-        self._writing = None
+        self._writing = self._prepared = None
         self._notifier.warn(
             str(error)
             if isinstance(error, TargetError)
@@ -124,22 +147,24 @@ class MaskWriter:
         if not self._editing.executor.is_idle:
             return
         if self._writing is not None and self._executor.is_idle:
-            self._writing = None
+            self._writing = self._prepared = None
             self.changed.emit()
         self._prepare_next()
 
 
-def _records(batch: _Batch, overlap: Overlap) -> list[ObjectRecord]:
-    """Return masks as objects in the order in which they are to be written."""
+def _prepare(batch: _Batch, overlap: Overlap) -> _Prepared:
+    """Make objects of masks, in the order in which they are to be written."""
     target = batch.target
     ordered = smaller_first(batch.masks)
     if overlap is Overlap.REPLACE:
         ordered.reverse()  # what lies on top is written last
-    elif overlap is Overlap.REFUSE:
-        ordered = _on_background(ordered, target)
-    return [
+    records = [
         mask.object_record(target, batch.states[mask.key], batch.class_name) for mask in ordered
     ]
+    if overlap is not Overlap.REFUSE:
+        return _Prepared(records, records)
+    free = {id(batch.states[mask.key]) for mask in _on_background(ordered, target)}
+    return _Prepared(records, [record for record in records if id(record.state) in free])
 
 
 def _on_background(masks: Sequence[AutomaticMask], target: LabelsPlane) -> list[AutomaticMask]:

@@ -48,6 +48,8 @@ class Editing:
     """Sent when something can be undone or redone, or is being written, that was not before."""
     done = Signal(Edit)
     """Sent when objects were edited."""
+    failed = Signal(BaseException)
+    """Sent when an edit could not be written in the background."""
     accepted = Signal(ObjectState, tuple, LabelsEdit)
     """Sent when an object was accepted and written at once: the object in progress, its candidates
     and the index of the accepted one, and the edit."""
@@ -292,9 +294,9 @@ class Editing:
             return labels
 
         def on_failed(error: BaseException) -> None:
-            is_explained = isinstance(error, TargetError)
-            failure = "The object could not be written"
-            self._notifier.warn(str(error) if is_explained else user_message(error, failure))
+            reason = str(error) if isinstance(error, TargetError) else ""
+            self._notifier.warn(reason or user_message(error, "The object could not be written"))
+            self.failed.emit(error)
             self.changed.emit()
 
         if is_large:

@@ -47,7 +47,7 @@ pixels: what an accepted object leaves of another mask of it is not an object.""
 
 
 class RefusedError(TargetError):
-    """Too little of an object may be written."""
+    """Too little of an object, or of any of several, may be written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,7 @@ def add_objects(
             edit.write(is_undone=True)
         raise
     if not edits:
-        raise TargetError(
+        raise RefusedError(
             "Nothing added: other objects cover all of it. See 'overlaps' in Options."
         )
     changes = net_changes(change for edit in edits for change in edit.changes)

@@ -59,7 +59,9 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     over = square(38, 38, 6, 0.7)
     for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
         opened.session.editing.set_overlap(overlap)
+        assert opened.done == {ALONE.key}  # what was refused before may be accepted now
         opened.accept(over)
+        assert opened.done == {ALONE.key, over.key}
         assert len(opened.registry) == count
         if count == 2:
             opened.session.undo()
@@ -92,8 +94,17 @@ def test_what_is_kept_gets_the_current_class(opened):
 def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     opened.accept(BIG, ALONE)
     assert opened.done == {BIG.key, ALONE.key}
-    opened.accept(SMALL)  # nothing is left of it
-    assert opened.done == {BIG.key, ALONE.key}
+    last = square(50, 60, 5)
+    opened.session.automatic._show(Painter(SIZE).paint([SMALL, last]))
+    opened.review.step(1)
+    opened.review.accept_current()  # nothing is left of it
+    opened.wait()
+    assert opened.warnings[0].startswith("Nothing added: other objects cover all of it.")
+    assert opened.review.current is last
+    assert opened.done == {BIG.key, ALONE.key, SMALL.key}
+    opened.session.objects.update([2], class_name="nucleus")
+    opened.session.undo()
+    assert SMALL.key in opened.done
     opened.session.undo()
     opened.wait()
     assert opened.done == set()
