@@ -24,6 +24,7 @@ from napari_sam.session.tracks.divisions import ProposedDivision
 from napari_sam.session.tracks.editing import LinkRun, TracksState
 from napari_sam.session.tracks.lineage import Lineages, Track
 from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
+from napari_sam.session.tracks.trackastra_links import is_trackastra_installed
 
 _EDITS: Final = (
     (TrackEdit.JOIN, "Join", "Make the two selected objects one track"),
@@ -66,6 +67,7 @@ class TracksPanel(QWidget):
     layer_toggled = Signal(bool)
     """Whether tracks are shown in the view."""
     link_requested = Signal()
+    trackastra_requested = Signal()
     stop_requested = Signal()
     edit_requested = Signal(str)
     """A `TrackEdit`."""
@@ -93,6 +95,8 @@ class TracksPanel(QWidget):
         self.more = FlatButton(icon="more", tooltip="Link objects by the tracks of a file")
         self.more.setFixedWidth(_MENU_PX)
         menu = QMenu(self)
+        if is_trackastra_installed():
+            menu.addAction("Link by Trackastra", self.trackastra_requested.emit)
         menu.addAction("Link by the tracks in a file…", self._ask_for_file)
         menu.addAction("Link by the tracks in a folder (GEFF)…", self._ask_for_folder)
         self.more.set_menu(menu)

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.on_demand import OnDemand
@@ -94,6 +97,7 @@ class TracksController:
             (stack_panel.frames_toggled, self._view.switch),
             (panel.layer_toggled, self._view.show),
             (panel.link_requested, partial(attempt, self._link)),
+            (panel.trackastra_requested, partial(attempt, self._link, self._frames)),
             (panel.stop_requested, self._tracks.stop_linking),
             (panel.edit_requested, partial(attempt, self._edit)),
             (panel.go_requested, self.go_to_division),
@@ -201,11 +205,19 @@ class TracksController:
             else ()
         )
 
-    def _link(self) -> None:
+    def _link(self, images: Callable[[], NDArray[Any]] | None = None) -> None:
         self._require_film()
         layer = self._binding.target.layer
         scale = None if layer is None else [abs(float(size)) for size in layer.scale]
-        self._tracks.link(scale=scale)
+        self._tracks.link(scale=scale, images=images)
+
+    def _frames(self) -> NDArray[Any]:
+        """Return all frames of the image, in gray."""
+        image, axis = self._binding.plane.image, self._view.axis
+        if image is None or axis is None:
+            raise TargetError(_NO_FRAMES)
+        frames = np.asarray(image.data[0] if image.multiscale else image.data)
+        return np.moveaxis(frames.mean(axis=-1) if image.rgb else frames, axis, 0)
 
     def _on_linked(self, n_tracks: int) -> None:
         n_divisions = len(self._tracks.state.divisions)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.tracks_panel import TracksPanel
@@ -159,3 +159,17 @@ def test_an_empty_film_has_no_tracks_yet(panel):
     show(panel, Lineages((), 0))
     assert panel.about.text() == "No tracks yet"
     assert np.all([not widget.isEnabled() for widget in panel.edits.values()])
+
+
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_trackastra_is_offered_where_it_is_installed(qtbot, heard, monkeypatch, is_installed):
+    name = "napari_sam._qt.tracks_panel.is_trackastra_installed"
+    monkeypatch.setattr(name, lambda: is_installed)
+    panel = TracksPanel(ShortcutTexts())
+    qtbot.addWidget(panel)
+    requests = heard(panel, "trackastra_requested")
+    texts = {action.text(): action for action in panel.findChild(QMenu).actions()}
+    assert ("Link by Trackastra" in texts) == is_installed
+    if is_installed:
+        texts["Link by Trackastra"].trigger()
+        assert requests == [("trackastra_requested",)]

@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Tracks
 from skimage import data
 
 from napari_sam._qt.object_columns import FIRST, LAST, LINEAGE, PARENT, SLICE
+from napari_sam.session import TargetError
 
 from ..session.tracks.films import dividing
 
@@ -109,6 +110,22 @@ def test_a_film_is_linked_reviewed_shown_and_undone(opened):
     assert not panel.shown.isChecked()
     widget.close()
     assert not tracks_layers(viewer)
+
+
+def test_trackastra_gets_the_frames_of_the_image(opened, monkeypatch):
+    _, widget, _ = opened
+    given, said = [], []
+
+    def link(tracks, objects, images, check):
+        given.append(images)
+        raise TargetError("There is no network.")
+
+    monkeypatch.setattr("napari_sam.session.tracks.editing.link_by_trackastra", link)
+    widget.session.notifier.warned.connect(said.append)
+    widget.controllers.tracks.on_demand.get().trackastra_requested.emit()
+    widget.wait_until_idle(TIMEOUT_S)
+    np.testing.assert_array_equal(given[0], IMAGE)
+    assert said == ["There is no network."]
 
 
 def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):

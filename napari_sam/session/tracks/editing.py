@@ -44,6 +44,7 @@ from napari_sam.session.tracks.planning import (
     plan_no_division,
     plan_swap,
 )
+from napari_sam.session.tracks.trackastra_links import link_by_trackastra
 
 _STOPPED: Final = "Linking was stopped: nothing was changed."
 
@@ -147,19 +148,25 @@ class TrackEditing:
         max_distance: float | None = None,
         max_gap: int = 1,
         scale: Sequence[float] | None = None,
+        images: Callable[[], NDArray[Any]] | None = None,
     ) -> None:
         """Link the objects of all frames to tracks, in the background; propose divisions.
 
         Those that are marked stay as they are.
 
         See `frame_objects` and `session.tracks.frame_links.link_frames` for the parameters.
+        With `images`, which returns the frames, `link_by_trackastra` links them.
         """
-        require_laptrack()
+        if images is None:
+            require_laptrack()
 
         def find(
             tracks: TrackLabels, objects: FrameObjects, check: Callable[[], None]
         ) -> FrameLinks:
-            links = link_frames(objects, max_distance, max_gap, check)
+            if images is None:
+                links = link_frames(objects, max_distance, max_gap, check)
+            else:
+                links = link_by_trackastra(tracks, objects, images(), check)
             return with_marked_divisions(tracks, links)
 
         self._link(find, scale)

@@ -162,14 +162,13 @@ def link_frames(
     if not objects.keys:
         raise TargetError("There are no objects to link: segment some in each frame first.")
     reach = _DEFAULT_REACH * objects.diameter if max_distance is None else max_distance
-    segments, splits = _segments(objects, reach, max_gap, check)
-    return _gated(objects, segments, splits)
+    return linked_by(objects, _laptrack_edges(objects, reach, max_gap, check))
 
 
-def _segments(
+def _laptrack_edges(
     objects: FrameObjects, reach: float, max_gap: int, check: Callable[[], None]
-) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-    """Return the objects of laptrack's tracks, by their places, and which ones split into which."""
+) -> list[tuple[int, int]]:
+    """Return which objects follow which ones, by their places."""
     require_laptrack()
     from laptrack import LapTrack
 
@@ -196,15 +195,20 @@ def _segments(
     )
     centers = _Watched(np.split(objects.centers, starts[1:]), check)
     graph = tracker.predict(centers)  # its table takes far longer
-    edges = [tuple(int(starts[frame]) + n for frame, n in edge) for edge in graph.edges]
-    segment_of, parents = tracks_in_graph(frames.tolist(), edges, [None] * len(frames), LeftOut())
+    return [(int(starts[f]) + n, int(starts[g]) + m) for (f, n), (g, m) in graph.edges]
+
+
+def linked_by(objects: FrameObjects, edges: Sequence[tuple[int, int]]) -> FrameLinks:
+    """Return the tracks that edges make, from the place of an object to that of one after it."""
+    frames = [key.frame for key in objects.keys]
+    segment_of, parents = tracks_in_graph(frames, edges, [None] * len(frames), LeftOut())
     segments: dict[int, list[int]] = defaultdict(list)
     for place, segment in enumerate(segment_of):
         segments[segment].append(place)
     children: dict[int, list[int]] = defaultdict(list)
     for child, parent in parents.items():
         children[parent].append(child)
-    return segments, children
+    return _gated(objects, segments, children)
 
 
 class _Watched(Sequence[NDArray[np.float64]]):
@@ -226,7 +230,7 @@ class _Watched(Sequence[NDArray[np.float64]]):
 def _gated(
     objects: FrameObjects, segments: dict[int, list[int]], splits: dict[int, list[int]]
 ) -> FrameLinks:
-    """Return tracks that go on where laptrack splits them, with the splits that may be divisions.
+    """Return tracks that go on where they are split, with the splits that may be divisions.
 
     Of a split that is none, too: laptrack proposes many where objects only pass each other.
     """
