@@ -368,13 +368,13 @@ class AnnotationSession:
             If objects are still being written.
         """
         self.brush_history.catch_up()
-        if self.automatic_review.undo_rejection():
+        if self.automatic_review.is_rejected_last:
+            self.automatic_review.restore_last_rejected()
             return
-        history = self.editing.history
-        edit = history.last
+        edit = self.editing.history.last
         self.stack.leave_step(edit)
         self.editing.undo()
-        if is_with_stroke(edit, history.last):
+        if is_with_stroke(edit, self.editing.history.last):
             with suppress(TargetError):  # still being undone
                 self.editing.undo()
 

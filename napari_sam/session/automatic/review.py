@@ -202,13 +202,6 @@ class AutomaticReview:
         is_edited = last.edit is not self._editing.history.last
         return self.writer.pending_keys == last.pending and not is_edited
 
-    def undo_rejection(self) -> bool:
-        """Show the mask alone again that was rejected after the last edit; False without one."""
-        if not self.is_rejected_last:
-            return False
-        self.restore_last_rejected()
-        return True
-
     def restore_last_rejected(self) -> None:
         """Offer the mask again that was rejected last, and show it alone."""
         if self._of_run.rejections:
