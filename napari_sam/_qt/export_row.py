@@ -124,8 +124,8 @@ class ExportRow(QWidget):
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
         file_format = formats[chosen]
-        if file_format is not proposed and has_suffix(name, proposed.suffixes[:1]):
-            # The dialog leaves the suffix of the other format.
+        if start and file_format is not proposed and has_suffix(name, proposed.suffixes[:1]):
+            # The dialog leaves the suffix that it has suggested.
             name = bare if name == start else name[: -len(proposed.suffixes[0])]
         elif name != bare:
             file_format = _format_of(name, file_format)
