@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -15,25 +15,27 @@ cloudpickle = pytest.importorskip("cloudpickle")
 @pytest.fixture
 def listening():
     """Listen on a port, and send the same to whoever connects."""
-    servers = []
+    servers, is_over = [], threading.Event()
 
     def listen(answer):
         server = socket.create_server(("127.0.0.1", 0))
-        servers.append(server)
 
         def serve():
-            connections = []
-            with suppress(OSError):
-                while True:
-                    connections.append(server.accept()[0])
-                    connections[-1].sendall(answer)
+            with ExitStack() as connections, suppress(OSError):
+                while not is_over.is_set():
+                    connection = connections.enter_context(server.accept()[0])
+                    connection.sendall(answer)
 
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        servers.append((server, thread))
         return f"tcp://127.0.0.1:{server.getsockname()[1]}"
 
     yield listen
-    for server in servers:
-        server.close()
+    is_over.set()
+    for server, thread in servers:
+        with server, socket.create_connection(server.getsockname()):  # wakes the thread
+            thread.join()
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 64, b"\xff" * 64])
