@@ -197,13 +197,16 @@ class TracksController:
         """Select the object under the cursor with those selected, or deselect it; else all."""
         label_id = self._binding.objects.under_cursor
         selected = self._table.selected
-        self._table.select_only(
+        chosen = (
             [n for n in selected if n != label_id]
             if label_id in selected
             else [*selected, label_id]
             if label_id
-            else ()
+            else []
         )
+        self._table.select_only(chosen)
+        if not chosen:  # or edits would still be of the object that the slices are shown of
+            self._session.stack.choose(None)
 
     def _link(self, images: Callable[[], NDArray[Any]] | None = None) -> None:
         self._require_film()

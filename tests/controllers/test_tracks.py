@@ -141,6 +141,11 @@ def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):
         press(viewer, widget, "Shift+Q")
         assert sorted(table.selected) == selected
     assert panel.about.text() == "Object 2 · frames 4-7"
+    viewer.cursor.position = 5, 12, 31
+    press(viewer, widget, "Shift+Q")
+    assert table.selected == []
+    assert panel.about.text().startswith("3 tracks: select some")
+    press(viewer, widget, "Shift+Q")
     press(viewer, widget, "Shift+K")
     assert spans(widget)[4] == (5, 7, 0)
     assert table.selected == [4]
