@@ -165,7 +165,7 @@ def ranked(
     masks = masks_of(embedded, prediction)
     bounds = [mask.rough_bounds_xyxy for mask in masks]
     sides = context.sides_beyond_view(bounds)
-    ranking = rank(features, context.examples, sides, context.excluded_from)
+    ranking = rank(features, context.examples, sides, context.corrected_from)
     return Candidates(prompts, tile, masks, ranking)
 
 

@@ -158,7 +158,7 @@ class Decoding:
             self._accepted_examples(),
             self._view,
             self.options.clean_strength,
-            self.state.excluded_from,
+            self.state.corrected_from,
             # An object that was made with a recipe is made with it again.
             self._learnt() if recipe is None else Learnt(recipe, 0, is_fixed=True),
         )

@@ -89,7 +89,8 @@ def corrected(
         )
     assert made.ranking is not None
     features, order = made.ranking.features, made.ranking.order
-    if before is not None and before.grew(features.area_px)[index]:
+    is_excluding = before is not None and not before.is_extended
+    if before and is_excluding and before.grew(features.area_px)[index]:
         return made
     return replace(
         made, ranking=Ranking((index, *(n for n in order if n != index)), reason, features)

@@ -165,9 +165,14 @@ class ObjectState:
         return replace(self, prompts=self.prompts.on_slice(slice_index), reedited=reedited)
 
     @property
-    def excluded_from(self) -> MaskBefore | None:
-        """The mask before, if only background was added to its prompts since."""
-        steps = [step for step in self.feedback if self.prompts.only_exclude_from(step.prompts)]
+    def corrected_from(self) -> MaskBefore | None:
+        """The mask before clicks were added to its prompts: background alone, or others, too."""
+        prompts = self.prompts
+        steps = [step for step in self.feedback if prompts.only_exclude_from(step.prompts)]
+        is_extended = not steps
+        if is_extended:
+            made = [step for step in self.feedback if prompts.extends(step.prompts)]
+            steps = [step for step in made if prompts.box_xyxy == step.prompts.box_xyxy]
         if not steps:
             return None
         step = _latest(steps)
@@ -175,7 +180,7 @@ class ObjectState:
         if not step.prompts.has_foreground or box is None:
             return None
         cell_px = step.tile.side / logits.shape[-1]
-        return MaskBefore(int(np.count_nonzero(logits > 0)) * cell_px**2, box)
+        return MaskBefore(int(np.count_nonzero(logits > 0)) * cell_px**2, box, is_extended)
 
     @property
     def is_as_accepted(self) -> bool:

@@ -38,6 +38,8 @@ _GREW: Final = 1.25
 """Ratio of areas from which on a mask is larger than the one before..."""
 _GREW_COST: Final = 0.5
 """...and the lead in score with which it is preselected although the user excluded something."""
+_FAR_LARGER: Final = 8.0
+"""The same ratio where the user added something: beyond it, another object is meant."""
 _SIMILARITY_WEIGHT: Final = 0.1
 """The predicted IoU that e times the similarity is worth."""
 _UNKNOWN: Final = 0.5
@@ -72,10 +74,11 @@ class MaskBefore(NamedTuple):
 
     area_px: float
     box_xyxy: Box
+    is_extended: bool = False  # by a click on what to add, rather than something excluded
 
     def grew(self, areas_px: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which masks with these areas are larger than it was."""
-        return areas_px > _GREW * self.area_px
+        """Return which masks with these areas are larger than the correction can mean."""
+        return areas_px > (_FAR_LARGER if self.is_extended else _GREW) * self.area_px
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,7 @@ class DecodeContext:
     examples: AcceptedExamples = ()
     view: Box | None = None  # the part of the plane in sight; None: all of it
     clean_strength: float = 0.0  # 0 shows masks as published; see `cleaned`
-    excluded_from: MaskBefore | None = None  # what the user has just excluded something from
+    corrected_from: MaskBefore | None = None  # what the last clicks correct
     learnt: Learnt | None = None  # what accepted objects tell of first clicks
 
     def sides_beyond_view(self, bounds: Sequence[Box | None]) -> NDArray[np.intp]:
@@ -124,7 +127,7 @@ def rank(
     features: MaskFeatures,
     examples: AcceptedExamples,
     sides_beyond_view: NDArray[np.intp] | None = None,
-    excluded_from: MaskBefore | None = None,
+    corrected_from: MaskBefore | None = None,
 ) -> Ranking:
     """Rank candidates; the first one is preselected by widget, script, batches and commands."""
     scores = np.minimum(features.iou_predictions, 1)
@@ -138,8 +141,8 @@ def rank(
         at_first -= _BEYOND_VIEW_COST * np.where(is_cut, 0, sides_beyond_view)
         at_first -= _FLOOD_COST * (sides_beyond_view == _ALL_SIDES)
     grew = np.zeros(len(features), bool)
-    if excluded_from is not None:
-        grew = excluded_from.grew(features.area_px)
+    if corrected_from is not None:
+        grew = corrected_from.grew(features.area_px)
         at_first -= _GREW_COST * grew
     worth, likeness = at_first, None
     if examples:

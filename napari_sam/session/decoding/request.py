@@ -75,9 +75,10 @@ class DecodeRequest:
         If all of them are larger than the mask from which the user has just excluded something,
         they are decoded again within its box.
         """
-        candidates, before = self._decoded(self.usable), self.context.excluded_from
+        candidates, before = self._decoded(self.usable), self.context.corrected_from
         ranking = candidates.ranking
-        if before is not None and ranking is not None and self.usable.box_xyxy is None:
+        is_excluding = before is not None and not before.is_extended
+        if before and is_excluding and ranking is not None and self.usable.box_xyxy is None:
             grew = before.grew(ranking.features.area_px).all()
             if grew:
                 candidates = self._decoded(replace(self.usable, box_xyxy=before.box_xyxy))

@@ -251,7 +251,7 @@ class Learning:
         context, last = self._decoding.context, self._editing.history.last
         example = None if last is None else last.example
         examples = tuple(known for known in context.examples if known is not example)
-        return replace(context, examples=examples, learnt=None, excluded_from=None)
+        return replace(context, examples=examples, learnt=None, corrected_from=None)
 
     def _on_edited(self, edit: Edit) -> None:
         """Remember which objects were deleted."""

@@ -157,10 +157,19 @@ def test_a_large_mask_inside_the_field_and_one_in_a_box_are_not_the_whole_field(
 def test_a_mask_that_grew_after_something_was_excluded_is_preselected_only_far_ahead():
     scores = {"iou_predictions": (0.4, 0.7, 0.8), "border_share": (0, 0, 0)}
     assert rank(traits(**scores), ()).order[0] == 2
-    ranking = rank(traits(**scores), (), excluded_from=MaskBefore(110, (0, 0, 10, 11)))
+    ranking = rank(traits(**scores), (), corrected_from=MaskBefore(110, (0, 0, 10, 11)))
     assert ranking.order[0] == 0
     assert ranking.reason == "mask 3 became larger"
-    assert rank(traits(**scores), (), excluded_from=MaskBefore(1000, (0, 0, 30, 34))).order[0] == 1
+    assert rank(traits(**scores), (), corrected_from=MaskBefore(1000, (0, 0, 30, 34))).order[0] == 1
+
+
+def test_a_far_larger_mask_is_not_what_was_added_to_another():
+    features = traits(
+        iou_predictions=(0.5, 0.9, 0.95), border_share=(0, 0, 0), area_px=(400, 12000, 60000)
+    )
+    before = MaskBefore(86, (0, 0, 10, 11), is_extended=True)
+    assert rank(features, (), corrected_from=before).order[0] == 0
+    assert rank(features, (), corrected_from=before._replace(area_px=8000)).order[0] == 2
 
 
 def test_stability_decides_between_equal_scores():
