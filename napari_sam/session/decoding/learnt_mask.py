@@ -89,8 +89,7 @@ def corrected(
         )
     assert made.ranking is not None
     features, order = made.ranking.features, made.ranking.order
-    is_excluding = before is not None and not before.is_extended
-    if before and is_excluding and before.grew(features.area_px)[index]:
+    if before is not None and before.is_excluding and before.grew(features.area_px)[index]:
         return made
     return replace(
         made, ranking=Ranking((index, *(n for n in order if n != index)), reason, features)

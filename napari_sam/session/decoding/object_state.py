@@ -168,11 +168,9 @@ class ObjectState:
     def corrected_from(self) -> MaskBefore | None:
         """The mask before clicks were added to its prompts: background alone, or others, too."""
         prompts = self.prompts
-        steps = [step for step in self.feedback if prompts.only_exclude_from(step.prompts)]
-        is_extended = not steps
-        if is_extended:
-            made = [step for step in self.feedback if prompts.extends(step.prompts)]
-            steps = [step for step in made if prompts.box_xyxy == step.prompts.box_xyxy]
+        extended = [step for step in self.feedback if prompts.adds_clicks_to(step.prompts)]
+        excluding = [step for step in extended if prompts.only_exclude_from(step.prompts)]
+        steps = excluding or extended
         if not steps:
             return None
         step = _latest(steps)
@@ -180,7 +178,7 @@ class ObjectState:
         if not step.prompts.has_foreground or box is None:
             return None
         cell_px = step.tile.side / logits.shape[-1]
-        return MaskBefore(int(np.count_nonzero(logits > 0)) * cell_px**2, box, is_extended)
+        return MaskBefore(int(np.count_nonzero(logits > 0)) * cell_px**2, box, bool(excluding))
 
     @property
     def is_as_accepted(self) -> bool:

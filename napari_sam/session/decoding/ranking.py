@@ -74,11 +74,11 @@ class MaskBefore(NamedTuple):
 
     area_px: float
     box_xyxy: Box
-    is_extended: bool = False  # by a click on what to add, rather than something excluded
+    is_excluding: bool = True  # rather than one that adds something
 
     def grew(self, areas_px: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which masks with these areas are larger than the correction can mean."""
-        return areas_px > (_FAR_LARGER if self.is_extended else _GREW) * self.area_px
+        return areas_px > (_GREW if self.is_excluding else _FAR_LARGER) * self.area_px
 
 
 @dataclass(frozen=True, eq=False)

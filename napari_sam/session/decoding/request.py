@@ -77,10 +77,9 @@ class DecodeRequest:
         """
         candidates, before = self._decoded(self.usable), self.context.corrected_from
         ranking = candidates.ranking
-        is_excluding = before is not None and not before.is_extended
-        if before and is_excluding and ranking is not None and self.usable.box_xyxy is None:
+        if before is not None and before.is_excluding and ranking is not None:
             grew = before.grew(ranking.features.area_px).all()
-            if grew:
+            if grew and self.usable.box_xyxy is None:
                 candidates = self._decoded(replace(self.usable, box_xyxy=before.box_xyxy))
         if self.corrected_recipe is not None and not self._is_single:
             candidates = corrected(candidates, self.embedded, self.corrected_recipe, before)

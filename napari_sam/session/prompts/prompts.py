@@ -148,8 +148,11 @@ class Prompts:
 
     def only_exclude_from(self, earlier: Prompts) -> bool:
         """Whether these are the `earlier` prompts with background added, and nothing else."""
-        is_same = self.box_xyxy == earlier.box_xyxy
-        return is_same and self.extends(earlier) and not self.adds_foreground_to(earlier)
+        return self.adds_clicks_to(earlier) and not self.adds_foreground_to(earlier)
+
+    def adds_clicks_to(self, earlier: Prompts) -> bool:
+        """Whether these are the `earlier` prompts with marks added, and no box."""
+        return self.box_xyxy == earlier.box_xyxy and self.extends(earlier)
 
     def adds_foreground_to(self, earlier: Prompts) -> bool:
         """Whether a foreground point or scribble is not among the `earlier` prompts."""

@@ -167,7 +167,7 @@ def test_a_far_larger_mask_is_not_what_was_added_to_another():
     features = traits(
         iou_predictions=(0.5, 0.9, 0.95), border_share=(0, 0, 0), area_px=(400, 12000, 60000)
     )
-    before = MaskBefore(86, (0, 0, 10, 11), is_extended=True)
+    before = MaskBefore(86, (0, 0, 10, 11), is_excluding=False)
     assert rank(features, (), corrected_from=before).order[0] == 0
     assert rank(features, (), corrected_from=before._replace(area_px=8000)).order[0] == 2
 
