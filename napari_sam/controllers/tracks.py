@@ -25,6 +25,7 @@ from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.propagation.stack_run import Run
 from napari_sam.session.tracks.divisions import ProposedDivision
+from napari_sam.session.tracks.editing import TracksState
 from napari_sam.session.tracks.lineage import Lineages
 from napari_sam.session.tracks.selection import TrackEdit, TrackSelection
 
@@ -168,7 +169,7 @@ class TracksController:
             state = self._tracks.state
             self._stack_panel.get().show_proposals(len(state.divisions))
             run = self._session.stack.state.run
-            self.on_demand.get().show_state(state, self._selection, self._division, run)
+            self.on_demand.get().show_state(state, self._selection, self._next_of(state), run)
 
     # Edits -------------------------------------------------------------------------------------
 
@@ -240,20 +241,20 @@ class TracksController:
 
     # Proposed divisions ------------------------------------------------------------------------
 
-    @property
-    def _division(self) -> ProposedDivision | None:
-        """The division that is confirmed or rejected next."""
-        divisions, chosen = self._tracks.state.divisions, self._chosen_division
-        return chosen if chosen in divisions else next(iter(divisions), None)
+    def _next_of(self, state: TracksState) -> ProposedDivision | None:
+        """Return the division that is confirmed or rejected next."""
+        chosen = self._chosen_division
+        return chosen if chosen in state.divisions else next(iter(state.divisions), None)
 
     def go_to_division(self) -> None:
         """Show the division in question, or the next one if that was shown last."""
-        divisions, division = self._tracks.state.divisions, self._division
+        state = self._tracks.state
+        division = self._next_of(state)
         if division is None:
             self._session.notifier.warn(_NO_DIVISION)
             return
         if self._seen == division:
-            division = divisions[(divisions.index(division) + 1) % len(divisions)]
+            division = state.following(division) or division
         self._chosen_division = division
         self._go_to(division)
 
@@ -270,11 +271,12 @@ class TracksController:
 
         After the last one that is confirmed, its daughters are selected.
         """
-        division, target = self._division, self._binding.target.labels
+        state, target = self._tracks.state, self._binding.target.labels
+        division = self._next_of(state)
         if division is None:
             raise TargetError(_NO_DIVISION)
         mother_id = 0 if target is None else division.mother_id(target)
-        following = self._tracks.state.following(division)
+        following = state.following(division)
         if not is_confirmed:
             self._tracks.reject(division)
         else:

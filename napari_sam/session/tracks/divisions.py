@@ -68,7 +68,7 @@ def plan_confirmed(tracks: TrackLabels, division: ProposedDivision) -> LabelsEdi
     """Plan to mark a proposed division."""
     mother_id = division.mother_id(tracks.labels)
     daughter_ids = division.daughter_ids(tracks.labels)
-    if division.is_gone(tracks.labels):
+    if 0 in (mother_id, *daughter_ids):
         raise TargetError("An object of this division is gone: reject it.")
     if daughter_ids:
         return plan_division(tracks, mother_id, daughter_ids, division.frame)
