@@ -137,9 +137,8 @@ class Projection:
                 break
         if surest is not None and known.is_at_borders:
             mask = judged(expected, 1.0)
-            is_like = mask is not None and mask.confidence >= surest.confidence
-            if mask is not None and is_like and _has_spread(surest.crop, mask.crop):
-                return mask
+            if mask is not None and mask.confidence >= surest.confidence:
+                return mask if _has_spread(surest.crop, mask.crop) else surest
         return surest
 
     def _measured(self, start: SliceMask, plane: ImagePlane) -> _Known:
