@@ -36,9 +36,10 @@ from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.tiles import Box
+from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.propagation.ahead import Ahead, Obtain
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.meeting import overlap
 from napari_sam.session.propagation.patches import in_memory
@@ -70,9 +71,10 @@ class Projection:
     Parameters
     ----------
     embedder : Embedder
-        Embeds slices as they are reached, or finds their embeddings.
+        Embeds slices as they are reached, the next one meanwhile, or finds their embeddings.
     report : callable
-        Called with the share of a slice that is embedded, 0 to 1; what it raises ends it.
+        Called with the share of a slice that is embedded, 0 to 1, on the thread that embeds it;
+        what it raises ends that.
     n_objects : int
         How many objects are carried on at a time: of several, the model prepares each slice once
         for all.
@@ -84,7 +86,8 @@ class Projection:
         report: Callable[[float], None] = lambda share: None,
         n_objects: int = 1,
     ) -> None:
-        self._embedder, self._report, self._n_objects = embedder, report, n_objects
+        self._embedder, self._n_objects = embedder, n_objects
+        self._ahead = Ahead(embedder, report)
         self._in_memory = lru_cache(_MOST_PLANES)(in_memory)
         self._begun: tuple[SliceMask, _Known] | None = None
 
@@ -100,25 +103,31 @@ class Projection:
 
         `is_forced`: only where there is no mask at all.
         """
-        before, plane = start, planes[start.slice_index]
-        known = self._measured(start, plane)
-        for index in slices:
-            next_plane = planes[index]
-            pixels, next_pixels = self._in_memory(plane), self._in_memory(next_plane)
-            expected = shifted(before.crop, pixels, next_pixels)
-            if not expected.mask.size:
-                return
-            surest = self._surest(index, expected, next_plane, known)
-            if surest is None or (surest.confidence < _ENDED and not is_forced):
-                return
-            before, plane = surest, next_plane
-            yield before
+        with self._ahead.along(planes, (start.slice_index, *slices)) as obtain:
+            before, plane = start, planes[start.slice_index]
+            known = self._measured(start, plane, obtain)
+            for index in slices:
+                next_plane = planes[index]
+                pixels, next_pixels = self._in_memory(plane), self._in_memory(next_plane)
+                expected = shifted(before.crop, pixels, next_pixels)
+                if not expected.mask.size:
+                    return
+                embedded = obtain(index, self._tile(next_plane, expected))
+                surest = self._surest(index, expected, embedded, next_pixels, known)
+                if surest is None or (surest.confidence < _ENDED and not is_forced):
+                    return
+                before, plane = surest, next_plane
+                yield before
 
     def _surest(
-        self, index: int, expected: MaskCrop, plane: ImagePlane, known: _Known
+        self,
+        index: int,
+        expected: MaskCrop,
+        embedded: EmbeddedTile,
+        pixels: ImagePlane,
+        known: _Known,
     ) -> SliceMask | None:
         """Return the first mask with which the object goes on, or else the surest one, if any."""
-        embedded, pixels = self._embedded(plane, expected), self._in_memory(plane)
 
         def judged(crop: MaskCrop, iou: float) -> SliceMask | None:
             if known.is_at_borders:
@@ -141,10 +150,10 @@ class Projection:
                 return mask if _has_spread(surest.crop, mask.crop) else surest
         return surest
 
-    def _measured(self, start: SliceMask, plane: ImagePlane) -> _Known:
+    def _measured(self, start: SliceMask, plane: ImagePlane, obtain: Obtain) -> _Known:
         """Return what an object looks like at a start and how it is cut; once for both ways."""
         if self._begun is None or self._begun[0] is not start:
-            embedded = self._embedded(plane, start.crop)
+            embedded = obtain(start.slice_index, self._tile(plane, start.crop))
             pixels = self._in_memory(plane)
             known = _Known(
                 Evidence.of(start.crop, pixels, embedded),
@@ -154,11 +163,10 @@ class Projection:
             self._begun = start, known
         return self._begun[1]
 
-    def _embedded(self, plane: ImagePlane, crop: MaskCrop) -> EmbeddedTile:
+    def _tile(self, plane: ImagePlane, crop: MaskCrop) -> Tile:
         pyramid = plane.pyramid(self._embedder.load().encoder.spec)
         box = Prompts(box_xyxy=crop.edges_xyxy)
-        tile = initial_tile(pyramid, box, pyramid.whole, None)
-        return self._embedder.obtain(plane, tile, self._report)
+        return initial_tile(pyramid, box, pyramid.whole, None)
 
     def _decoded(
         self, expected: MaskCrop, embedded: EmbeddedTile, cut: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
@@ -22,43 +22,40 @@ def propagate(
     annotated: Mapping[int, MaskCrop],
     propagator: Propagator,
     *,
+    on_slice: Callable[[SliceMask], object] | None = None,
     first: int = 0,
     last: int | None = None,
     max_depth: int | None = None,
     is_forced: bool = False,
-    former: Mapping[int, SliceMask] = NO_MASKS,
-    corrected: Collection[int] = (),
-) -> Iterator[SliceMask]:
-    """Yield an object on each slice that is not annotated, as it becomes known.
+) -> dict[int, SliceMask]:
+    """Carry an object from its annotated slices to all others, and return its masks there.
 
     Between two annotated slices it is interpolated; beyond the outermost ones it is carried on
-    until it ends. An empty mask says that the object is not on a slice: it ends there at the
-    latest. Beside a corrected slice, what was there stays as far as it fits the correction.
+    until it ends.
 
     Parameters
     ----------
     planes : sequence of ImagePlane
         All slices; each is read when it is needed.
     annotated : mapping of int to MaskCrop
-        The masks of the annotated slices, by slice.
+        The masks of the annotated slices, by slice; an empty one says that the object is not there.
     propagator : Propagator
         Carries the object on beyond the outermost annotated slices.
+    on_slice : callable, optional
+        Called with the `SliceMask` of each slice as soon as it is known, those between annotated
+        slices first. What it raises ends the run.
     first, last : int
         The range of slices, both included; all by default.
     max_depth : int, optional
         The most slices beyond the outermost masks; `depth_limit` tells what is likely.
     is_forced : bool
         Whether the object ends only where the model finds no mask at all.
-    former : mapping of int to SliceMask
-        What the object was on slices between annotated ones before some of these were corrected.
-    corrected : collection of int
-        Those of the annotated slices.
 
-    Yields
-    ------
-    SliceMask
-        Those between annotated slices first; then those that lead away from each of them. The
-        last one of a slice counts.
+    Returns
+    -------
+    dict of int to SliceMask
+        The masks of all slices that the object came to, without the annotated ones, by slice. An
+        empty one says that the object is not there: it ends before.
 
     Raises
     ------
@@ -79,12 +76,46 @@ def propagate(
     >>> labels[1, 10:26, 10:26], labels[1, 36:52, 36:52] = 1, 2
     >>> planes, projection = stack_planes(volume), Projection(Embedder())
     >>> for label_id in (1, 2):
-    ...     annotated = {1: tight_crop(labels[1] == label_id)}
-    ...     for mask in propagate(planes, annotated, projection):
+    ...     def write(mask):
     ...         region = mask.crop.within(0, 0, planes[0].shape)
     ...         labels[mask.slice_index][region] = label_id
+    ...     annotated = {1: tight_crop(labels[1] == label_id)}
+    ...     found = propagate(planes, annotated, projection, on_slice=write)
     >>> [np.unique(plane).tolist() for plane in labels]
     [[0, 1, 2], [0, 1, 2], [0, 1]]
+    >>> sorted(found)
+    [0]
+    """
+    found: dict[int, SliceMask] = {}
+    for mask in propagated(
+        *(planes, annotated, propagator),
+        first=first,
+        last=last,
+        max_depth=max_depth,
+        is_forced=is_forced,
+    ):
+        found[mask.slice_index] = mask
+        if on_slice is not None:
+            on_slice(mask)
+    return found
+
+
+def propagated(
+    planes: Sequence[ImagePlane],
+    annotated: Mapping[int, MaskCrop],
+    propagator: Propagator,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    max_depth: int | None = None,
+    is_forced: bool = False,
+    former: Mapping[int, SliceMask] = NO_MASKS,
+    corrected: Collection[int] = (),
+) -> Iterator[SliceMask]:
+    """Yield what `propagate` returns, each mask as it becomes known; the last of a slice counts.
+
+    Beside a `corrected` slice, what the object was there, its `former` masks, stays as far as it
+    fits the correction.
     """
     stop = len(planes) - 1 if last is None else last
     known = sorted(index for index, crop in annotated.items() if crop.mask.size)

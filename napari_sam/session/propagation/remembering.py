@@ -19,6 +19,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.propagation.ahead import Ahead
 from napari_sam.session.propagation.slice_mask import SliceMask
 
 _OBJECT: Final = 1
@@ -33,9 +34,10 @@ class Remembering:
     Parameters
     ----------
     embedder : Embedder
-        Embeds slices as they are reached, or finds their embeddings.
+        Embeds slices as they are reached, the next one meanwhile, or finds their embeddings.
     report : callable
-        Called with the share of a slice that is embedded, 0 to 1; what it raises ends it.
+        Called with the share of a slice that is embedded, 0 to 1, on the thread that embeds it;
+        what it raises ends that.
 
     Raises
     ------
@@ -46,7 +48,7 @@ class Remembering:
     def __init__(
         self, embedder: Embedder, report: Callable[[float], None] = lambda share: None
     ) -> None:
-        self._embedder, self._report = embedder, report
+        self._embedder, self._ahead = embedder, Ahead(embedder, report)
 
     def outward(
         self,
@@ -63,22 +65,23 @@ class Remembering:
         """
         model, spec = self._model(), self._embedder.load().encoder.spec
         before, state, tile = start, None, None
-        for index in slices:
-            pyramid = planes[index].pyramid(spec)
-            if state is None or tile is None:
-                tile = _tile_for(pyramid, before.crop, tile)
-                state = self._started(model, planes[before.slice_index], tile, before)
-            embedded = self._embedder.obtain(planes[index], tile, self._report)
-            direction = 1 if index > before.slice_index else -1
-            ((_, masks),) = model.propagate(state, [(index, embedded.embedding)], direction)
-            prediction, score = masks[_OBJECT]
-            crop = _crop(embedded, prediction)
-            if not crop.mask.size or (score < _ENDED and not is_forced):
-                return
-            before = SliceMask(index, crop, Origin.PROPAGATED, score)
-            yield before
-            if pyramid.cuts(tile, crop.edges_xyxy):
-                state = None
+        with self._ahead.along(planes, (start.slice_index, *slices)) as obtain:
+            for index in slices:
+                pyramid = planes[index].pyramid(spec)
+                if state is None or tile is None:
+                    tile = _tile_for(pyramid, before.crop, tile)
+                    state = _started(model, obtain(before.slice_index, tile), before)
+                embedded = obtain(index, tile)
+                direction = 1 if index > before.slice_index else -1
+                ((_, masks),) = model.propagate(state, [(index, embedded.embedding)], direction)
+                prediction, score = masks[_OBJECT]
+                crop = _crop(embedded, prediction)
+                if not crop.mask.size or (score < _ENDED and not is_forced):
+                    return
+                before = SliceMask(index, crop, Origin.PROPAGATED, score)
+                yield before
+                if pyramid.cuts(tile, crop.edges_xyxy):
+                    state = None
 
     def _model(self) -> SequenceModel:
         model = memory_of(self._embedder.load().decoder)
@@ -86,14 +89,12 @@ class Remembering:
             raise ValueError("This model remembers no slices; choose one of SAM 2.1.")
         return model
 
-    def _started(
-        self, model: SequenceModel, plane: ImagePlane, tile: Tile, start: SliceMask
-    ) -> SequenceState:
-        embedded = self._embedder.obtain(plane, tile, self._report)
-        state = model.start(embedded.embedding)
-        mask = _sampled(start.crop, tile, embedded.embedding.original_size)
-        model.add_prompt(state, start.slice_index, _OBJECT, embedded.embedding, mask=mask)
-        return state
+
+def _started(model: SequenceModel, embedded: EmbeddedTile, start: SliceMask) -> SequenceState:
+    state = model.start(embedded.embedding)
+    mask = _sampled(start.crop, embedded.tile, embedded.embedding.original_size)
+    model.add_prompt(state, start.slice_index, _OBJECT, embedded.embedding, mask=mask)
+    return state
 
 
 def _tile_for(pyramid: TilePyramid, crop: MaskCrop, before: Tile | None) -> Tile:

@@ -24,7 +24,7 @@ from napari_sam.session.objects.slices import ObjectSlice
 from napari_sam.session.objects.trimming import Trim
 from napari_sam.session.propagation.courses import Course
 from napari_sam.session.propagation.projection import Projection
-from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.propagate import propagated
 from napari_sam.session.propagation.remembering import Remembering
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 from napari_sam.session.stack import LazyPlanes, Stack
@@ -86,7 +86,7 @@ def carried(
     whose label_ids are in `left` by then are carried no further.
     """
     runs = {
-        course: propagate(
+        course: propagated(
             planes,
             course.annotated,
             propagator,

@@ -6,7 +6,7 @@ import pytest
 from napari_sam.engine.masks import tight_crop
 from napari_sam.session import ImagePlane, Origin
 from napari_sam.session.propagation.meeting import overlap
-from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.propagate import propagated
 from napari_sam.session.propagation.slice_mask import SliceMask
 
 SHAPE, N_SLICES = (80, 160), 12
@@ -39,7 +39,7 @@ def redone(carried, former_columns, annotated=0, corrected=9, planes=PLANES):
         for index, column in former_columns.items()
     }
     ends = sorted((annotated, corrected))
-    masks = propagate(
+    masks = propagated(
         planes,
         {annotated: disc(30), corrected: disc(100)},
         carried,
@@ -115,7 +115,7 @@ def test_what_surely_led_up_to_the_correction_stays():
     def kept(corrected):
         annotated = {0: disc(30), 9: corrected}
         span = {"first": 1, "last": 8, "former": former, "corrected": [9]}
-        masks = propagate(PLANES, annotated, Carried({}), **span)
+        masks = propagated(PLANES, annotated, Carried({}), **span)
         return {mask.slice_index for mask in masks if mask is former[mask.slice_index]}
 
     assert kept(disc(40, 10)) >= {1, 2, 3, 4, 5}
@@ -126,7 +126,7 @@ def test_what_surely_led_up_to_the_correction_stays():
 
 def test_other_slices_are_interpolated():
     former = {4: SliceMask(4, disc(10), Origin.PROPAGATED)}
-    masks = propagate(
+    masks = propagated(
         PLANES, {3: disc(30), 5: disc(50)}, Carried({}), first=4, last=4, former=former
     )
     assert [(mask.crop.left + 15, mask.origin) for mask in masks] == [(40, Origin.INTERPOLATED)]

@@ -8,7 +8,7 @@ from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session import ImagePlane, ModelChoice, Origin
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.propagation.projection import Projection
-from napari_sam.session.propagation.propagate import depth_limit, propagate
+from napari_sam.session.propagation.propagate import depth_limit, propagate, propagated
 from napari_sam.session.propagation.slice_mask import SliceMask
 
 SHAPE, EMPTY = (120, 160), MaskCrop(np.zeros((0, 0), bool), 0, 0)
@@ -49,7 +49,7 @@ class Copies:
 
 def origins(annotated, propagator, **choices):
     results = propagate(PLANES, annotated, propagator, **choices)
-    return {result.slice_index: result.origin for result in results}
+    return {index: result.origin for index, result in results.items()}
 
 
 def test_one_annotated_slice_is_carried_on_to_both_sides():
@@ -75,7 +75,7 @@ def test_interpolated_slices_are_as_sure_as_the_image_has_their_borders():
     stack = np.clip(stack + rng.normal(0, 8, stack.shape), 0, 255).astype(np.uint8)
     annotated = {index: tight_crop(true[index]) for index in (0, 7)}
     planes = [ImagePlane(pixels) for pixels in stack]
-    results = propagate(planes, annotated, Copies())
+    results = propagated(planes, annotated, Copies())
     weak = [mask.slice_index for mask in results if mask.confidence < 0.65]
     assert weak == [2, 3]
 
@@ -94,6 +94,14 @@ def test_it_ends_before_a_slice_on_which_it_is_not():
     assert sorted(found) == [3, 4, 6, 7, 8]
 
 
+def test_what_is_called_for_each_slice_may_end_the_run():
+    def stop(mask):
+        raise InterruptedError(mask.slice_index)
+
+    with pytest.raises(InterruptedError, match="6"):
+        propagate(PLANES, {5: DISC}, Copies(), on_slice=stop)
+
+
 def test_an_object_may_be_away_for_some_slices():
     copies = Copies()
     origins({2: DISC, 5: EMPTY, 8: DISC}, copies)
@@ -106,7 +114,7 @@ def test_an_object_may_be_away_for_some_slices():
 )
 def test_what_cannot_be_propagated_is_refused(annotated, words):
     with pytest.raises(ValueError, match=words):
-        list(propagate(PLANES, annotated, Copies()))
+        propagate(PLANES, annotated, Copies())
 
 
 def test_the_limit_in_depth_counts_in_units():
@@ -125,11 +133,11 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
     planes = [ImagePlane(pixels) for pixels in stored]
     embedder = Embedder(ModelChoice(), lambda *_: remembering_predictor)
     projection = Projection(embedder)
-    found = {}
-    for result in propagate(planes, {2: tight_crop(true[2])}, projection):
-        found[result.slice_index] = result
-        assert result.confidence >= 0.5
-    assert sorted(found) == [1, 3, 4]
+    shown = []
+    annotated = {2: tight_crop(true[2])}
+    found = propagate(planes, annotated, projection, on_slice=shown.append)
+    assert [result.slice_index for result in shown] == list(found) == [3, 4, 1]
+    assert all(result.confidence >= 0.5 for result in shown)
     # Once for its embedding, and once for all that is measured.
     assert [pixels.n_reads for pixels in stored] == [2] * 6
     for index, result in found.items():
@@ -137,7 +145,7 @@ def test_a_disc_is_followed_until_it_ends(remembering_predictor):
         height, width = crop.mask.shape
         mask[crop.top : crop.top + height, crop.left : crop.left + width] = crop.mask
         assert (mask & true[index]).sum() / (mask | true[index]).sum() > 0.9
-    (forced,) = propagate(planes, {4: found[4].crop}, projection, first=5, is_forced=True)
+    (forced,) = propagated(planes, {4: found[4].crop}, projection, first=5, is_forced=True)
     assert forced.slice_index == 5
     assert 0 < forced.confidence < 0.5
 
@@ -151,6 +159,6 @@ def test_masks_are_cut_as_on_the_annotated_slice(remembering_predictor, radius):
     pixels = ndimage.gaussian_filter(pixels, 2) + rng.normal(0, 6, (2, *SHAPE))
     planes = [ImagePlane(plane) for plane in pixels.clip(0, 255).astype(np.uint8)]
     projection = Projection(Embedder(ModelChoice(), lambda *_: remembering_predictor))
-    (result,) = propagate(planes, {0: tight_crop(disc(60, 80, radius))}, projection)
+    (result,) = propagated(planes, {0: tight_crop(disc(60, 80, radius))}, projection)
     carried = np.sqrt(np.count_nonzero(result.crop.mask) / np.pi)
     assert carried == pytest.approx(radius, abs=1.5)

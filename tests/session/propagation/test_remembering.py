@@ -9,7 +9,7 @@ from napari_sam.engine.sequences import memory_of
 from napari_sam.model import Predictor
 from napari_sam.session import Embedder, stack_planes
 from napari_sam.session.objects.slices import Origin
-from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.propagate import propagated
 from napari_sam.session.propagation.remembering import Remembering
 from napari_sam.session.propagation.slice_mask import SliceMask
 from tests.model.sam2_models import tiny_sam2  # noqa: F401 - a fixture
@@ -40,7 +40,7 @@ def planes():
 
 
 def test_masks_are_those_of_the_model(predictor, remembering, planes):
-    found = list(propagate(planes, {2: CROP}, remembering, is_forced=True))
+    found = list(propagated(planes, {2: CROP}, remembering, is_forced=True))
     assert [mask.slice_index for mask in found] == [3, 4, 1, 0]
     assert all(mask.origin is Origin.PROPAGATED for mask in found)
     embeddings = [predictor.encode(np.repeat(plane[..., None], 3, 2)) for plane in stack(SIDE)]

@@ -68,9 +68,6 @@ class Answered(Projection):
         super().__init__(embedder=None)
         self._answers = answers
 
-    def _embedded(self, plane, crop):
-        return None
-
     def _decoded(self, expected, embedded, cut):
         return iter((tight_crop(mask), 0.8) for mask in self._answers)
 
@@ -81,7 +78,7 @@ def test_a_mask_does_not_spread_to_a_neighbor_unless_the_image_is_more_like_it()
     known = _Known(Evidence.of(tight_crop(start), plane), 0, is_at_borders=True)
 
     def carried(image, answer):
-        return Answered(answer)._surest(1, tight_crop(start), image, known).crop
+        return Answered(answer)._surest(1, tight_crop(start), None, image, known).crop
 
     beside = plane_of((140, start), (120, disc(86, 20)))
     assert overlap(carried(beside, start | disc(86, 20)), tight_crop(start)) > 0.9

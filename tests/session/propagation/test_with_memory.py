@@ -10,7 +10,7 @@ from napari_sam.engine.masks import tight_crop
 from napari_sam.model import Predictor
 from napari_sam.session import Embedder, Origin, Prompts, stack_planes
 from napari_sam.session.propagation import stack_run
-from napari_sam.session.propagation.propagate import propagate
+from napari_sam.session.propagation.propagate import propagated
 from napari_sam.session.propagation.remembering import Remembering
 from tests.model.sam2_models import tiny_sam2  # noqa: F401 - a fixture
 
@@ -59,7 +59,7 @@ def test_a_run_gives_what_the_model_remembers_and_is_undone_as_one(session, volu
     assert volume.slices_with(1) == list(range(COUNT))
     planes = stack_planes(moving_discs(COUNT, 240))
     remembering = Remembering(Embedder(load_predictor=lambda *_: predictor))
-    for mask in propagate(planes, {SHOWN: start}, remembering):
+    for mask in propagated(planes, {SHOWN: start}, remembering):
         expected = mask.crop.within(0, 0, planes[0].shape)
         np.testing.assert_array_equal(volume.labels.array[mask.slice_index] == 1, expected)
     carried = volume.labels.array.copy()
