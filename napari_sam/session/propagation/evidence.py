@@ -108,6 +108,14 @@ class Evidence:
                 ratios.append(float(self.feature @ start.feature) / _LEAST_LIKENESS)
         return float(np.clip(min(ratios) / 2, 0, 1))
 
+    def confidence_at_walls(self, start: Evidence, iou: float) -> float:
+        """Return the same of an object that others are like, with walls between.
+
+        `iou` is also the overlap with the object on the slice before: it does not jump.
+        """
+        ratios = _ratio(self.edge, start.edge) / _LEAST_EDGE, iou / _LEAST_IOU
+        return float(np.clip(min(ratios) / 2, 0, 1))
+
 
 def _ratio(value: float, start: float) -> float:
     return value / start if abs(start) > 1e-6 else 1.0

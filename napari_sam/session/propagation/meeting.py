@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.slices import WEAK, Origin
+from napari_sam.session.propagation.borders import Border
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.interpolation import centroid, interpolated
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
-from napari_sam.session.propagation.snapping import is_at_borders, snapped
 
 _MET: Final = 0.85
 """Overlap with the mask that was there from which on it is the same."""
@@ -114,10 +114,11 @@ class _Stretch:
         return [Evidence.of(known.crop, self._planes[known.slice_index]) for known in ends]
 
     @cached_property
-    def _are_at_borders(self) -> bool:
-        """Whether both masks end where gray values change: then those between do, too."""
+    def _border(self) -> Border:
+        """What both masks end at: then those between do, too."""
         ends = self._start, self._end
-        return all(is_at_borders(known.crop, self._planes[known.slice_index]) for known in ends)
+        first, last = (Border.of(known.crop, self._planes[known.slice_index]) for known in ends)
+        return first.shared(last)
 
     def share(self, index: int) -> float:
         """Return how far a slice is on the way from one end to the other, 0 to 1."""
@@ -128,8 +129,7 @@ class _Stretch:
         """Return the mask between both, as sure as the image has such borders there."""
         ends = self._start.crop, self._end.crop
         crop = interpolated(*ends, self.share(index), self._planes[index].shape)
-        if self._are_at_borders:
-            crop = snapped(crop, self._planes[index])
+        crop = self._border.followed(crop, self._planes[index])
         confidence = self._confidence(crop, index) if crop.mask.size else 0.0
         return SliceMask(index, crop, Origin.INTERPOLATED, confidence)
 

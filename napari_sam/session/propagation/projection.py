@@ -40,12 +40,12 @@ from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.objects.slices import Origin
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.ahead import Ahead, Obtain
+from napari_sam.session.propagation.borders import Border
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.meeting import overlap
 from napari_sam.session.propagation.patches import in_memory
 from napari_sam.session.propagation.shifting import shifted
 from napari_sam.session.propagation.slice_mask import SliceMask
-from napari_sam.session.propagation.snapping import is_at_borders, snapped
 
 _GROWN: Final = 0.05
 """How much larger than the expected mask the box is on each side."""
@@ -62,7 +62,7 @@ class _Known(NamedTuple):
 
     evidence: Evidence
     cut: float
-    is_at_borders: bool
+    border: Border
 
 
 class Projection:
@@ -113,7 +113,7 @@ class Projection:
                 if not expected.mask.size:
                     return
                 embedded = obtain(index, self._tile(next_plane, expected))
-                surest = self._surest(index, expected, embedded, next_pixels, known)
+                surest = self._surest(index, before.crop, expected, embedded, next_pixels, known)
                 if surest is None or (surest.confidence < _ENDED and not is_forced):
                     return
                 before, plane = surest, next_plane
@@ -122,6 +122,7 @@ class Projection:
     def _surest(
         self,
         index: int,
+        before: MaskCrop,
         expected: MaskCrop,
         embedded: EmbeddedTile,
         pixels: ImagePlane,
@@ -130,11 +131,15 @@ class Projection:
         """Return the first mask with which the object goes on, or else the surest one, if any."""
 
         def judged(crop: MaskCrop, iou: float) -> SliceMask | None:
-            if known.is_at_borders:
-                crop = snapped(crop, pixels)
+            crop = known.border.followed(crop, pixels)
             if not crop.mask.size:
                 return None
-            confidence = Evidence.of(crop, pixels, embedded).confidence(known.evidence, iou)
+            evidence = Evidence.of(crop, pixels, embedded)
+            if known.border.walls is None:
+                confidence = evidence.confidence(known.evidence, iou)
+            else:
+                overlaps = [overlap(crop, other) for other in (expected, before)]
+                confidence = evidence.confidence_at_walls(known.evidence, min(overlaps))
             return SliceMask(index, crop, Origin.PROPAGATED, confidence)
 
         surest = None
@@ -144,7 +149,7 @@ class Projection:
                 surest = mask
             if surest is not None and surest.confidence >= _ENDED:
                 break
-        if surest is not None and known.is_at_borders:
+        if surest is not None and known.border.is_told:
             mask = judged(expected, 1.0)
             if mask is not None and mask.confidence >= surest.confidence:
                 return mask if _has_spread(surest.crop, mask.crop) else surest
@@ -158,7 +163,7 @@ class Projection:
             known = _Known(
                 Evidence.of(start.crop, pixels, embedded),
                 self._cut_of(start.crop, embedded),
-                is_at_borders(start.crop, pixels),
+                Border.of(start.crop, pixels),
             )
             self._begun = start, known
         return self._begun[1]

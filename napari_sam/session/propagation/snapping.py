@@ -86,9 +86,9 @@ class _Sides:
         self._mask = mask
         self._inner = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
         outer = ndimage.distance_transform_edt(~mask)
-        inside, variance_in, is_known_in = _near(self._inner > _AWAY_PX, gray)
+        inside, variance_in, is_known_in = near(self._inner > _AWAY_PX, gray)
         ring = (outer > _AWAY_PX) & (outer <= _RING_PX)
-        outside, variance_out, is_known_out = _near(ring, gray)
+        outside, variance_out, is_known_out = near(ring, gray)
         smooth = ndimage.gaussian_filter(gray, _SMOOTH_PX, mode="nearest")
         spread = np.sqrt((variance_in + variance_out) / 2)
         is_different = abs(inside - outside) > _DIFFERENT * spread
@@ -108,7 +108,7 @@ class _Sides:
         return np.asarray(ndimage.binary_fill_holes(pieces_with(mask, core)))
 
 
-def _near(
+def near(
     side: NDArray[np.bool_], gray: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Return mean and variance of a side around each pixel, and whether enough of it is there."""

@@ -5,6 +5,7 @@ import pytest
 
 from napari_sam.engine.masks import tight_crop
 from napari_sam.session import ImagePlane
+from napari_sam.session.propagation.borders import Border
 from napari_sam.session.propagation.evidence import Evidence
 from napari_sam.session.propagation.meeting import interpolated_between, overlap
 from napari_sam.session.propagation.projection import Projection, _Known
@@ -75,10 +76,11 @@ class Answered(Projection):
 def test_a_mask_does_not_spread_to_a_neighbor_unless_the_image_is_more_like_it():
     start, grown = disc(50, 16), disc(52, 20)
     plane = plane_of((140, start))
-    known = _Known(Evidence.of(tight_crop(start), plane), 0, is_at_borders=True)
+    known = _Known(Evidence.of(tight_crop(start), plane), 0, Border(is_at_edges=True, walls=None))
 
     def carried(image, answer):
-        return Answered(answer)._surest(1, tight_crop(start), None, image, known).crop
+        before = tight_crop(start)
+        return Answered(answer)._surest(1, before, before, None, image, known).crop
 
     beside = plane_of((140, start), (120, disc(86, 20)))
     assert overlap(carried(beside, start | disc(86, 20)), tight_crop(start)) > 0.9
