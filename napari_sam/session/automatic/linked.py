@@ -105,6 +105,18 @@ class LinkedMasks(AutomaticMask):
             if mask.slice_index in crops
         )
 
+    def iou(self, other: AutomaticMask) -> float:
+        """Return the intersection over union with another one, on all slices."""
+        if not isinstance(other, LinkedMasks):
+            return super().iou(other)
+        crops = {mask.slice_index: mask.crop for mask in other.linked.masks}
+        pixels = self.step**2 * sum(
+            common_px(mask.crop, crops[mask.slice_index])
+            for mask in self.linked.masks
+            if mask.slice_index in crops
+        )
+        return pixels / (self.area_px + other.area_px - pixels)
+
     def labels_below(self, plane: LabelsPlane) -> Iterator[NDArray[Any]]:
         """Yield the labels of the pixels that it covers, part by part."""
         for slice_index, (mask, top, left) in self._blocks():

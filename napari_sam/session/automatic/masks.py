@@ -280,6 +280,19 @@ def like_boxes(
     return np.flatnonzero(most_px >= least_px)
 
 
+def doubles_of(masks: Sequence[AutomaticMask], others: Sequence[AutomaticMask]) -> set[MaskKey]:
+    """Return the keys of masks that are of the same objects as some others."""
+    if not others:
+        return set()
+    boxes, areas = boxes_of(masks), np.array([mask.area_px for mask in masks])
+    return {
+        masks[index].key
+        for other in others
+        for index in like_boxes(other, boxes, areas)
+        if masks[index].iou(other) >= SAME_OBJECT_IOU
+    }
+
+
 def smaller_first(masks: Iterable[AutomaticMask]) -> list[AutomaticMask]:
     """Return masks in the order in which they get the pixels that several of them cover."""
     return sorted(masks, key=lambda mask: mask.area_px)

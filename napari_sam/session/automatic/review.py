@@ -1,7 +1,10 @@
 """The review of automatic masks: accepted all at once, or accepted and rejected one by one."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -9,7 +12,8 @@ from psygnal import Signal
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.automatic.accepted import AcceptedMasks
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
-from napari_sam.session.automatic.masks import AutomaticMask, MaskKey
+from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, doubles_of
+from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.request import AutomaticRequest
 from napari_sam.session.automatic.writing import MaskWriter
 from napari_sam.session.background import Background
@@ -27,6 +31,22 @@ class _Rejection:
     mask: AutomaticMask
     edit: Edit | None = None
     pending: frozenset[MaskKey] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class _Offer:
+    """The masks that may be accepted, and those of them that one look at all is enough for."""
+
+    masks: tuple[AutomaticMask, ...] = ()
+    plain: tuple[AutomaticMask, ...] = ()  # others are of objects of which a mask was rejected
+
+    @classmethod
+    def of(cls, picture: AutomaticPicture | None, *rejected: AutomaticMask) -> _Offer:
+        """Return what a picture shows, after some masks were rejected."""
+        if picture is None:
+            return cls()
+        doubles = doubles_of(picture.masks, rejected)
+        return cls(picture.masks, tuple(mask for mask in picture.masks if mask.key not in doubles))
 
 
 @dataclass(eq=False)
@@ -64,6 +84,7 @@ class AutomaticReview:
         self._returning: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
+        self._offer_of = lru_cache(1)(_Offer.of)
         self.writer = MaskWriter(editing, background)
         """Writes accepted masks into the target."""
         generator.picture_changed.connect(self._on_picture_changed)
@@ -89,7 +110,7 @@ class AutomaticReview:
         self._update()
 
     def _on_picture_changed(self) -> None:
-        if any(mask.key == self._returning for mask in self._masks):
+        if any(mask.key == self._returning for mask in self._offered.masks):
             self._current_key, self._returning = self._returning, None
         self.changed.emit()
 
@@ -102,9 +123,9 @@ class AutomaticReview:
     # One by one ----------------------------------------------------------------------------
 
     @property
-    def _masks(self) -> tuple[AutomaticMask, ...]:
-        picture = self._generator.picture
-        return () if picture is None else picture.masks
+    def _offered(self) -> _Offer:
+        rejected = (rejection.mask for rejection in self._of_run.rejections)
+        return self._offer_of(self._generator.picture, *rejected)
 
     @property
     def rejected(self) -> set[MaskKey]:
@@ -114,7 +135,8 @@ class AutomaticReview:
     @property
     def current(self) -> AutomaticMask | None:
         """The mask that is shown alone."""
-        return next((mask for mask in self._masks if mask.key == self._current_key), None)
+        masks = self._offered.masks
+        return next((mask for mask in masks if mask.key == self._current_key), None)
 
     @property
     def summary(self) -> str:
@@ -122,9 +144,10 @@ class AutomaticReview:
         current = self.current
         if current is None:
             return ""
-        position = self._masks.index(current) + 1
+        masks = self._offered.masks
+        position = masks.index(current) + 1
         iou = score_of(current.record.predicted_iou)
-        text = f"{position} of {len(self._masks)}: score {iou:.2f}"
+        text = f"{position} of {len(masks)}: score {iou:.2f}"
         if current.likeness is not None:
             text += f", likeness {current.likeness:.2f}"
         if current.slice_index is None:
@@ -136,19 +159,30 @@ class AutomaticReview:
     @property
     def offer(self) -> str:
         """What accepting does: with the mask that is shown alone, or with all; empty: nothing."""
-        masks, current = self._masks, self.current
-        if not masks or not self._is_here:
+        offered, current = self._offered, self.current
+        count, total = len(offered.plain), len(offered.masks)
+        if total == 0 or not self._is_here:
             return ""
         if current is not None:
             return "Accept this mask"
-        return "Accept 1 mask" if len(masks) == 1 else f"Accept all {len(masks):,}"
+        if count == 0:
+            return "Review 1 mask" if total == 1 else f"Review {total:,} masks"
+        if count < total:
+            return f"Accept {count:,} of {total:,}"
+        return "Accept 1 mask" if count == 1 else f"Accept all {count:,}"
 
     @property
     def hint(self) -> str:
         """What to do with the mask that is shown alone, or with all; empty if there are none."""
-        count = len(self._masks)
+        offered = self._offered
+        count = len(offered.masks)
+        doubles = count - len(offered.plain)
         if count == 0 or not self._is_here:
             return ""
+        if self.current is None and doubles:
+            of_all = f"{doubles:,} of {count:,} masks" if count > 1 else "This mask"
+            like = "are like rejected ones" if doubles > 1 else "is like a rejected one"
+            return f"{of_all} {like}: to look at each, press ▸ in the Automatic tab."
         if self.current is None:
             masks = "automatic mask" if count == 1 else f"{count:,} automatic masks"
             return f"To review the {masks} one by one, press ▸ in the Automatic tab."
@@ -156,7 +190,7 @@ class AutomaticReview:
 
     def step(self, step: int) -> None:
         """Show the next mask alone, or another one, around the end; at first the best."""
-        masks, current = self._masks, self.current
+        masks, current = self._offered.masks, self.current
         if not masks:
             return
         index = 0 if step > 0 else -1
@@ -188,10 +222,17 @@ class AutomaticReview:
             self._leave(current)
 
     def accept_all(self) -> None:
-        """Write all masks on offer, in one step."""
-        masks = self._masks
+        """Write all masks on offer, in one step.
+
+        Those that are of the same objects as rejected ones stay on offer: without any others, they
+        are shown one by one.
+        """
+        plain = self._offered.plain
         self.show_all()
-        self.accept(masks)
+        if plain:
+            self.accept(plain)
+        else:
+            self.step(1)
 
     @property
     def is_rejected_last(self) -> bool:
@@ -224,7 +265,7 @@ class AutomaticReview:
         return (*request.unlike, *crops)
 
     def _leave(self, current: AutomaticMask) -> None:
-        masks = self._masks
+        masks = self._offered.masks
         following = masks[(masks.index(current) + 1) % len(masks)]
         self._current_key = None if following is current else following.key
         self._update()

@@ -107,6 +107,8 @@ def test_overlaps_are_those_of_all_slices(opened):
     assert list(opened.spans().values()) == [[2, 3]]
     (elsewhere,) = linked([[square(18, 18, 20)], [square(18, 18, 20)]], first=5)
     assert not small.overlaps(elsewhere)
+    (later,) = linked([[square(20, 20, 6)], [square(20, 20, 6)]], first=3)
+    assert small.iou(later) == pytest.approx(1 / 3)
 
 
 def test_the_picture_has_a_plane_for_each_slice():

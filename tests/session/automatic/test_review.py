@@ -116,6 +116,29 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     assert len(opened.done) == 1
 
 
+def test_what_is_like_a_rejected_mask_is_not_accepted_unseen(opened):
+    double, review = square(11, 10, 18, 0.93), opened.review
+    opened.session.automatic._show(Painter(SIZE).paint([BIG, double, SMALL, ALONE]))
+    review.step(1)
+    review.reject_current()
+    opened.session.automatic._show(Painter(SIZE).paint([double, SMALL, ALONE]))
+    review.show_all()
+    assert review.offer == "Accept 2 of 3"
+    assert review.hint.startswith("1 of 3 masks is like a rejected one: to look at")
+    review.accept_all()
+    opened.wait()
+    assert opened.areas() == {0.9: 36, 0.85: 100}
+    opened.session.automatic._show(Painter(SIZE).paint([double]))
+    assert review.offer == "Review 1 mask"
+    assert review.hint.startswith("This mask is like a rejected one")
+    review.accept_all()
+    assert review.current is double
+    assert review.offer == "Accept this mask"
+    review.show_all()
+    review.restore_rejected()
+    assert review.offer == "Accept 1 mask"
+
+
 def test_undo_takes_back_what_was_decided_last_be_it_a_rejection(opened):
     def show():
         opened.session.automatic._show(Painter(SIZE).paint([BIG, SMALL, ALONE]))
