@@ -1,7 +1,7 @@
 """Measure how well objects are carried through volumes, from one and from three true slices.
 
     python benchmarks/volumes.py [IMAGE LABELS] [--kinds NAME ...] [--objects N] [--seed S]
-        [--clicks] [--peer micro-sam [--modes NAME ...]] [--json]
+        [--clicks] [--planes SIDE ...] [--peer micro-sam [--modes NAME ...]] [--json]
 
 Without IMAGE and LABELS (stacks as TIFF): the volumes of benchmarks/volumes_made.py, of which the
 truth is known. An object starts from its true mask on the middle slice; and then from those at 15,
@@ -11,6 +11,10 @@ share of objects of 0.7 or more, by how many slices objects went too far and end
 mean 3-D intersection over union of each start, and the processor time for each slice that an object
 came to, from one slice and from three, without the time to embed it; and last the means over all
 volumes.
+
+With --planes, the volumes lie in larger planes of so many pixels a side, filled with mirror images,
+and objects are also carried through them on embeddings of whole planes, in place of tiles of the
+object's size.
 
 With --peer, another program carries the same objects from the same slices, in all of its modes, on
 the same embeddings, of whole planes. `micro-sam` runs where the packages micro_sam and
@@ -33,6 +37,7 @@ from numpy.typing import NDArray
 from volumes_made import KINDS
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import (
     FOREGROUND,
@@ -44,7 +49,7 @@ from napari_sam.session import (
     propagate,
 )
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
-from napari_sam.session.image.tiles import Tile
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 
 LEAST_SLICES: Final = 6
 GOOD_IOU: Final = 0.7
@@ -130,6 +135,29 @@ class Ours:
         masks = [mask_of(candidates, number, true.shape) for number in range(len(candidates))]
         session.close()
         return [tight_crop(masks[chosen]), tight_crop(best_of(masks, true))]
+
+
+class WholePyramid(TilePyramid):
+    """Only the whole plane, however small an object is in it."""
+
+    def is_tiny(self, tile: Tile, box: Box) -> bool:
+        """No object is."""
+        return False
+
+
+class WholePlane(ImagePlane):
+    """A plane that is always embedded as a whole."""
+
+    def pyramid(self, spec: ModelSpec) -> TilePyramid:
+        """Return the only tile there is."""
+        return WholePyramid(self.shape, spec)
+
+
+def padded(stack: NDArray[Any], side: int, *, is_mirrored: bool) -> NDArray[Any]:
+    """Return a stack in the middle of larger planes."""
+    spare = [max(0, side - length) for length in stack.shape[1:]]
+    widths = [(0, 0), *((n // 2, n - n // 2) for n in spare)]
+    return np.pad(stack, widths, mode="reflect" if is_mirrored else "constant")
 
 
 class Peer:
@@ -224,6 +252,8 @@ def measure(
     """Carry objects of a volume through it, in all ways."""
     planes, embedder = [ImagePlane(pixels) for pixels in image], TimedEmbedder()
     ways: dict[str, Way] = {"ours": Ours(planes, embedder)}
+    if arguments.planes:
+        ways["whole planes"] = Ours([WholePlane(pixels) for pixels in image], embedder)
     if arguments.peer == PEER:
         spec = embedder.load().encoder.spec
         wholes = [embedder.embed(plane, plane.pyramid(spec).whole) for plane in planes]
@@ -243,6 +273,16 @@ def measure(
 
 def volumes(arguments: argparse.Namespace) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     """Yield a name, an image and labels for each volume to measure."""
+    for name, stack, labels in given(arguments):
+        if not arguments.planes:
+            yield name, stack, labels
+        for side in arguments.planes:
+            mirrored = padded(stack, side, is_mirrored=True)
+            yield f"{name}, {side}", mirrored, padded(labels, side, is_mirrored=False)
+
+
+def given(arguments: argparse.Namespace) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+    """Yield the volumes as they are."""
     if arguments.files:
         image, labels = arguments.files
         yield image.name, tifffile.imread(image), tifffile.imread(labels)
@@ -257,7 +297,7 @@ def show(volume: str, way: str, row: Row, *, as_json: bool) -> None:
         print(json.dumps({"volume": volume, "way": way, **row}), flush=True)
     else:
         columns = "   ".join(f"{column} {value:.3g}" for column, value in row.items())
-        print(f"{volume:17}{way:17}{columns}", flush=True)
+        print(f"{volume:23}{way:17}{columns}", flush=True)
 
 
 def main() -> None:
@@ -268,6 +308,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clicks", action="store_true", help="start from clicks, too")
+    parser.add_argument("--planes", nargs="+", type=int, default=[], metavar="SIDE")
     parser.add_argument("--peer", choices=[PEER], help="compare with this program")
     parser.add_argument("--modes", nargs="+", help="of the peer; by default all")
     parser.add_argument("--json", action="store_true")
