@@ -135,7 +135,7 @@ class TargetBinding:
         target.moved.connect(
             lambda ids, is_undone: strokes.follow(target, ids, is_undone=is_undone)
         )
-        commands = "undo", "redo", "brush", *map(tool_command, _TOOLS)
+        commands = "undo", "redo", "brush", "select_object", *map(tool_command, _TOOLS)
         keys = {command: partial(run, command) for command in commands}
         self._shortcuts.bind(layer, keys)
 

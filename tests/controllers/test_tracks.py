@@ -140,6 +140,8 @@ def test_tracks_are_edited_by_keys_and_by_a_file(opened, tmp_path):
         viewer.cursor.position = place
         press(viewer, widget, "Shift+Q")
         assert sorted(table.selected) == selected
+        viewer.layers.selection.active = layer  # the target, as when the brush is in use
+    widget.binding.prompts.start_points()
     assert panel.about.text() == "Object 2 · frames 4-7"
     viewer.cursor.position = 5, 12, 31
     press(viewer, widget, "Shift+Q")

@@ -108,10 +108,11 @@ def test_keys_are_bound_on_our_layers_and_some_on_the_target_and_the_image(make_
             for shortcut in SHORTCUTS
             if shortcut.command in ("undo", "redo", "brush")
         }
+        selecting = {one.binding for one in SHORTCUTS if one.command == "select_object"}
         of_tools = {one.binding for one in SHORTCUTS if one.command.startswith("tool_")}
         of_napari = {KeyBinding.from_str(key) for key in "EL"}  # to erase, and to pick a label
         expected = {
-            "coins labels": of_target | of_tools - of_napari,
+            "coins labels": of_target | selecting | of_tools - of_napari,
             "coins": of_target | of_tools,
             "mine": set(),
         }.get(layer.name, ours)
