@@ -21,6 +21,7 @@ from napari_sam.layers.prompt_sources import (
 )
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.workspace import Workspace
+from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.slice_planning import indices_of
 
@@ -48,9 +49,11 @@ class ObjectsBinding:
         self.object_pointed_at.connect(self.outlines.point_at)
         self.brush_label = BrushLabel(workspace.session, target)
         """The label that the brush paints with."""
+        workspace.session.editing.restored.connect(self._name_other_layer)
 
     def close(self) -> None:
         """Leave the objects as they are in the target."""
+        self._session.editing.restored.disconnect(self._name_other_layer)
         self.pointer.switch(False)
         self.outlines.close()
         self.brush_label.close()
@@ -73,6 +76,14 @@ class ObjectsBinding:
     def redo(self) -> None:
         """Redo what was undone last."""
         self.attempt(self._session.redo)
+
+    def _name_other_layer(self, edit: Edit) -> None:
+        """Say so where undo or redo has changed objects that are not those of the target."""
+        labels, target = edit.labels, self._target.labels
+        if labels is not None and target is not None and labels.target is not target:
+            self._session.notifier.warn(
+                f"That was in '{labels.target.name}', while new objects go to '{target.name}'."
+            )
 
     def attempt(self, action: Callable[..., object], *values: object) -> None:
         """Run an action on objects; a target error becomes a warning."""

@@ -209,6 +209,11 @@ def test_what_was_accepted_before_a_restore_stays_in_its_layer(make_widget, othe
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1].startswith("Restored 2 objects into 'coins labels [1]'. 1 object stays in ")
     assert "'coins labels': to go on with it, choose that layer under 'write to'" in said[-1]
+    for step in (widget.binding.objects.undo, widget.binding.objects.redo):
+        said.clear()
+        step()
+        widget.wait_until_idle(TIMEOUT_S)
+        assert said == ["That was in 'coins labels', while new objects go to 'coins labels [1]'."]
     viewer.cursor.position = PLACES[2]
     widget.binding.objects.reedit_under_cursor()  # takes it over
     widget.wait_until_idle(TIMEOUT_S)
