@@ -44,6 +44,7 @@ from qtpy.QtWidgets import (
 from random_checks import check, check_journals
 from random_window import Game
 
+from napari_sam._qt import export_row
 from napari_sam.model import Predictor, SamEmbedding, load_model
 from napari_sam.session.embedding.embeddings import content_key
 
@@ -106,7 +107,7 @@ def answer_dialogs(chance: random.Random, folder: Path) -> None:
         return chance.choice([*files, ""]), ""
 
     buttons = QMessageBox.StandardButton
-    QFileDialog.getSaveFileName = to_write
+    QFileDialog.getSaveFileName = export_row.ask_for_name = to_write
     QFileDialog.getOpenFileName = to_read
     QFileDialog.getExistingDirectory = lambda *_, **__: chance.choice(("", str(folder)))
     QMessageBox.question = lambda *_, **__: chance.choice((buttons.Yes, buttons.No))

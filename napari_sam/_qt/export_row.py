@@ -10,7 +10,13 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QWidget
 
 from napari_sam._qt.building import button, combo_box, fill
-from napari_sam._qt.file_names import has_suffix, name_filter, path_with_suffix, suggested_path
+from napari_sam._qt.file_names import (
+    ask_for_name,
+    has_suffix,
+    name_filter,
+    path_with_suffix,
+    suggested_path,
+)
 from napari_sam.formats.reading import READ_SUFFIXES
 from napari_sam.formats.reading_tracks import GEFF_FILE, POINTS_SUFFIXES
 from napari_sam.formats.registry import ALL_FORMATS, FORMATS, Format
@@ -114,11 +120,18 @@ class ExportRow(QWidget):
         offered = ALL_FORMATS if self._may_be_film() else FORMATS
         formats = {name_filter(entry.title, entry.suffixes): entry for entry in offered}
         proposed = formats.get(self._last_filter, offered[0])
-        start = self._named(bare, proposed.suffixes[0]) if bare else ""
-        if Path(start).is_dir():  # the dialog would go into it
-            start = bare
-        name, chosen = QFileDialog.getSaveFileName(
-            self, "Export objects", start, ";;".join(formats), self._last_filter
+        start = self._suggested(bare, proposed) if bare else ""
+
+        def renamed(chosen: str, name: str) -> str:
+            nonlocal proposed, start
+            former, proposed = proposed.suffixes[0], formats[chosen]
+            if name in (bare, start):
+                start = self._suggested(bare, proposed)
+                return start
+            return self._suggested(name.removesuffix(former), proposed)
+
+        name, chosen = ask_for_name(
+            self, "Export objects", start, ";;".join(formats), self._last_filter, renamed
         )
         if not name:
             return
@@ -136,6 +149,11 @@ class ExportRow(QWidget):
         if path is not None:
             overlapping = self.overlapping.isChecked()
             self.export_requested.emit(path, file_format.title, overlapping)
+
+    def _suggested(self, bare: str, file_format: Format) -> str:
+        """Return a name with the suffix of a format; the bare one instead of that of a folder."""
+        name = self._named(bare, file_format.suffixes[0])
+        return bare if Path(name).is_dir() else name  # the dialog would go into it
 
     def _named(self, name: str, suffix: str) -> str:
         """Return a name with a suffix, and another one than that of the image."""

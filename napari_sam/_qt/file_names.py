@@ -1,5 +1,6 @@
 """Names of files: filters and suggestions of dialogs, and names typed without a suffix."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,35 @@ def ask_where_to_save(
     """Let the user choose a file to write; None if they choose none, or keep an existing one."""
     name, _ = QFileDialog.getSaveFileName(parent, title, start, names)
     return path_with_suffix(parent, name, suffixes) if name else None
+
+
+def ask_for_name(
+    parent: QWidget,
+    title: str,
+    start: str,
+    filters: str,
+    chosen: str,
+    renamed: Callable[[str, str], str],
+) -> tuple[str, str]:
+    """Let the user choose a file to write and one of several filters; return both.
+
+    Another filter `renamed` the name, of which it is called with the filter and the name. Both are
+    empty if the user chooses none.
+    """
+    dialog = QFileDialog(parent, title, start)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setNameFilter(filters)
+    if chosen:
+        dialog.selectNameFilter(chosen)
+    if start:
+        dialog.selectFile(start)
+    dialog.filterSelected.connect(
+        lambda name_filter: dialog.selectFile(renamed(name_filter, dialog.selectedFiles()[0]))
+    )
+    is_chosen = dialog.exec()
+    names, name_filter = dialog.selectedFiles(), dialog.selectedNameFilter()
+    dialog.deleteLater()
+    return (names[0], name_filter) if is_chosen and names else ("", "")
 
 
 def suggested_path(name: str, last_folder: Path | None) -> str:

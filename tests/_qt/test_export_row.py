@@ -57,11 +57,32 @@ def test_the_suggested_name_is_that_of_the_file_in_the_chosen_format(
         name = str(tmp_path / typed) if typed else start
         return name, next(text for text in filters.split(";;") if text.startswith(title))
 
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr("napari_sam._qt.export_row.ask_for_name", choose)
     row.export_requested.connect(lambda path, *_: requested.append(path))
     row.export.click()
     assert begun == ["vol labels.tif"]
     assert requested == [tmp_path / written]
+
+
+def test_the_name_in_the_dialog_follows_the_chosen_format(qtbot, monkeypatch, tmp_path):
+    row = ExportRow(lambda: str(tmp_path / "film"), may_be_film=lambda: True)
+    qtbot.addWidget(row)
+    shown, requested = [], []
+    row.export_requested.connect(lambda path, *_: requested.append(path.name))
+
+    def choose(dialog):
+        for title in ("Cell Tracking Challenge", "GeoJSON"):
+            (chosen,) = (text for text in dialog.nameFilters() if text.startswith(title))
+            dialog.selectNameFilter(chosen)
+            dialog.filterSelected.emit(chosen)
+            shown.append(Path(dialog.selectedFiles()[0]).name)
+            dialog.selectFile("cells_RES")
+        return True
+
+    monkeypatch.setattr(QFileDialog, "exec", choose)
+    row.export.click()
+    assert shown == ["film_RES", "cells.geojson"]
+    assert requested == ["cells_RES"]  # whatever is typed counts
 
 
 def test_another_format_than_proposed_replaces_no_file_unasked(qtbot, monkeypatch, tmp_path):
@@ -74,7 +95,7 @@ def test_another_format_than_proposed_replaces_no_file_unasked(qtbot, monkeypatc
         names = filters.split(";;")
         return start, next(text for text in names if text.startswith("Cell Tracking Challenge"))
 
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr("napari_sam._qt.export_row.ask_for_name", choose)
     monkeypatch.setattr(QMessageBox, "question", lambda *args: asked.append(args[-1]))
     row.export_requested.connect(lambda path, *_: requested.append(path.name))
     row.export.click()

@@ -25,6 +25,12 @@ def class_panel():
     return panel, panel.save_requested, panel.ask_where_to_save, ".json"
 
 
+def answer(monkeypatch, name, chosen):
+    """Choose a name and a filter in whatever dialog is opened."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (name, chosen))
+    monkeypatch.setattr("napari_sam._qt.export_row.ask_for_name", lambda *_: (name, chosen))
+
+
 @pytest.mark.parametrize("make", [session_row, file_row, class_panel])
 def test_it_is_asked_about_the_name_that_the_file_gets(make, qtbot, tmp_path, monkeypatch):
     widget, requested, save, suffix = make()
@@ -35,7 +41,7 @@ def test_it_is_asked_about_the_name_that_the_file_gets(make, qtbot, tmp_path, mo
 
     def choose(name):
         chosen = f"NPZ (*{suffix})"
-        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(name), chosen))
+        answer(monkeypatch, str(name), chosen)
         save()
 
     there = tmp_path / f"monday{suffix}"
@@ -50,7 +56,7 @@ def test_it_is_asked_about_the_name_that_the_file_gets(make, qtbot, tmp_path, mo
     assert written.pop() == there
     choose(tmp_path / "tuesday")
     assert written.pop() == tmp_path / f"tuesday{suffix}"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    answer(monkeypatch, "", "")
     save()
     assert written == []
 
@@ -72,6 +78,6 @@ def test_a_typed_suffix_wins_over_the_chosen_format(
     row = ExportRow()
     qtbot.addWidget(row)
     requests, path = heard(row, "export_requested"), tmp_path / name
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), chosen))
+    answer(monkeypatch, str(path), chosen)
     row.export.click()
     assert requests == [("export_requested", path, title, False)]

@@ -16,9 +16,10 @@ def test_tabs_windows_and_buttons_have_commands(make_widget, said, monkeypatch):
         window = widget.window()
         assert not tab.is_offered or tab.isAncestorOf(window.focusWidget())
     assert said.pop().startswith("The image has no other slices")
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *_: pressed.append("save") or ("", "")
-    )
+    for asked in ("export_row.ask_for_name", "file_names.QFileDialog.getSaveFileName"):
+        monkeypatch.setattr(
+            f"napari_sam._qt.{asked}", lambda *_: pressed.append("save") or ("", "")
+        )
     monkeypatch.setattr(
         QFileDialog, "getOpenFileName", lambda *_: pressed.append("open") or ("", "")
     )

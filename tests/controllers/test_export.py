@@ -179,13 +179,13 @@ def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, 
     viewer, widget, _ = opened
     row, asked = widget.controllers.objects.files.row, []
 
-    def choose(_parent, _title, _folder, filters, _last):
+    def choose(_parent, _title, _folder, filters, *_):
         asked.extend(filters.split(";;"))
         return str(tmp_path / "objects"), next(
             name_filter for name_filter in asked if "NPZ" in name_filter
         )
 
-    monkeypatch.setattr("napari_sam._qt.export_row.QFileDialog.getSaveFileName", choose)
+    monkeypatch.setattr("napari_sam._qt.export_row.ask_for_name", choose)
     row.export.click()
     widget.wait_until_idle(TIMEOUT_S)
     titles = [entry.title for entry in FORMATS]
@@ -217,6 +217,7 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
         begun.append(start)
         return str(elsewhere / "mine"), filters.split(";;")[0]
 
+    monkeypatch.setattr("napari_sam._qt.export_row.ask_for_name", choose)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
 
@@ -352,7 +353,9 @@ def test_shown_or_selected_rows_alone_are_exported(opened, said, tmp_path, monke
 
     def export(scope, name):
         path = tmp_path / name
-        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), "NPZ (*.npz)"))
+        monkeypatch.setattr(
+            "napari_sam._qt.export_row.ask_for_name", lambda *_: (str(path), "NPZ (*.npz)")
+        )
         files.row.scopes[scope].trigger()
         files.row.export.click()
         widget.wait_until_idle(TIMEOUT_S)
