@@ -302,7 +302,7 @@ class MaskPanel(QWidget):
         return (
             f"Mask {number + 1}: score {features.iou_predictions[number]:.2f}, "
             f"stability {features.stability_score[number]:.2f}, "
-            f"about {features.area_px[number]:,.0f} pixels{more}\n"
+            f"about {candidates.masks[number].area_px:,.0f} pixels{more}\n"
             f"{_LEARNED_TOOLTIP if number == candidates.learnt else ''}"
             "The score says how well the mask fits, as the model estimates (predicted IoU)."
         )

@@ -19,19 +19,19 @@ class Candidates(SimpleNamespace):
 
 def three(best=1):
     scores = (0.9, 1.01, 0.5)
-    traits = SimpleNamespace(
-        iou_predictions=scores, stability_score=(0.8, 0.9, 0.7), area_px=(1200, 10, 3)
-    )
+    traits = SimpleNamespace(iou_predictions=scores, stability_score=(0.8, 0.9, 0.7))
     ranking = SimpleNamespace(traits=traits, features=traits, reason="highest score")
-    return Candidates(iou_predictions=scores, ranking=ranking, best=best, learnt=None)
+    masks = [SimpleNamespace(area_px=area_px) for area_px in (1200, 10, 3)]
+    return Candidates(iou_predictions=scores, ranking=ranking, best=best, learnt=None, masks=masks)
 
 
 def four():
     """Return three masks and a learned one."""
     scores = (0.9, 1.01, 0.5, 0.8)
-    traits = SimpleNamespace(iou_predictions=scores, stability_score=scores, area_px=scores)
+    traits = SimpleNamespace(iou_predictions=scores, stability_score=scores)
     ranking = SimpleNamespace(features=traits, reason="learned from 9 objects")
-    return Candidates(iou_predictions=scores, ranking=ranking, best=3, learnt=3)
+    masks = [SimpleNamespace(area_px=10)] * 4
+    return Candidates(iou_predictions=scores, ranking=ranking, best=3, learnt=3, masks=masks)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from napari_sam.engine.masks import MaskCrop, extent
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.cleaning import Cell, cleaned
 from napari_sam.session.decoding.cut import PUBLISHED, Cut, Levels
+from napari_sam.session.decoding.features import inside
 from napari_sam.session.image.tiles import Box, Tile
 
 
@@ -127,6 +128,12 @@ class Candidate:
         """How many pixels of the plane it has at most."""
         box = self.bounds_xyxy
         return 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
+
+    @property
+    def area_px(self) -> float:
+        """How many pixels of the plane it has as it is cut, about."""
+        share = np.mean(inside(self.prediction)[self.index] > 0)
+        return float(share * self.tile.height * self.tile.width)
 
     def blocks(self) -> Iterator[MaskCrop]:
         """Yield it in pixels of the plane: crops that follow each other without overlap.

@@ -67,14 +67,20 @@ def measure_features(
     has_box: bool = False,
 ) -> MaskFeatures:
     """Measure all candidates of a prediction; takes about a millisecond."""
-    low_res = prediction.low_res_logits.shape[-1]
-    # Beyond this the square input of the model is padding.
-    height, width = (-(-n * low_res // prediction.input_side) for n in prediction.input_size)
-    logits = prediction.low_res_logits[:, :height, :width]
+    logits = inside(prediction)
+    height, width = logits.shape[1:]
     gray = None if thumbnail is None else _resampled(thumbnail, (height, width))
     measured = np.array([_measure(mask_logits, gray) for mask_logits in logits], np.float64).T
     iou_predictions = np.asarray(prediction.iou_predictions, np.float64)
     return MaskFeatures(iou_predictions, measured[1] * tile_area_px, *measured, has_box=has_box)
+
+
+def inside(prediction: MaskPrediction) -> NDArray[np.float32]:
+    """Return the low-res logits of the image: beyond it the model's square input is padding."""
+    low_res = prediction.low_res_logits.shape[-1]
+    height, width = (-(-n * low_res // prediction.input_side) for n in prediction.input_size)
+    logits: NDArray[np.float32] = prediction.low_res_logits[:, :height, :width]
+    return logits
 
 
 def _resampled(thumbnail: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.float32]:

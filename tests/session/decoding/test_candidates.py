@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_a_crop_is_the_mask_within_its_bounding_box(prediction):
         pasted[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
         np.testing.assert_array_equal(pasted, mask)
         assert mask.any()
+
+
+@pytest.mark.parametrize("strength", [0, 1])
+def test_the_area_is_that_of_the_mask_as_it_is_shown(prediction, strength):
+    spotted = prediction.low_res_logits.copy()
+    spotted[0, 150:170, 200:203] = 9  # nothing that belongs to a coin
+    spotted = replace(prediction, low_res_logits=spotted)
+    shown_masks = candidates_of(Prompts(((104, 68),), (1,)), spotted).cut(strength, 0, 0).masks
+    for mask in shown_masks:
+        exact = sum(np.count_nonzero(block.mask) for block in mask.blocks())
+        assert mask.area_px == pytest.approx(exact, rel=0.05)
 
 
 def test_the_first_prompts_have_no_mask_prompt():
