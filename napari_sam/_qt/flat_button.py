@@ -46,6 +46,7 @@ class FlatButton(QAbstractButton):
         self._text, self._key, self._icon = text, "", icon
         self._color, self._is_primary = color, is_primary
         self._is_hovered = False
+        self._whole = ""  # what it is never too narrow for
         self.setToolTip(tooltip)
         self.setCheckable(checkable)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -102,13 +103,20 @@ class FlatButton(QAbstractButton):
 
     # Size --------------------------------------------------------------------------------------
 
+    def keep_whole(self) -> None:
+        """Show a text as long as the present one without eliding it, in any font."""
+        self._whole = self._text
+        self.updateGeometry()
+
     def sizeHint(self) -> QSize:
-        """Leave room for the text with which it was made."""
+        """Leave room for the text."""
         width = _ICON_PX if self._icon else self.fontMetrics().horizontalAdvance(self._text)
         return QSize(width + 2 * _MARGIN_PX, HEIGHT_PX)
 
     def minimumSizeHint(self) -> QSize:
-        """Accept less width: the text is elided then."""
+        """Accept less width: the text is elided then, unless it is to be whole."""
+        if self._whole:
+            return QSize(self.fontMetrics().horizontalAdvance(self._whole) + _MARGIN_PX, HEIGHT_PX)
         width = self.sizeHint().width() if self._icon else 4 * _MARGIN_PX
         return QSize(min(width, self.sizeHint().width()), HEIGHT_PX)
 

@@ -141,7 +141,7 @@ class StackPanel(QWidget):
         ]
         for number, widget in enumerate(self.views):
             widget.clicked.connect(partial(self._choose_page, number))
-            widget.setMinimumWidth(widget.sizeHint().width() - 2 * _VIEW_GAP_PX)
+            widget.keep_whole()
             keep_size(widget)
         self.show_proposals(0)
         self.memory = check_box("Memory", _MEMORY)
@@ -296,7 +296,7 @@ class StackPanel(QWidget):
         if self._n_selected > 1:
             return "Propagate carries all of them on."
         if self._is_new:
-            return "Propagate or go on to the next slice: that accepts it."
+            return "Propagating it or going on accepts it."
         if state.label_id is None:
             return f"{_NO_OBJECT}."
         if state.slices is None or extent is None:
@@ -304,11 +304,11 @@ class StackPanel(QWidget):
         if extent[0] == extent[1]:
             return "Propagate it, or go on slice by slice."
         if state.is_correcting:
-            return "Clicks correct it on any slice, and its neighbors follow."
+            return "Clicks correct it on any slice; its neighbors follow."
         n_weak = sum(entry.is_weak for entry in state.slices)
         if n_weak:
             slices = "1 weak slice" if n_weak == 1 else f"{n_weak} weak slices"
-            return f"{slices}: correct one, and its neighbors follow."
+            return f"{slices}: correct one; its neighbors follow."
         return "Correct any slice; drag the ends to cut or extend."
 
     def _enable(self) -> None:

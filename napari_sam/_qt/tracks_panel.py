@@ -195,7 +195,7 @@ class TracksPanel(QWidget):
             self._progress.setRange(0, max(1, propagation.total))
             self._progress.setValue(propagation.done)
             self._progress.setFormat(f"Propagating: {propagation.summary}")
-            self.next_step.set_text("Slices has a button to stop; so does Esc in the image.")
+            self.next_step.set_text("To stop, press Esc, or Stop on the page Slices.")
         if run is not None:
             self._progress.setRange(0, run.total)
             self._progress.setValue(run.done)

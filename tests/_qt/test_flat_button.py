@@ -16,6 +16,15 @@ def test_a_button_acts_and_another_text_needs_no_more_room(shown):
     assert button.accessibleName() == button.text()
 
 
+def test_a_text_that_is_kept_whole_has_room_in_a_font_that_is_set_later(shown):
+    button = shown(FlatButton("Slices"))
+    button.keep_whole()
+    font = button.font()
+    font.setPointSizeF(2 * font.pointSizeF())
+    button.setFont(font)
+    assert button.minimumSizeHint().width() > button.fontMetrics().horizontalAdvance("Slices")
+
+
 def test_keys_press_it_and_it_has_a_name_without_words(shown, qtbot):
     calls = []
     button = shown(FlatButton("▾", "Which objects: all of them", lambda: calls.append("go")))
