@@ -130,9 +130,11 @@ class SessionLabels(Labels):
     """A Labels layer of masks that are not objects yet: it cannot be painted and has no thumbnail.
 
     Reason: the undo and redo keys of a Labels layer act on its brush strokes alone; here they undo
-    what the session did. napari draws a thumbnail at each change, even of a hidden layer. It saves
-    a layer as the type that its class is called after.
-    Remove it when a layer can choose its undo history and can do without a thumbnail.
+    what the session did. napari draws a thumbnail at each change, even of a hidden layer, and makes
+    what the tools draw on the canvas with each layer, which takes a third of the time for it. It
+    saves a layer as the type that its class is called after.
+    Remove it when a layer can choose its undo history and can do without a thumbnail, and napari
+    makes what a tool draws as the tool is chosen.
     """
 
     def __init__(self, data: NDArray[Any], run: Callable[[str], None], **options: Any) -> None:
@@ -140,6 +142,9 @@ class SessionLabels(Labels):
         super().__init__(data, **options)
         self.editable = False
         self._run = run
+        self._of_tools = [overlay for overlay in self._overlays.values() if overlay.visible]
+        for overlay in self._of_tools:
+            overlay.update({"visible": False})
 
     @property
     def _type_string(self) -> str:
@@ -166,6 +171,8 @@ class SessionLabels(Labels):
     def release(self) -> None:
         """Turn into an ordinary Labels layer, which is the user's."""
         self._is_released = self.editable = True
+        for overlay in self._of_tools:
+            overlay.update({"visible": True})
 
 
 class PromptPoints(Points):

@@ -77,7 +77,7 @@ class LayerOutline:
         from napari_sam.layers.outline_overlay import OutlineOverlay
 
         self._layer, self._name = layer, name
-        self._overlay = OutlineOverlay(visible=True, color=color, width_px=width_px)
+        self._overlay = OutlineOverlay(color=color, width_px=width_px)
         layer._overlays.pop(name, None)  # napari keeps one that is equal
         layer._overlays[name] = self._overlay
 
@@ -85,6 +85,8 @@ class LayerOutline:
         """Show other segments."""
         if segments is not self._overlay.segments:
             self._overlay.segments = segments
+        if len(segments.ends_rc):  # napari makes what draws it as it is first visible
+            self._overlay.update({"visible": True})
 
     def remove(self) -> None:
         """Take the outline off the layer."""
