@@ -16,18 +16,22 @@ TIMEOUT_S = 120
 COIN_RC = (68, 104)
 OTHER_COIN_RC = (68, 150)
 COINS = data.coins()
+GRAY = np.repeat(COINS[..., np.newaxis], 3, axis=2)
 
 
 @pytest.fixture
 def open_noting(make_widget, remembering_predictor):
-    """Open the widget on an image; return viewer, widget and the images that SAM is given."""
+    """Open the widget on an image; return viewer, widget and the images that SAM is given.
 
-    def make(image):
+    Where only these matter, the embedding of the coins serves for each: encoding takes a second.
+    """
+
+    def make(image, embedded=None):
         predictor, images = copy.copy(remembering_predictor), []
 
         def encode(pixels, on_block=None):
             images.append(np.array(pixels))
-            return remembering_predictor.encode(pixels, on_block)
+            return remembering_predictor.encode(pixels if embedded is None else embedded, on_block)
 
         predictor.encode = encode
         viewer, widget = make_widget(image, load_predictor=lambda *_: predictor)
@@ -67,7 +71,7 @@ SETTINGS = {
 
 def test_each_setting_embeds_anew_and_going_back_finds_the_embedding(open_noting):
     image = Image(COINS.astype(np.uint16) * 3, name="coins", contrast_limits=(30, 700))
-    viewer, widget, images = open_noting(image)
+    viewer, widget, images = open_noting(image, GRAY)
     click(viewer, widget, COIN_RC)
     first, *others = images
     assert others == []
@@ -89,7 +93,7 @@ def test_each_setting_embeds_anew_and_going_back_finds_the_embedding(open_noting
 
 def test_percentiles_and_full_range_leave_the_layers_limits_alone_and_are_left_alone(open_noting):
     image = Image(COINS.astype(np.uint16) * 3, name="coins", contrast_limits=(30, 700))
-    _, widget, images = open_noting(image)
+    _, widget, images = open_noting(image, GRAY)
     choose(widget, intensities=Intensities.FULL_RANGE)
     np.testing.assert_array_equal(images[-1][..., 0], np.rint(image.data / 257))
     image.contrast_limits, image.gamma = (100, 200), 2
@@ -100,7 +104,7 @@ def test_percentiles_and_full_range_leave_the_layers_limits_alone_and_are_left_a
 
 def test_all_slices_share_black_and_white(open_noting):
     stack = np.stack([COINS, COINS // 2, COINS // 4]).astype(np.float32)
-    viewer, widget, images = open_noting(Image(stack, name="stack"))
+    viewer, widget, images = open_noting(Image(stack, name="stack"), GRAY)
     choose(widget, intensities=Intensities.PERCENTILES)
     low, high = np.percentile(stack, (0.1, 99.9))
     for number in range(3):
@@ -112,7 +116,7 @@ def test_all_slices_share_black_and_white(open_noting):
 
 def test_other_data_has_other_percentiles(open_noting):
     image = Image(COINS.astype(np.float32), name="coins")
-    _, widget, images = open_noting(image)
+    _, widget, images = open_noting(image, GRAY)
     choose(widget, intensities=Intensities.FULL_RANGE)
     image.data = np.where(image.data > 200, 2550, image.data)
     widget.wait_until_idle(TIMEOUT_S)
@@ -122,7 +126,7 @@ def test_other_data_has_other_percentiles(open_noting):
 
 def test_each_image_keeps_its_own_choice(open_noting):
     first, second = Image(COINS, name="first"), Image(COINS[::-1], name="second")
-    viewer, widget, _ = open_noting(first)
+    viewer, widget, _ = open_noting(first, GRAY)
     viewer.add_layer(second)
     chosen = choose(widget, intensities=Intensities.FULL_RANGE)
     widget.binding.set_image(second)
@@ -137,7 +141,7 @@ def test_each_image_keeps_its_own_choice(open_noting):
 def test_a_pinned_image_is_not_embedded_again_until_it_is_let_go(open_noting):
     stack = np.stack([COINS, COINS[::-1]])
     image = Image(stack, name="stack", contrast_limits=(0, 255))
-    viewer, widget, images = open_noting(image)
+    viewer, widget, images = open_noting(image, GRAY)
     state = widget.session.state
     choose(widget, is_pinned=True)
     image.contrast_limits, image.gamma = (0, 40), 3
@@ -158,7 +162,7 @@ def test_a_pinned_image_is_not_embedded_again_until_it_is_let_go(open_noting):
 
 def test_a_pin_in_the_middle_of_a_drag_keeps_what_was_embedded(open_noting):
     image = Image(COINS, name="coins", contrast_limits=(0, 255))
-    _, widget, images = open_noting(image)
+    _, widget, images = open_noting(image, GRAY)
     image.contrast_limits = (50, 60)
     choose(widget, is_pinned=True)
     assert len(images) == 1
@@ -240,7 +244,7 @@ def test_a_click_at_any_channel_shows_at_each(open_noting):
 
 
 def test_one_channel_alone_is_gray(open_noting):
-    _, widget, _ = open_noting(channelled())
+    _, widget, _ = open_noting(channelled(), GRAY)
     choose(widget, channel_axis=0, colors=(None, 1, None))
     seen = widget.session.state.thumbnail
     np.testing.assert_array_equal(seen, thumbnail(np.stack([COINS] * 3, axis=-1)))
@@ -281,7 +285,7 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
 
 
 def test_without_any_channel_it_says_what_to_do(open_noting):
-    _, widget, _ = open_noting(channelled())
+    _, widget, _ = open_noting(channelled(), GRAY)
     choose(widget, channel_axis=0, colors=(None, None, None))
     assert widget.session.state.phase is Phase.FAILED
     assert "Choose a channel of 'channels'" in widget.session.state.hint
@@ -350,7 +354,7 @@ def test_which_axes_may_hold_channels(open_noting):
 
 def test_other_data_without_the_axis_has_no_channels(open_noting):
     image = channelled()
-    _, widget, _ = open_noting(image)
+    _, widget, _ = open_noting(image, GRAY)
     choose(widget, channel_axis=0, colors=(0, 1, 2))
     image.data = np.stack([COINS] * 2)
     widget.wait_until_idle(TIMEOUT_S)

@@ -1,5 +1,7 @@
 """The choice of an image's appearance in the panel, and what the model sees then."""
 
+import copy
+
 import numpy as np
 import pytest
 from napari.layers import Image
@@ -14,11 +16,22 @@ COINS = data.coins()[:190, :250]
 
 
 @pytest.fixture
-def open_panel(make_widget):
-    """Open the widget in a window that shows, with that of the appearance open."""
+def open_panel(make_widget, remembering_predictor):
+    """Open the widget in a window that shows, with that of the appearance open.
+
+    One embedding serves for all images: what is made of it does not matter, and encoding takes a
+    second.
+    """
+    predictor, gray = copy.copy(remembering_predictor), np.repeat(COINS[..., np.newaxis], 3, axis=2)
+
+    def encode(pixels, on_block=None):
+        is_alike = pixels.shape == gray.shape
+        return remembering_predictor.encode(gray if is_alike else pixels, on_block)
+
+    predictor.encode = encode
 
     def make(*layers):
-        viewer, widget = make_widget(*layers, show=True)
+        viewer, widget = make_widget(*layers, show=True, load_predictor=lambda *_: predictor)
         widget.controllers.windows[1].show()
         QApplication.processEvents()
         return viewer, widget, widget.controllers.appearance.panel
