@@ -50,11 +50,15 @@ LONG_FILES = frozenset(
 
 
 def pytest_configure():
-    """Share the cores among the suite's processes: threads that wait for a core cost time."""
+    """Share the cores among the suite's processes: threads that wait for a core cost time.
+
+    And look for garbage more seldom than after 700 objects, of which a window has thousands.
+    """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     threads = max(1, (os.cpu_count() or 1) // processes)
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that tests start
+    gc.set_threshold(10_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items):
@@ -95,13 +99,17 @@ def code_is_looked_at_once():
     clean, takes_event, known = Function._clean_code, EventEmitter._check_signature, {}
 
     def takes_event_once(callback):
-        function = getattr(callback, "__func__", callback)
+        given = callback.args if type(callback) is partial and not callback.keywords else ()
+        called = callback.func if given else callback
+        if isinstance(called, EventEmitter):
+            called = called.__call__
+        function = getattr(called, "__func__", called)
         if (
             type(function) is not FunctionType
             or {"__wrapped__", "__signature__"} & vars(function).keys()
         ):
             return takes_event(callback)
-        key = function.__code__, len(function.__defaults__ or ()), function is callback
+        key = function.__code__, len(function.__defaults__ or ()), function is called, len(given)
         if key not in known:
             known[key] = takes_event(callback)
         return known[key]
@@ -111,6 +119,12 @@ def code_is_looked_at_once():
         patched.setattr(EventEmitter, "_check_signature", staticmethod(takes_event_once))
         patched.setattr(Function, "_clean_code", lambda _, code: clean_once(code))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_napari_are_the_users():
+    """Do not write napari's settings, which are the user's, as often as a window is docked."""
+    settings.get_settings()._save_on_change = False
 
 
 @pytest.fixture(scope="session", autouse=True)
