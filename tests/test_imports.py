@@ -18,10 +18,18 @@ NOTIFYING = {"controllers", "_reader.py", "_writer.py"}
 GUI = frozenset({"napari", "qtpy", "PyQt6", "PySide6", "superqt", "magicgui", "vispy", "app_model"})
 
 
-def _imports(file: Path) -> list[str]:
+@pytest.fixture(scope="module")
+def nodes() -> dict[Path, list[ast.AST]]:
+    """Return all that is written in each module."""
+    return {
+        path: list(ast.walk(ast.parse(path.read_text("utf-8")))) for path in PACKAGE.rglob("*.py")
+    }
+
+
+def _imports(file: Path, nodes: list[ast.AST]) -> list[str]:
     """Return the full name of all imports of a file, also of those inside functions."""
     names = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -30,11 +38,11 @@ def _imports(file: Path) -> list[str]:
     return names
 
 
-def test_only_controllers_reader_and_writer_notify() -> None:
+def test_only_controllers_reader_and_writer_notify(nodes: dict[Path, list[ast.AST]]) -> None:
     notifying = {
         file.relative_to(PACKAGE).parts[0]
-        for file in PACKAGE.rglob("*.py")
-        if any(name.startswith("napari.utils.notifications") for name in _imports(file))
+        for file, its_nodes in nodes.items()
+        if any(name.startswith("napari.utils.notifications") for name in _imports(file, its_nodes))
     }
     assert notifying <= NOTIFYING
 
@@ -45,32 +53,33 @@ def _modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_nobody_writes_another_objects_attributes() -> None:
-    trees = {path: ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")}
+def test_nobody_writes_another_objects_attributes(nodes: dict[Path, list[ast.AST]]) -> None:
+    written = {path: list(_written(its_nodes)) for path, its_nodes in nodes.items()}
     own = {
-        path: {target.attr for target in _written(tree) if ast.unparse(target.value) == "self"}
-        for path, tree in trees.items()
+        path: {target.attr for target in targets if ast.unparse(target.value) == "self"}
+        for path, targets in written.items()
     }
     everywhere = set().union(*own.values())
+    foreign = {path: everywhere - own[path] - _fields(nodes[path]) for path in nodes}
     others = {
         f"{path.name}: {ast.unparse(target)}"
-        for path, tree in trees.items()
-        for target in _written(tree)
-        if target.attr in everywhere - own[path] - _fields(tree)
+        for path, targets in written.items()
+        for target in targets
+        if target.attr in foreign[path]
         and ast.unparse(target.value) not in ("layer", "roi")  # those of napari and roifile
     }
     assert not others
 
 
-def _written(tree: ast.AST) -> Iterator[ast.Attribute]:
-    for node in ast.walk(tree):
+def _written(nodes: list[ast.AST]) -> Iterator[ast.Attribute]:
+    for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node
 
 
-def _fields(tree: ast.AST) -> set[str]:
+def _fields(nodes: list[ast.AST]) -> set[str]:
     """Return the names of the fields of dataclasses."""
-    annotated = (node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign))
+    annotated = (node.target for node in nodes if isinstance(node, ast.AnnAssign))
     return {target.id for target in annotated if isinstance(target, ast.Name)}
 
 
