@@ -99,17 +99,17 @@ def why_refused(label_ids, overlap):
     return str(refusal.value)
 
 
-@pytest.mark.parametrize("overlap", [Overlap.KEEP, Overlap.REFUSE])
-def test_why_a_mask_is_refused_fits_the_narrowest_dock(open_window, overlap):
+def test_why_a_mask_is_refused_fits_the_narrowest_dock(open_window):
     viewer, widget = open_window(1100, 800)
     window, line = viewer.window._qt_window, widget.controllers.annotate.hint
     window.resizeDocks([widget.parent()], [100], Qt.Orientation.Horizontal)
     QApplication.processEvents()
-    for label_ids in ([1234], [1, 3]):
-        widget.session.notifier.warn(why_refused(label_ids, overlap))
-        shown = " ".join(line._broken(line.text_box.width()))
-        assert shown == line.text()
-    assert "2 objects" in line.text()
+    for overlap in (Overlap.KEEP, Overlap.REFUSE):
+        for label_ids in ([1234], [1, 3]):
+            widget.session.notifier.warn(why_refused(label_ids, overlap))
+            shown = " ".join(line._broken(line.text_box.width()))
+            assert shown == line.text()
+        assert "2 objects" in line.text()
 
 
 def test_the_unsaved_objects_are_offered_over_the_tabs_and_nothing_moves(open_window):

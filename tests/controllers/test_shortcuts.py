@@ -104,19 +104,20 @@ def test_keys_are_remembered_and_reset(make_widget):
     assert shortcuts_file().read_text() == "[1]"
 
 
-@pytest.mark.parametrize("kind", [None, QLineEdit, QComboBox])
-def test_keys_go_to_the_canvas_under_the_mouse_unless_text_is_edited(make_widget, qtbot, kind):
+def test_keys_go_to_the_canvas_under_the_mouse_unless_text_is_edited(make_widget, qtbot):
     viewer, widget = make_widget(Image(data.coins()), show=True)
     window, canvas = viewer.window._qt_window, viewer.window._qt_viewer.canvas.native
     QTest.qWaitForWindowExposed(window)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    QCursor.setPos(widget.mapToGlobal(widget.rect().center()))
-    qtbot.waitUntil(lambda: not viewer.mouse_over_canvas)
     table = widget.controllers.objects.table
-    field = table.view if kind is None else table.findChild(kind)
-    field.setEnabled(True)
-    field.setFocus()
-    QCursor.setPos(canvas.mapToGlobal(canvas.rect().center()))
-    qtbot.waitUntil(lambda: viewer.mouse_over_canvas)
-    assert QApplication.focusWidget() is (field if kind else canvas)
+    for kind in (None, QLineEdit, QComboBox):
+        QCursor.setPos(widget.mapToGlobal(widget.rect().center()))
+        qtbot.waitUntil(lambda: not viewer.mouse_over_canvas)
+        field = table.view if kind is None else table.findChild(kind)
+        field.setEnabled(True)
+        field.setFocus()
+        assert QApplication.focusWidget() is field
+        QCursor.setPos(canvas.mapToGlobal(canvas.rect().center()))
+        qtbot.waitUntil(lambda: viewer.mouse_over_canvas)
+        assert QApplication.focusWidget() is (field if kind else canvas)
