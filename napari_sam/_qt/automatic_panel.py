@@ -11,11 +11,14 @@ from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
 from napari_sam._qt.building import SPACING_PX, ShortcutTexts, fill
+from napari_sam._qt.flat_button import HEIGHT_PX, FlatButton
 from napari_sam.engine.methods import Method
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
-_LOW_GAP_PX: Final = 3
+_LOW_GAP_PX: Final = 2
+_LOW_PX: Final = 24
+"""Height of the buttons in low windows."""
 
 
 class AutomaticPanel(QWidget):
@@ -47,6 +50,9 @@ class AutomaticPanel(QWidget):
         """Take less height, or no longer."""
         for part in (self, self.run, self.results, self.filters):
             part.layout().setSpacing(_LOW_GAP_PX if is_low else SPACING_PX)
+        for pressed in self.findChildren(FlatButton):
+            pressed.setFixedHeight(_LOW_PX if is_low else HEIGHT_PX)
+        self.run.set_low(is_low)
         self.filters.set_low(is_low)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:

@@ -4,9 +4,9 @@ from math import log
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QProgressBar, QStackedWidget, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QProgressBar, QStackedWidget, QWidget
 
-from napari_sam._qt.building import button, combo_box, fill, form, row
+from napari_sam._qt.building import SPACING_PX, button, combo_box, fill, form, row
 from napari_sam._qt.painted_labels import PaintedLabel
 from napari_sam._qt.slice_range_row import SliceRangeRow
 from napari_sam.engine.automatic_presets import PRESETS
@@ -33,6 +33,9 @@ _METHODS: Final = (
     ),
 )
 _CUSTOM: Final = "custom settings"
+_SETTINGS: Final = "Settings…"
+_STRETCHES: Final = (7, 8)
+"""Shares of preset and detail in a row that they share."""
 
 
 class AutomaticRunBox(QWidget):
@@ -61,6 +64,7 @@ class AutomaticRunBox(QWidget):
         )
         self.slices.changed.connect(self._show_cost)
         self.detail = combo_box("")
+        self.detail.setAccessibleName("detail")
         self.detail.currentIndexChanged.connect(self._on_detail)
         self.progress = QProgressBar(minimum=0, maximum=1000)
         self.visible = button(
@@ -75,7 +79,7 @@ class AutomaticRunBox(QWidget):
         )
         self.cancel = button("Cancel", "Stop the run; the masks found so far are kept")
         self.all_settings = button(
-            "Settings…", "Every published setting under its published name, in a window"
+            _SETTINGS, "Every published setting under its published name, in a window"
         )
         self.outcome = PaintedLabel(lines=2)
         self.outcome.clicked.connect(self._on_outcome_clicked)
@@ -90,11 +94,34 @@ class AutomaticRunBox(QWidget):
         # Both pages have their places all the time, so that nothing moves.
         for page in (self.outcome, running):
             self._pages.addWidget(page)
-        presets = row(self.preset, self.all_settings, stretch=self.preset)
-        self._choices = form(("method", self.method), ("preset", presets), ("detail", self.detail))
+        self._presets = row(self.preset, self.all_settings, stretch=self.preset)
+        self._labels = QLabel("preset"), QLabel("detail")
+        preset, detail = self._labels
+        self._choices = form(
+            ("method", self.method), (preset, self._presets), (detail, self.detail)
+        )
         self.show_methods(is_offered=False)
         buttons = row(self.visible, self.whole, self.remaining)
         fill(self, self._choices, self.slices, buttons, self._pages)
+
+    def set_low(self, is_low: bool) -> None:
+        """Take less height: preset and detail share a row, whose tooltips name them; or no more."""
+        for label in self._labels:
+            label.setHidden(is_low)
+        self.all_settings.setText("…" if is_low else _SETTINGS)
+        if is_low:
+            self._presets.insertWidget(1, self.detail)
+            for place, stretch in enumerate(_STRETCHES):
+                self._presets.setStretch(place, stretch)
+        else:
+            detail_row, _ = self._choices.getWidgetPosition(self._labels[1])
+            self._choices.setWidget(detail_row, QFormLayout.ItemRole.FieldRole, self.detail)
+        self._align()
+
+    def _align(self) -> None:
+        """Leave no gap where no row has a label."""
+        has_label = not (self._labels[0].isHidden() and self.method.isHidden())
+        self._choices.setHorizontalSpacing(SPACING_PX if has_label else 0)
 
     @property
     def finest_px(self) -> int | None:
@@ -119,10 +146,10 @@ class AutomaticRunBox(QWidget):
         chosen = self.detail.currentData()
         with QSignalBlocker(self.detail):
             self.detail.clear()
-            self.detail.addItem("whole image at once", None)
+            self.detail.addItem("whole image", None)
             for side in (int(input_side * factor) for factor in _TILE_SIDES):
                 if shape is not None and side * 1.2 <= max(shape):
-                    self.detail.addItem(f"and in tiles of {side} px", side)
+                    self.detail.addItem(f"and {side} px tiles", side)
             self.detail.setCurrentIndex(max(0, self.detail.findData(chosen)))
         self._show_cost()
         self._enable()
@@ -130,6 +157,7 @@ class AutomaticRunBox(QWidget):
     def show_methods(self, *, is_offered: bool) -> None:
         """Offer the methods of instance decoders, with models that have one."""
         self._choices.setRowVisible(self.method, is_offered)
+        self._align()
 
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show the method, and which preset these settings are, if any."""
