@@ -21,7 +21,7 @@ from scipy import ndimage
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.spec import Capability
-from napari_sam.session.decoding.candidates import Candidates, decode, masks_of
+from napari_sam.session.decoding.candidates import Candidates, ranked
 from napari_sam.session.decoding.expected import (
     STRENGTH,
     cut_alike,
@@ -79,12 +79,12 @@ def outlined_shape(
     prediction, order, _ = max(answers, key=lambda answer: answer.worth)
     limit = limit_of_outline(outline, embedded.tile, prediction.low_res_logits.shape[-1])
     logits = np.minimum(prediction.low_res_logits, limit)
-    masks = masks_of(embedded, replace(prediction, low_res_logits=logits))
-    alone = decode(embedded, prompts, usable)
-    ranking = alone.ranking
+    prediction = replace(prediction, low_res_logits=logits)
+    found = ranked(embedded, prompts, replace(usable, outline=None), prediction)
+    ranking = found.ranking
     if ranking is not None:
         ranking = Ranking(order, "most like the object on other slices", ranking.features)
-    return replace(alone, masks=masks, ranking=ranking)
+    return replace(found, ranking=ranking)
 
 
 class _Expected(NamedTuple):
