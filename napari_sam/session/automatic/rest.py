@@ -152,7 +152,7 @@ def generate_rest(
     def masks_of(masks: list[AutomaticMask]) -> TileMasks:
         return TileMasks(tile, None, gray, found=masks)
 
-    masks = find_rest(embedder, plane, target, request.unlike, report, found.append)
+    masks = _found(embedder, plane, target, gray, request.unlike, report, found.append)
     on_masks(0, 1.0, masks_of(masks))
 
 
@@ -186,10 +186,24 @@ def find_rest(
     list of AutomaticMask
         The best first, each with its likeness.
     """
+    embedder.load()
+    gray = small_gray(plane.read(embedder.spec.input_side))
+    return _found(embedder, plane, target, gray, unlike, report, on_mask)
+
+
+def _found(
+    embedder: Embedder,
+    plane: ImagePlane,
+    target: LabelsPlane,
+    gray: NDArray[np.uint8],
+    unlike: Sequence[MaskCrop],
+    report: Report,
+    on_mask: Callable[[AutomaticMask], None],
+) -> list[AutomaticMask]:
+    """Find what is like the objects of a target, given the plane in gray as the model sees it."""
     alike = _alike(embedder, plane, target, unlike, lambda share: report(_PIXELS_SHARE * share))
     if alike is None or not alike.regions:
         return []
-    gray = small_gray(plane.read(embedder.spec.input_side))
     masks: list[AutomaticMask] = []
 
     def add(result: BatchResult, least_likeness: float = 0.0) -> None:
