@@ -107,6 +107,13 @@ def progress_bar(tooltip: str) -> QProgressBar:
     return QProgressBar(minimum=0, maximum=100, toolTip=tooltip)
 
 
+def show_count(bar: QProgressBar, done: int, total: int, text: str) -> None:
+    """Show how many of some things are done, and say so in words."""
+    bar.setRange(0, max(1, total))
+    bar.setValue(done)
+    bar.setFormat(text)
+
+
 def keep_size(widget: QWidget) -> None:
     """Have a widget keep its place while it is hidden, so that nothing else moves."""
     policy = widget.sizePolicy()

@@ -3,7 +3,7 @@
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, progress_bar, row
+from napari_sam._qt.building import button, check_box, fill, progress_bar, row, show_count
 from napari_sam.session.prefetch.queue import PrefetchState
 
 
@@ -62,9 +62,7 @@ class PrefetchRow(QWidget):
         self._outcome.setVisible(state is not None and state.is_over)
         if state is None:
             return
-        self._progress.setRange(0, state.total)
-        self._progress.setValue(state.done + len(state.failures))
-        self._progress.setFormat(state.summary)
+        show_count(self._progress, state.done + len(state.failures), state.total, state.summary)
         self._pause.setText("Resume" if state.is_paused else "Pause")
         verb = "Continue" if state.is_paused else "Pause"
         self._pause.setToolTip(f"{verb} embedding slices")

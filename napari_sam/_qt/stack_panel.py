@@ -15,6 +15,7 @@ from napari_sam._qt.building import (
     keep_size,
     progress_bar,
     row,
+    show_count,
     slice_box,
 )
 from napari_sam._qt.flat_button import FlatButton
@@ -262,9 +263,7 @@ class StackPanel(QWidget):
         if state.run is not None:
             run = state.run
             self._pages.setCurrentIndex(_BUSY)
-            self._progress.setRange(0, max(1, run.total))
-            self._progress.setValue(run.done)
-            self._progress.setFormat(run.summary)
+            show_count(self._progress, run.done, run.total, run.summary)
             self._stop.setEnabled(not run.is_stopping)
         self._enable()
 

@@ -14,6 +14,7 @@ from napari_sam._qt.building import (
     keep_size,
     progress_bar,
     row,
+    show_count,
 )
 from napari_sam._qt.file_names import name_filter
 from napari_sam._qt.flat_button import FlatButton
@@ -192,16 +193,14 @@ class TracksPanel(QWidget):
         self.texts.add(self.about.set_text, _described(selection), command, "or {}")
         self.next_step.set_text("Edits wait for the links." if run else _hint(selection))
         if propagation is not None and run is None:
-            self._progress.setRange(0, max(1, propagation.total))
-            self._progress.setValue(propagation.done)
-            self._progress.setFormat(f"Propagating: {propagation.summary}")
+            text = f"Propagating: {propagation.summary}"
+            show_count(self._progress, propagation.done, propagation.total, text)
             self.next_step.set_text("To stop, press Esc, or Stop on the page Slices.")
         if run is not None:
-            self._progress.setRange(0, run.total)
-            self._progress.setValue(run.done)
             measured = f"{run.done} of {run.total} frames"
             text = "Linking…" if run.done == run.total else measured
-            self._progress.setFormat("Stopping…" if run.is_stopping else text)
+            text = "Stopping…" if run.is_stopping else text
+            show_count(self._progress, run.done, run.total, text)
         self._show_link(run, is_empty=not len(selection.lineages))
         for edit, _, tooltip in _EDITS:
             reason = selection.refusal(edit)
