@@ -7,7 +7,6 @@ import napari
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_sam._distribution import DOCK_NAME
 from napari_sam.layers import SHORTCUTS
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.widget import SamWidget
@@ -45,7 +44,6 @@ def _viewer() -> ViewerModel | None:
 def _widget_in(viewer: ViewerModel) -> SamWidget:
     widget = SamWidget.open_in(viewer)
     if widget is None:
-        widget = SamWidget(viewer)
-        viewer.window.add_dock_widget(widget, name=DOCK_NAME)
+        widget = SamWidget.docked_in(viewer)
     widget.reveal()
     return widget

@@ -14,7 +14,7 @@ from qtpy.QtCore import QEvent, QEventLoop
 from qtpy.QtGui import QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
-from napari_sam._distribution import old_distribution_warning, unsound_qt_warning
+from napari_sam._distribution import DOCK_NAME, old_distribution_warning, unsound_qt_warning
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.workarounds import (
@@ -101,6 +101,18 @@ class SamWidget(QWidget):
     def open_in(viewer: ViewerModel) -> "SamWidget | None":
         """Return the widget that is open in a viewer, which is no proxy."""
         return next((widget for widget in _OPEN if widget._viewer is viewer), None)
+
+    @classmethod
+    def docked_in(
+        cls,
+        viewer: ViewerModel,
+        load_predictor: LoadPredictor = load_predictor,
+        model: ModelChoice | None = None,
+    ) -> "SamWidget":
+        """Open another widget in the window of a viewer, where its menu finds it."""
+        widget = cls(viewer, load_predictor, model)
+        viewer.window.add_dock_widget(widget, name=DOCK_NAME)
+        return widget
 
     def annotate(self, image: Image) -> None:
         """Annotate an image layer of the viewer, as if it had been chosen at the top."""

@@ -11,7 +11,6 @@ from PIL import Image
 from qtpy.QtCore import QBuffer, QIODevice, QPoint
 from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 
-from napari_sam._distribution import DOCK_NAME
 from napari_sam.model import Predictor
 from napari_sam.widget import SamWidget
 
@@ -39,8 +38,7 @@ class Window:
         self._main.resize(*WINDOW_SIZE)
         add(self.viewer)
         self.viewer.layers.selection.active = self.viewer.layers[0]
-        self.widget = SamWidget(self.viewer, load_predictor=lambda *_: predictor)
-        self.viewer.window.add_dock_widget(self.widget, name=DOCK_NAME)
+        self.widget = SamWidget.docked_in(self.viewer, load_predictor=lambda *_: predictor)
         self.viewer.show()
         self.parts, self.session = self.widget.controllers, self.widget.session
         self.widget.binding.prompts.start_points()

@@ -13,7 +13,6 @@ import click
 from napari_sam import __version__
 from napari_sam._distribution import (
     DISTRIBUTION,
-    DOCK_NAME,
     old_distribution_warning,
     unsound_qt_warning,
 )
@@ -173,8 +172,7 @@ def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
     images: list[Image] = [layer for layer in viewer.layers if isinstance(layer, Image)]
     if images:
         viewer.layers.selection.active = images[-1]  # the topmost
-    widget = SamWidget(viewer, model=choice)
-    viewer.window.add_dock_widget(widget, name=DOCK_NAME)
+    widget = SamWidget.docked_in(viewer, model=choice)
     if images:
         widget.binding.prompts.start_points()
     return widget
