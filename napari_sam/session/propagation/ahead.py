@@ -12,7 +12,8 @@ from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
 
-_THREAD: Final = "napari-sam-ahead"
+_EXECUTOR: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="napari-sam-ahead")
+"""For all runs: on a GPU, each thread keeps memory of its own."""
 Obtain = Callable[[int, Tile], EmbeddedTile]
 """Returns a tile of a slice, by its index; it is embedded if it was not before."""
 
@@ -47,7 +48,6 @@ class Ahead:
 
     def __init__(self, embedder: Embedder, report: Callable[[float], None]) -> None:
         self._embedder, self._report = embedder, report
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=_THREAD)
         self._expected: _Expected | None = None
 
     @contextmanager
@@ -68,7 +68,9 @@ class Ahead:
 
     def _obtained(self, course: object, plane: ImagePlane, tile: Tile) -> EmbeddedTile:
         expected = self._expected
-        if expected is not None and expected.courses and expected.place == (plane, tile):
+        is_expected = expected is not None and expected.place == (plane, tile)
+        # Unless it is not begun yet, as another run is on that thread.
+        if expected and expected.courses and is_expected and not expected.result.cancel():
             return expected.result.result()
         self._leave(course)
         return self._embedder.obtain(plane, tile, self._report)
@@ -80,7 +82,7 @@ class Ahead:
             if self._embedder.find(plane, tile) is None:
                 self._expected = expected = _Expected(plane, tile)
                 expected.courses.add(course)
-                expected.result = self._executor.submit(self._embed, expected)
+                expected.result = _EXECUTOR.submit(self._embed, expected)
         elif expected.place == (plane, tile):
             expected.courses.add(course)
 

@@ -94,3 +94,12 @@ def test_a_slice_that_cannot_be_embedded_is_no_matter_until_it_is_needed():
         embedder.wait_for("began", "b", WHOLE)
         with pytest.raises(ValueError, match="b"):
             obtain(1, WHOLE)
+
+
+def test_a_run_does_not_wait_for_what_another_one_embeds():
+    busy, embedder = Embedded(held="b"), Embedded()
+    with along(busy) as obtain_busy, along(embedder) as obtain:
+        obtain_busy(0, WHOLE)
+        busy.wait_for("began", "b", WHOLE)
+        assert [obtain(index, WHOLE) for index in range(4)] == ["a1", "b1", "c1", "d1"]
+    assert [event[0] for event in embedder.log] == ["began", "ended"] * 4
