@@ -249,7 +249,7 @@ def carry(
         PropagatedObject(
             course.label_id,
             tuple(sorted(masks, key=lambda mask: mask.slice_index)),
-            course.is_cut_off({mask.slice_index for mask in masks}, *limits),
+            bool(course.ends_cut_off({mask.slice_index for mask in masks}, *limits)),
         )
         for course, masks in found.items()
     ]

@@ -56,11 +56,14 @@ class Course:
         n_annotated = sum(self.first <= index <= self.last for index in self.annotated)
         return max(0, self.last - self.first + 1 - n_annotated)
 
-    def is_cut_off(self, reached: Collection[int], first: int, last: int) -> bool:
-        """Whether it was still there at an end of the course that lies within a range."""
-        return (self.first > first and self.first in reached) or (
-            self.last < last and self.last in reached
+    def ends_cut_off(self, reached: Collection[int], first: int, last: int) -> list[int]:
+        """Return the ends of the course within a range at which it was still there."""
+        starts = [index for index, crop in self.annotated.items() if crop.mask.size]
+        within = (
+            (self.first, first < self.first < min(starts)),
+            (self.last, max(starts) < self.last < last),
         )
+        return [end for end, is_within in within if is_within and end in reached]
 
 
 def likely_depth(annotated: Mapping[int, MaskCrop], slice_distance_px: float | None) -> int | None:
@@ -77,12 +80,8 @@ def course_through(
     stack: Stack,
     first: int,
     last: int,
-    *,
-    is_deeper: bool = False,
 ) -> Course:
     """Return the course of an object through a range, no deeper than is likely.
-
-    `is_deeper` allows as many slices again.
 
     Raises
     ------
@@ -93,10 +92,31 @@ def course_through(
     annotated = _annotated(record, target, known)
     indices = _with_mask(record, annotated)
     depth = likely_depth(annotated, stack.slice_distance_px)
-    if is_deeper:
-        indices += [entry.slice_index for entry in known.with_object]
     first, last = within_depth(first, last, indices, depth)
     return _course(record, known, annotated, first, last)
+
+
+def course_further(
+    record: ObjectRecord, target: LabelsPlane, stack: Stack, end: int, first: int, last: int
+) -> Course:
+    """Return the course on from an end of an object through a range, no deeper than is likely.
+
+    What it was before that end stays: an object of many slices is carried through each once.
+
+    Raises
+    ------
+    TargetError
+        If the object is not on that slice.
+    """
+    known = slices_of(record, target.slice_axis or 0)
+    is_first = all(entry.slice_index >= end for entry in known.with_object)
+    first, last = (first, end - 1) if is_first else (end + 1, last)
+    course = course_beyond(record, target, end, first, last, is_forced=False)
+    annotated = _annotated(record, target, known) | dict(course.annotated)
+    depth = likely_depth(annotated, stack.slice_distance_px)
+    first, last = within_depth(first, last, [end], depth)
+    cleared = dict.fromkeys(known.cleared, NOWHERE)
+    return replace(course, annotated={**course.annotated, **cleared}, first=first, last=last)
 
 
 def course_after(

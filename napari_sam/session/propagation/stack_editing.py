@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ from napari_sam.session.propagation.chosen_object import ChosenObject
 from napari_sam.session.propagation.corrections import Corrections
 from napari_sam.session.propagation.courses import (
     course_beyond,
+    course_further,
     course_through,
 )
 from napari_sam.session.propagation.stack_run import Run, StackPropagation, StackRun
@@ -111,6 +112,7 @@ class StackEditing:
         # What to do once the object with these prompts is accepted.
         self._then: tuple[Prompts, Callable[[int], None]] | None = None
         self._goal: _Goal | None = None
+        self._deep: list[tuple[int, int]] = []  # objects, and slices that they go on beyond
         self._question = ""
         self._wanted: int | None = None  # the slice to show once the object is carried there
         self.propagation.changed.connect(self.changed.emit)
@@ -209,10 +211,24 @@ class StackEditing:
             self.propagation.abort()
 
     def go_on(self) -> None:
-        """Carry the objects on beyond their expected depth, as far again."""
-        goal, self._question = self._goal, ""
+        """Carry the objects on beyond their expected depth, as far again.
+
+        Raises
+        ------
+        TargetError
+            If one of them is no longer where it was carried to.
+        """
+        (stack, target), goal = self._chosen.require_stack(), self._goal
+        registry, self._question = target.labels.registry, ""
         if goal is not None:
-            self._start(goal, is_deeper=True)
+            courses = [
+                course_further(record, target, stack, end, goal.first, goal.last)
+                for label_id, end in self._deep
+                if (record := registry.get(label_id)) is not None
+            ]
+            if courses:
+                self.propagation.start(stack, target, courses, self._embedding.embedder)
+        self.changed.emit()
 
     def dismiss(self) -> None:
         """Leave the objects as deep as they are."""
@@ -236,8 +252,8 @@ class StackEditing:
             self._then = None
             action(self._chosen.require_record().label_id)
 
-    def _start(self, goal: _Goal, *, is_deeper: bool = False) -> None:
-        self._carry(*self._chosen.require_stack(), goal, is_deeper=is_deeper)
+    def _start(self, goal: _Goal) -> None:
+        self._carry(*self._chosen.require_stack(), goal)
 
     def carry(
         self,
@@ -262,15 +278,13 @@ class StackEditing:
         target: LabelsPlane,
         goal: _Goal,
         step: Edit | None = None,
-        *,
-        is_deeper: bool = False,
     ) -> None:
         registry = target.labels.registry
         records = [record for n in goal.label_ids if (record := registry.get(n)) is not None]
         if not records:
             raise TargetError("There is no such object: choose another one.")
         ends = goal.first, goal.last
-        courses = [course_through(r, target, stack, *ends, is_deeper=is_deeper) for r in records]
+        courses = [course_through(record, target, stack, *ends) for record in records]
         self._goal, self._question = goal, ""
         if len(records) == 1:
             self._chosen.choose(records[0].label_id)
@@ -303,14 +317,22 @@ class StackEditing:
             self.slice_wanted.emit(wanted)
         goal = self._goal
         if goal is not None and run.is_complete:
-            deep = [
-                course
+            self._deep = [
+                (course.label_id, end)
                 for course in run.courses
-                if course.is_cut_off(run.reached.get(course, ()), goal.first, goal.last)
+                for end in course.ends_cut_off(run.reached.get(course, ()), goal.first, goal.last)
             ]
-            if deep:
-                n_slices = max(course.last - course.first for course in deep) + 1
-                what = f"Object {deep[0].label_id}" if len(deep) == 1 else f"{len(deep)} objects"
-                self._question = f"{what}: {n_slices} slices and not ended. Go on?"
+            if self._deep:
+                label_ids = {label_id for label_id, _ in self._deep}
+                self._question = _question_about(run.target, label_ids)
             else:
                 self._goal = None
+
+
+def _question_about(target: LabelsPlane, label_ids: Collection[int]) -> str:
+    """Return the question whether to carry objects on."""
+    records = [target.labels.registry.get(label_id) for label_id in label_ids]
+    slices = [record.slices for record in records if record is not None]
+    n_slices = max((len(each.with_object) for each in slices if each is not None), default=0)
+    what = f"{len(label_ids)} objects" if len(label_ids) > 1 else f"Object {min(label_ids)}"
+    return f"{what}: {n_slices} slices and not ended. Go on?"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam.session import Origin, Outline, Prompts, TargetError
+from napari_sam.session import ArrayStack, Origin, Outline, Prompts, TargetError
 from napari_sam.session.objects.brush_history import Dab, strokes_of
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.object_editing import reedit
@@ -69,6 +69,25 @@ def test_an_object_in_progress_is_accepted_and_carried_on_in_one_step(session, v
     np.testing.assert_array_equal(volume.labels.array, carried)
     assert origins(session) == known
     check_record(volume, 1)
+
+
+def test_an_object_goes_on_beyond_its_expected_depth_from_where_it_was_carried_to(session, volume):
+    volume.stack = ArrayStack(IMAGE, slice_distance_px=30.0)  # two slices to either side
+    session.show(volume.request(4))
+    click(session, 30, 34)
+    carry(session)
+    assert volume.slices_with(1) == list(range(2, 7))
+    assert session.stack.state.question == "Object 1: 5 slices and not ended. Go on?"
+    runs = []
+    session.stack.propagation.finished.connect(runs.append)
+    session.stack.go_on()
+    session.wait_until_idle(120)
+    assert volume.slices_with(1) == list(range(1, 8))
+    assert sorted(index for indices in runs[0].reached.values() for index in indices) == [1, 7]
+    assert not session.stack.state.question
+    check_record(volume, 1)
+    session.undo()
+    assert volume.slices_with(1) == list(range(2, 7))
 
 
 def test_a_corrected_slice_is_an_anchor_and_only_what_is_beside_it_changes(session, volume):
