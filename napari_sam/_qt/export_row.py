@@ -125,10 +125,11 @@ class ExportRow(QWidget):
         def renamed(chosen: str, name: str) -> str:
             nonlocal proposed, start
             former, proposed = proposed.suffixes[0], formats[chosen]
-            if name in (bare, start):
-                start = self._suggested(bare, proposed)
-                return start
-            return self._suggested(name.removesuffix(former), proposed)
+            typed = _without_suffix(name, former, proposed.suffixes[0])
+            if typed not in (bare, start.removesuffix(former)):
+                return self._suggested(typed, proposed)
+            start = self._suggested(bare, proposed)
+            return start
 
         name, chosen = ask_for_name(
             self, "Export objects", start, ";;".join(formats), self._last_filter, renamed
@@ -165,6 +166,12 @@ class ExportRow(QWidget):
         if name:
             self._last_folder = Path(name).parent
             self.import_requested.emit(Path(name))
+
+
+def _without_suffix(name: str, former: str, following: str) -> str:
+    """Return a name without its suffix; Qt may have put the following one in its place."""
+    exchanged = former.rpartition(".")[0] + Path(f"x{following}").suffix
+    return name.removesuffix(former if name.endswith(former) else exchanged)
 
 
 def _format_of(name: str, chosen: Format) -> Format:

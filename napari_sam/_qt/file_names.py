@@ -52,9 +52,13 @@ def ask_for_name(
         dialog.selectNameFilter(chosen)
     if start:
         dialog.selectFile(start)
-    dialog.filterSelected.connect(
-        lambda name_filter: dialog.selectFile(renamed(name_filter, dialog.selectedFiles()[0]))
-    )
+
+    def rename(name_filter: str) -> None:
+        names = dialog.selectedFiles()
+        if names and not Path(names[0]).is_dir():  # without a name, it is the folder
+            dialog.selectFile(renamed(name_filter, names[0]))
+
+    dialog.filterSelected.connect(rename)
     is_chosen = dialog.exec()
     names, name_filter = dialog.selectedFiles(), dialog.selectedNameFilter()
     dialog.deleteLater()

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFileDialog, QMessageBox
 
 from napari_sam._qt.export_row import ExportRow, ExportScope
 
@@ -71,17 +72,20 @@ def test_the_name_in_the_dialog_follows_the_chosen_format(qtbot, monkeypatch, tm
     row.export_requested.connect(lambda path, *_: requested.append(path.name))
 
     def choose(dialog):
-        for title in ("Cell Tracking Challenge", "GeoJSON"):
-            (chosen,) = (text for text in dialog.nameFilters() if text.startswith(title))
-            dialog.selectNameFilter(chosen)
-            dialog.filterSelected.emit(chosen)
+        formats = dialog.findChild(QComboBox, "fileTypeCombo")
+        for title in ("Cell Tracking Challenge", "GeoJSON", "OME-TIFF", "COCO", "TIFF for ImageJ"):
+            formats.setCurrentIndex(formats.findText(title, Qt.MatchFlag.MatchStartsWith))
+            formats.activated.emit(formats.currentIndex())  # Qt exchanges some suffixes itself
+            formats.textActivated.emit(formats.currentText())
             shown.append(Path(dialog.selectedFiles()[0]).name)
-            dialog.selectFile("cells_RES")
+            if title == "OME-TIFF":
+                dialog.selectFile("cells.ome.tif")
+        dialog.selectFile("cells_RES")
         return True
 
     monkeypatch.setattr(QFileDialog, "exec", choose)
     row.export.click()
-    assert shown == ["film_RES", "cells.geojson"]
+    assert shown == ["film_RES", "film.geojson", "film.ome.tif", "cells.json", "cells.tif"]
     assert requested == ["cells_RES"]  # whatever is typed counts
 
 
