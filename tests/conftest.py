@@ -22,13 +22,14 @@ from qtpy.QtWidgets import QApplication
 from vispy.visuals.shaders.function import Function
 
 from napari_sam._distribution import DISTRIBUTION
-from napari_sam.controllers import preferences
+from napari_sam.controllers import annotate, preferences, thumbnails
 from napari_sam.model import Predictor, load_model
 from napari_sam.session.journal import files as journal_files
 from napari_sam.widget import SamWidget
 from tests.remembering import MaskRememberingPredictor, RememberingPredictor
 
 TIMEOUT_S = 120
+REST_MS = 20
 SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predictor"})
 """Tests that ask for these open a window or run the bundled model."""
 LONG_FILES = frozenset(
@@ -118,6 +119,16 @@ def code_is_looked_at_once():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(EventEmitter, "_check_signature", staticmethod(takes_event_once))
         patched.setattr(Function, "_clean_code", lambda _, code: clean_once(code))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rests_are_short():
+    """Take camera, contrast and masks for at rest soon: with each of them a test waits for it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(annotate, "_CAMERA_MS", REST_MS)
+        patched.setattr(annotate, "_APPEARANCE_MS", REST_MS)
+        patched.setattr(thumbnails, "_AFTER_MASK_MS", REST_MS)
         yield
 
 
