@@ -24,6 +24,7 @@ from vispy.visuals.shaders.function import Function
 from napari_sam._distribution import DISTRIBUTION
 from napari_sam.controllers import annotate, preferences, thumbnails
 from napari_sam.model import Predictor, load_model
+from napari_sam.session import jobs
 from napari_sam.session.journal import files as journal_files
 from napari_sam.widget import SamWidget
 from tests.remembering import MaskRememberingPredictor, RememberingPredictor
@@ -124,8 +125,10 @@ def code_is_looked_at_once():
 
 @pytest.fixture(scope="session", autouse=True)
 def rests_are_short():
-    """Take camera, contrast and masks for at rest soon: with each of them a test waits for it."""
+    """Take camera, contrast and masks for at rest soon, and see it soon: all tests wait for it."""
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jobs, "_POLL_S", REST_MS / 2000)
+        patched.setattr("napari_sam.widget._FIRST_PAINT_S", REST_MS / 1000)
         patched.setattr(annotate, "_CAMERA_MS", REST_MS)
         patched.setattr(annotate, "_APPEARANCE_MS", REST_MS)
         patched.setattr(thumbnails, "_AFTER_MASK_MS", REST_MS)
