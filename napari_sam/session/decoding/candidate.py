@@ -80,14 +80,8 @@ class Candidate:
         """Return the mask that is cut like this out of the model's answer, given the clicks."""
         if cut == self.cut:
             return self
-        return replace(self, cut=cut, clicks=[self.cell_at(x, y) for x, y in clicks_xy])
-
-    def cell_at(self, x: float, y: float) -> tuple[int, int]:
-        """Return row and column of the low-res logits at a place in the plane."""
         side = self.logits.shape[-1]
-        cell_px = self.tile.side / side
-        row, column = (y + 0.5 - self.tile.top) / cell_px, (x + 0.5 - self.tile.left) / cell_px
-        return min(max(int(row), 0), side - 1), min(max(int(column), 0), side - 1)
+        return replace(self, cut=cut, clicks=[cell_at(self.tile, side, *xy) for xy in clicks_xy])
 
     @property
     def grid_shape(self) -> tuple[int, int]:
@@ -142,6 +136,13 @@ class Candidate:
         """
         for mask, top, left in self.prediction.mask_blocks(self.index, self.tile.size):
             yield MaskCrop(mask, top + self.tile.top, left + self.tile.left)
+
+
+def cell_at(tile: Tile, side: int, x: float, y: float) -> Cell:
+    """Return row and column of low-res logits, `side` cells long, at a place in the plane."""
+    cell_px = tile.side / side
+    row, column = (y + 0.5 - tile.top) / cell_px, (x + 0.5 - tile.left) / cell_px
+    return min(max(int(row), 0), side - 1), min(max(int(column), 0), side - 1)
 
 
 def rough_bounds(logits: NDArray[np.float32], tile: Tile) -> Box | None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.prediction import MaskPrediction
-from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.decoding.candidate import Candidate, cell_at
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.features import measure_features
+from napari_sam.session.decoding.honoring import honoring
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
 from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext, Ranking, rank
 from napari_sam.session.decoding.recipe import Recipe
@@ -158,6 +159,7 @@ def ranked(
     """Cut masks off where an outline ends, and put them in order; parameters as of `decode`."""
     if usable.outline is not None:
         prediction = _within(prediction, usable, usable.outline, embedded.tile)
+    prediction = _honored(prediction, usable, embedded.tile)
     tile, has_box = embedded.tile, usable.box_xyxy is not None
     features = measure_features(
         prediction, embedded.content.thumbnail, tile.height * tile.width, has_box=has_box
@@ -173,6 +175,19 @@ def masks_of(embedded: EmbeddedTile, prediction: MaskPrediction) -> tuple[Candid
     """Return all masks of a prediction on a tile."""
     indices = range(len(prediction))
     return tuple(Candidate(prediction, n, embedded.tile, embedded.weights) for n in indices)
+
+
+def _honored(prediction: MaskPrediction, usable: Prompts, tile: Tile) -> MaskPrediction:
+    """Let masks keep to each click, unless that is all: then they are as published."""
+    if usable.size < 2:
+        return prediction
+    side = prediction.low_res_logits.shape[-1]
+    clicks = [
+        (cell_at(tile, side, *place_xy), label)
+        for place_xy, label in zip(usable.points_xy, usable.point_labels, strict=True)
+    ]
+    masks = [honoring(logits, clicks) for logits in prediction.low_res_logits]
+    return replace(prediction, low_res_logits=np.stack(masks))
 
 
 def _within(

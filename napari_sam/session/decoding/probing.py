@@ -17,7 +17,8 @@ from scipy import ndimage
 
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.engine.probes import HEIGHT, SHARES
-from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.decoding.candidate import Candidate, cell_at
+from napari_sam.session.decoding.candidates import masks_of
 from napari_sam.session.decoding.features import MaskFeatures, joined, measure_features
 from napari_sam.session.decoding.ranking import AcceptedExamples
 from napari_sam.session.embedding.embeddings import EmbeddedTile
@@ -44,7 +45,7 @@ def probe(
         (cut, _measure(embedded, cut), int(np.argmax(likely[to_cut]))),
     ):
         if part.area_px[k]:
-            candidates.append(Candidate(prediction, k, embedded.tile, embedded.weights))
+            candidates.append(masks_of(embedded, prediction)[k])
             features.append(part.take([k]))
     return candidates, joined(features)
 
@@ -80,7 +81,7 @@ def _measure(embedded: EmbeddedTile, prediction: MaskPrediction) -> MaskFeatures
 def _cut(prediction: MaskPrediction, click_xy: tuple[float, float], tile: Tile) -> MaskPrediction:
     """Keep of each mask the piece under a click where its logits are high."""
     logits = prediction.low_res_logits
-    row, column = Candidate(prediction, 0, tile).cell_at(*click_xy)
+    row, column = cell_at(tile, logits.shape[-1], *click_xy)
     heights = HEIGHT * np.maximum(logits[:, row, column], 0)
     return replace(
         prediction,

@@ -6,6 +6,7 @@ from scipy import ndimage
 from skimage import data
 
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
+from napari_sam.session.decoding.candidate import cell_at
 from napari_sam.session.decoding.cleaning import cleaned
 
 TIMEOUT_S = 120
@@ -96,7 +97,7 @@ def test_a_session_cleans_what_is_shown_and_back(session):
     session.object_in_progress.set_clean(1)
     clean = session.state.candidates
     for mask, shown in zip(published.masks, clean.masks, strict=True):
-        clicks = [mask.cell_at(104, 68)]
+        clicks = [cell_at(mask.tile, mask.logits.shape[-1], 104, 68)]
         shown_logits = shown.prediction.low_res_logits[shown.index]
         np.testing.assert_array_equal(shown_logits, cleaned(mask.logits, clicks, 1))
         np.testing.assert_array_equal(shown.logits, mask.logits)  # feedback is the model's own
