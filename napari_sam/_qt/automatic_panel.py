@@ -17,8 +17,8 @@ from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 
 _LOW_GAP_PX: Final = 2
-_LOW_PX: Final = 24
-"""Height of the buttons in low windows."""
+_VERY_LOW_PX: Final = 24
+"""Height of the buttons in very low windows."""
 
 
 class AutomaticPanel(QWidget):
@@ -50,10 +50,13 @@ class AutomaticPanel(QWidget):
         """Take less height, or no longer."""
         for part in (self, self.run, self.results, self.filters):
             part.layout().setSpacing(_LOW_GAP_PX if is_low else SPACING_PX)
-        for pressed in self.findChildren(FlatButton):
-            pressed.setFixedHeight(_LOW_PX if is_low else HEIGHT_PX)
-        self.run.set_low(is_low)
         self.filters.set_low(is_low)
+
+    def set_very_low(self, is_very_low: bool) -> None:
+        """Take even less height, with lower buttons and fewer rows; or no longer."""
+        for pressed in self.findChildren(FlatButton):
+            pressed.setFixedHeight(_VERY_LOW_PX if is_very_low else HEIGHT_PX)
+        self.run.set_very_low(is_very_low)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
         """Choose settings, for good."""

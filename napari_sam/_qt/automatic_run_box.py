@@ -104,12 +104,12 @@ class AutomaticRunBox(QWidget):
         buttons = row(self.visible, self.whole, self.remaining)
         fill(self, self._choices, self.slices, buttons, self._pages)
 
-    def set_low(self, is_low: bool) -> None:
+    def set_very_low(self, is_very_low: bool) -> None:
         """Take less height: preset and detail share a row, whose tooltips name them; or no more."""
         for label in self._labels:
-            label.setHidden(is_low)
-        self.all_settings.setText("…" if is_low else _SETTINGS)
-        if is_low:
+            label.setHidden(is_very_low)
+        self.all_settings.setText("…" if is_very_low else _SETTINGS)
+        if is_very_low:
             self._presets.insertWidget(1, self.detail)
             for place, stretch in enumerate(_STRETCHES):
                 self._presets.setStretch(place, stretch)

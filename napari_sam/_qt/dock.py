@@ -15,8 +15,10 @@ NARROWEST_PX: Final = 340
 _WIDE_PX: Final = 2 * NARROWEST_PX + 40
 _LOW_PX: Final = 720
 """Below this height everything is closer together."""
+_VERY_LOW_PX: Final = 700
+"""Below this one, what has the most rows leaves out labels, too."""
 _PLAY_PX: Final = 24
-"""How much higher it has to become for that to end, as napari's status bar changes its height."""
+"""How much higher it has to become for either to end, as napari's status bar changes its height."""
 _LETTER_PX: Final = 12
 """The size of the font for which that is enough: with larger texts, the dock is wider."""
 _GAP_PX: Final = 8
@@ -29,6 +31,8 @@ class Dock(PanelColumn):
 
     low_changed = Signal(bool)
     """Whether what is in it is to take less height."""
+    very_low_changed = Signal(bool)
+    """Whether that is not enough for what has the most rows."""
 
     def __init__(self, controls: tuple[QWidget, ...], message: QWidget, tabs: DockTabs) -> None:
         super().__init__()
@@ -36,7 +40,7 @@ class Dock(PanelColumn):
         self.help_button = FlatButton("?", "Show all keyboard shortcuts (?)")
         self.help_button.setFixedSize(28, 28)
         self._controls = QWidget()
-        self._is_low = False
+        self._is_low = self._is_very_low = False
         self._column = column = QVBoxLayout(self._controls)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(_GAP_PX)
@@ -66,6 +70,11 @@ class Dock(PanelColumn):
         self.low_changed.connect(set_low)
         set_low(self._is_low)
 
+    def when_very_low(self, set_very_low: Callable[[bool], object]) -> None:
+        """Have a part with many rows take even less height, as `when_low`."""
+        self.very_low_changed.connect(set_very_low)
+        set_very_low(self._is_very_low)
+
     def lay_over_tabs(self, banner: QWidget) -> None:
         """Show a widget over the top of the tabs' pages whenever it is visible: nothing moves."""
         overlay = Overlay(banner, self.tabs.pages)
@@ -91,6 +100,11 @@ class Dock(PanelColumn):
             self._column.setSpacing(gap_px)
             self._parts.setSpacing(2 * _GAP_PX if is_wide else gap_px)
             self.low_changed.emit(is_low)
+        least_px = _VERY_LOW_PX + self._is_very_low * _PLAY_PX
+        is_very_low = self.height() < least_px and not is_wide
+        if is_very_low != self._is_very_low:
+            self._is_very_low = is_very_low
+            self.very_low_changed.emit(is_very_low)
         super().resizeEvent(event)
         self._choose_scroll_bar()
 

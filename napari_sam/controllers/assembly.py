@@ -138,6 +138,7 @@ class Controllers:
             dock.when_low(panel.set_low)
         for part in (self.options, self.automatic):
             part.on_demand.when_built(lambda page: dock.when_low(page.set_low))
+        self.automatic.on_demand.when_built(lambda page: dock.when_very_low(page.set_very_low))
         dock.lay_over_tabs(self.restore.row)
         dock.help_button.clicked.connect(self.shortcuts.toggle)
         return dock
