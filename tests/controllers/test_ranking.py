@@ -48,7 +48,7 @@ def test_the_panel_says_why_and_gives_the_numbers(opened):
     candidates = widget.session.state.candidates
     assert reasons(widget) == [f"Mask {candidates.best + 1}: {candidates.ranking.reason}"]
     for number in range(3):
-        area = candidates.ranking.features.area_px[number]
+        area = candidates.masks[number].area_px
         score = candidates.iou_predictions[number]
         tooltip = buttons[number].toolTip().partition("\n")[0]
         assert tooltip.startswith(f"Mask {number + 1}: score {score:.2f}, stability ")
