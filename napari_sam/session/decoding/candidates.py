@@ -162,7 +162,11 @@ def ranked(
     prediction = _honored(prediction, usable, embedded.tile)
     tile, has_box = embedded.tile, usable.box_xyxy is not None
     features = measure_features(
-        prediction, embedded.content.thumbnail, tile.height * tile.width, has_box=has_box
+        prediction,
+        embedded.content.thumbnail,
+        tile.height * tile.width,
+        edges=embedded.content.edges,
+        has_box=has_box,
     )
     masks = masks_of(embedded, prediction)
     bounds = [mask.rough_bounds_xyxy for mask in masks]

@@ -100,7 +100,8 @@ def _features_of(mask: Candidate, embedded: EmbeddedTile) -> MaskFeatures:
     """Return the features of a mask alone."""
     tile = embedded.tile
     area_px = tile.height * tile.width
-    return measure_features(mask.published, embedded.content.thumbnail, area_px)
+    content = embedded.content
+    return measure_features(mask.published, content.thumbnail, area_px, edges=content.edges)
 
 
 def _index_of(mask: Candidate, candidates: Candidates) -> int:

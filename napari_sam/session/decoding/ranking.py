@@ -21,6 +21,10 @@ MAX_EXAMPLES: Final = 32
 """The number of accepted objects that count: the newest."""
 _STABILITY_WEIGHT: Final = 0.02
 """Separates masks with nearly equal scores; a larger one makes first objects worse."""
+_EDGE_WEIGHT: Final = 0.1
+"""The predicted IoU that e times as strong edges along the border are worth..."""
+_EDGES: Final = (0.3, 5.0)
+"""...within these limits, in medians of the tile: a mask ends at something that is seen."""
 _FILLS_SHARE, _FILLS_BORDER = 0.75, 0.3
 """Shares of the tile and of its border above which a mask is the whole field..."""
 _FILLS_COST: Final = 0.25
@@ -136,6 +140,8 @@ def rank(
     if features.has_box or any(fills_field(e.features)[e.accepted] for e in examples):
         fills[:] = False
     at_first = scores + _STABILITY_WEIGHT * features.stability_score - _FILLS_COST * fills
+    clearness = np.zeros(len(features)) if features.has_box else _clearness(features)
+    at_first += _EDGE_WEIGHT * clearness
     if sides_beyond_view is not None and not features.has_box:
         is_cut = (sides_beyond_view == 1) & (features.stability_score >= _CLEAR)
         at_first -= _BEYOND_VIEW_COST * np.where(is_cut, 0, sides_beyond_view)
@@ -162,11 +168,18 @@ def rank(
         reason = f"mask {highest + 1} fills the whole field"
     elif sides_beyond_view is not None and sides_beyond_view[highest]:
         reason = f"mask {highest + 1} leaves the view"
+    elif int(np.argmax(at_first - _EDGE_WEIGHT * clearness)) != first:
+        reason = f"ends at clearer edges than mask {highest + 1}"
     elif features.stability_score[first] <= features.stability_score[highest]:
         reason = "highest score"
     else:
         reason = f"as good as mask {highest + 1}, and more stable"
     return Ranking(order, reason, features)
+
+
+def _clearness(features: MaskFeatures) -> NDArray[np.float64]:
+    """Return the logarithms of how strong the edges are that masks end at; 0 if unknown."""
+    return np.nan_to_num(np.log(np.clip(features.edge, *_EDGES)))
 
 
 def fills_field(features: MaskFeatures) -> NDArray[np.bool_]:

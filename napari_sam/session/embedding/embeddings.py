@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.protocols import Engine, MaskDecoder, PromptableModel
@@ -32,6 +34,10 @@ LoadPredictor = Callable[[ModelChoice, Runtime], Engine | PromptableModel]
 
 _THUMBNAIL_PX: Final = (96, 288)
 """Height and width; a thumbnail has at least one of them, and less than twice as much."""
+_GRAY_PX: Final = 384
+"""Least length of the longer side of what is reduced to look for edges..."""
+_BLUR_PX: Final = 1.2
+"""...and how much it is blurred for that."""
 _HEADER_BYTES: Final = 512
 """Upper limit of what a file adds to an embedding."""
 
@@ -49,6 +55,12 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return means(image, max(1, *factors)).copy()
 
 
+def _gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return gray values of an image, reduced if it is large."""
+    small = means(image, max(1, max(image.shape[:2]) // _GRAY_PX))
+    return np.asarray(small.mean(axis=2, dtype=np.float32).astype(np.uint8))
+
+
 @dataclass(frozen=True)
 class TileContent:
     """What is remembered of a tile's pixels."""
@@ -58,6 +70,17 @@ class TileContent:
     # a small version of what the model saw; None if the embedding was imported
     thumbnail: NDArray[np.uint8] | None = None
     contrast_warning: str = ""  # why nearly all pixels look the same to the model
+
+    # its gray values, as large as masks are decoded at the least; None likewise
+    gray: NDArray[np.uint8] | None = None
+
+    @cached_property
+    def edges(self) -> NDArray[np.float16] | None:
+        """The length of the gradient of the gray values, in medians; None without them."""
+        if self.gray is None:
+            return None
+        lengths = ndimage.gaussian_gradient_magnitude(self.gray.astype(np.float32), _BLUR_PX)
+        return np.asarray(lengths / max(1.0, float(np.median(lengths))), np.float16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +188,9 @@ class Embedder:
             uniform_reason = plane.uniform_reason(input_side, tile, lambda: report(0))
         else:
             warning = plane.contrast_warning(image, tile, lambda: report(0))
-        content = TileContent(content_key(image), uniform_reason, thumbnail(image), warning)
+        content = TileContent(
+            content_key(image), uniform_reason, thumbnail(image), warning, _gray(image)
+        )
         embedding, is_new = self._cache.get(content.key), False
         if embedding is None:
             embedding, is_new = self._stored_or_new(engine, image, content.key, report)

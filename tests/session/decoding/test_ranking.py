@@ -30,6 +30,7 @@ def traits(**fields):
         "contrast": (50, 90, 0),
         "elongation": (0.1, 0.1, 0.1),
         "fullness": (1, 1, 1),
+        "edge": (1, 1, 1),
     } | fields
     has_box = known.pop("has_box", False)
     arrays = {name: np.array(values, np.float64) for name, values in known.items()}
@@ -77,6 +78,27 @@ def test_a_mask_in_two_pieces_is_not_full():
     found = measure_features(prediction_of(mask), None, 256**2)
     assert found.fullness[0] < 0.5
     assert found.elongation[0] > 1
+
+
+def test_edges_along_the_border():
+    """On a finer grid; where the tile ends, no border is."""
+    edges = np.ones((512, 512), np.float16)
+    edges[200:400, 238:242] = edges[200:400, 318:322] = 4  # to the left and right of a bar
+    bar, beside, whole = np.zeros((3, 256, 256), bool)
+    bar[100:200, 120:160] = beside[100:200, 60:100] = whole[:] = True
+    found = measure_features(prediction_of(bar, beside, whole), None, 512**2, edges=edges)
+    assert found.edge[:2] == pytest.approx([1 + 3 * 200 / 280, 1], abs=0.1)
+    assert np.isnan(found.edge[2])
+
+
+def test_a_mask_ends_at_something_that_is_seen():
+    unseen = traits(edge=(0.8, 4, np.nan), iou_predictions=(0.95, 0.85, 0.5))
+    ranking = rank(unseen, ())
+    assert ranking.order[0] == 1
+    assert ranking.reason == "ends at clearer edges than mask 1"
+    assert rank(dataclasses.replace(unseen, has_box=True), ()).order[0] == 0
+    clear = traits(edge=(6, 20, 1), iou_predictions=(0.95, 0.93, 0.5))  # both are clear enough
+    assert rank(clear, ()).order[0] == 0
 
 
 def test_brightness_inside_and_around():
