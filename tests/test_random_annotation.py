@@ -20,9 +20,11 @@ from hypothesis.stateful import (
 )
 from napari.layers import Labels
 
+from napari_sam.engine.masks import tight_crop
 from napari_sam.session import ArrayLabels, ObjectRecord, Overlap, Prompts, TargetError
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.packed import PackedMask, region_of
+from napari_sam.session.objects.trimming import Trim
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
@@ -254,11 +256,12 @@ class Annotating(RuleBasedStateMachine):
 
     @rule(overlap=st.sampled_from(Overlap))
     def accept(self, overlap: Overlap) -> None:
-        state, place, before = self.session.state, self.place, self.prompts
+        place, before = self.place, self.prompts
         self.session.editing.set_overlap(overlap)
         reediting = self.session.object_in_progress.state.reedited
         reedited = None if reediting is None else reediting.label_id
         as_accepted = self.session.object_in_progress.state.is_as_accepted
+        mask = self.shown_mask(overlap, reedited or 0)
         try:
             self.session.accept()
         except TargetError:
@@ -272,7 +275,6 @@ class Annotating(RuleBasedStateMachine):
         if as_accepted and reedited is not None and pixels_of(self.target, reedited):
             self.push(Step(place, before, self.prompts))
             return
-        mask = mask_of(state.candidates, state.chosen, self.target.data.shape[-2:])
         new = set(np.unique(self.target.data)) - set(np.unique(labels))
         if new:
             (label_id,) = new
@@ -290,6 +292,20 @@ class Annotating(RuleBasedStateMachine):
         for one in step.strokes:
             one.apply(labels)
         self.push(step)
+
+    def shown_mask(self, overlap: Overlap, label_id: int) -> np.ndarray | None:
+        """Return the mask that would be accepted: fringes along other objects are left out."""
+        state = self.session.state
+        if state.candidates is None or self.target is None:
+            return None
+        mask = mask_of(state.candidates, state.chosen, self.target.data.shape[-2:])
+        if overlap is Overlap.REPLACE:
+            return mask
+        trim, plane = Trim.of(state.candidates, state.chosen), self.session.editing.target
+        trimmed, top, left = trim.trimmed(tight_crop(mask, 0, 0), plane, label_id)
+        mask = np.zeros_like(mask)
+        mask[top : top + trimmed.shape[0], left : left + trimmed.shape[1]] = trimmed
+        return mask
 
     def brushed(self, label_id: int, what: str) -> np.ndarray:
         """Return the pixels that a brush has given to an object, or taken from it."""
