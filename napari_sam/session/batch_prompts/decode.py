@@ -154,13 +154,13 @@ def _items(
     pyramid: TilePyramid, prompts: Sequence[BatchPrompt], in_sight: Tile, context: DecodeContext
 ) -> Iterator[_Item]:
     learnt = context.learnt
+    policy = learnt.recipe.policy if learnt is not None and learnt.is_preselected else None
     for index, prompt in enumerate(prompts):
         usable, _ = prompt.prompts.within(pyramid.shape)
         if usable.has_foreground:
             learnt_tile = None
-            if learnt is not None and learnt.is_preselected and is_ambiguous(usable):
-                level = learnt.recipe.policy.level
-                learnt_tile = tile_for(pyramid, usable.points_xy[0], level)
+            if policy is not None and is_ambiguous(usable):
+                learnt_tile = tile_for(pyramid, usable.points_xy[0], policy.level)
             tile = initial_tile(pyramid, usable, in_sight, None, learnt_tile)
             state = ObjectState(prompt.prompts)
             yield _Item(index, prompt, usable, state, tile.level, usable.bounds_xyxy)

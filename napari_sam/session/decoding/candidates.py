@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.candidate import Candidate, cell_at
+from napari_sam.session.decoding.cleaning import Cell
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.honoring import honoring
@@ -165,7 +166,7 @@ def ranked(
         prediction,
         embedded.content.thumbnail,
         tile.height * tile.width,
-        edges=embedded.content.edges,
+        edges=embedded.edges,
         has_box=has_box,
     )
     masks = masks_of(embedded, prediction)
@@ -177,19 +178,24 @@ def ranked(
 
 def masks_of(embedded: EmbeddedTile, prediction: MaskPrediction) -> tuple[Candidate, ...]:
     """Return all masks of a prediction on a tile."""
+    about, picture = (embedded.tile, embedded.weights), embedded.picture
     indices = range(len(prediction))
-    return tuple(Candidate(prediction, n, embedded.tile, embedded.weights) for n in indices)
+    return tuple(Candidate(prediction, n, *about, picture=picture) for n in indices)
+
+
+def clicked_cells(usable: Prompts, tile: Tile, side: int) -> list[tuple[Cell, int]]:
+    """Return the clicks as cells of low-res logits, `side` cells long, with their labels."""
+    return [
+        (cell_at(tile, side, *place_xy), label)
+        for place_xy, label in zip(usable.points_xy, usable.point_labels, strict=True)
+    ]
 
 
 def _honored(prediction: MaskPrediction, usable: Prompts, tile: Tile) -> MaskPrediction:
     """Let masks keep to each click, unless that is all: then they are as published."""
     if usable.size < 2:
         return prediction
-    side = prediction.low_res_logits.shape[-1]
-    clicks = [
-        (cell_at(tile, side, *place_xy), label)
-        for place_xy, label in zip(usable.points_xy, usable.point_labels, strict=True)
-    ]
+    clicks = clicked_cells(usable, tile, prediction.low_res_logits.shape[-1])
     masks = [honoring(logits, clicks) for logits in prediction.low_res_logits]
     return replace(prediction, low_res_logits=np.stack(masks))
 

@@ -343,9 +343,10 @@ def _learnt_tile(
 ) -> EmbeddedTile | None:
     """Return the tile in memory for what was learned of a click, if there is one."""
     plane, learnt = embedding.plane, context.learnt
-    if plane is None or learnt is None or learnt.is_fixed or not is_ambiguous(prompts):
+    policy = None if learnt is None or learnt.is_fixed else learnt.recipe.policy
+    if plane is None or policy is None or not is_ambiguous(prompts):
         return None
-    tile = tile_for(pyramid, prompts.points_xy[0], learnt.recipe.policy.level)
+    tile = tile_for(pyramid, prompts.points_xy[0], policy.level)
     return None if tile is None else embedding.embedder.find(plane, tile)
 
 

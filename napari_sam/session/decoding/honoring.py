@@ -51,7 +51,7 @@ def _keeping_to(
     to_contrary = _nearest(contrary, row, column)
     to_border = _nearest(np.argwhere(sign * logits > 0), row, column)
     reach = max(min(to_border, to_contrary / 3), _LEAST_CELLS)
-    fading = min(_FADING * reach, to_contrary / 4)
+    fading = max(min(_FADING * reach, to_contrary / 4), _LEAST_CELLS / 2)
     rows, columns = np.ogrid[: logits.shape[0], : logits.shape[1]]
     beyond = np.maximum(np.hypot(rows - row, columns - column) - reach, 0)
     share = np.exp(-((beyond / fading) ** 2) / 2)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.embeddings import as_float32
+from napari_sam.session.decoding.border import Samples, fitted
 from napari_sam.session.decoding.features import MaskFeatures
-from napari_sam.session.decoding.recipe import Recipe
+from napari_sam.session.decoding.recipe import Border, Policy, Recipe
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 
 _BRIGHTNESS_STEP: Final = 25.0
@@ -37,31 +39,41 @@ class Place(NamedTuple):
 class Learnt:
     """What was learned, for the masks of first clicks."""
 
-    recipe: Recipe
+    recipe: Recipe  # whose border is that of `is_fixed` alone; else `border` has it
     n_objects: int  # learned from so many
     is_preselected: bool = False  # whether its mask has been the better one
     areas_px: tuple[float, ...] = ()  # of accepted objects
     refused_px: tuple[float, ...] = ()  # of rejected masks and deleted objects
-    places: tuple[Place, ...] = ()  # of accepted objects, on tiles of the recipe's level
+    # of accepted objects, by level of the tile
+    places: Mapping[int, tuple[Place, ...]] = field(default_factory=dict)
+    samples: tuple[Samples, ...] = field(default=(), repr=False)  # of where these end
+    token: Policy | None = None  # what makes masks of many clicks, of which some hit nothing
     # whether an object was accepted with the mask, which is added as it was then
     is_fixed: bool = False
+
+    @cached_property
+    def border(self) -> Border:
+        """What is known of where objects end, computed at the first access; empty: nothing."""
+        return fitted(self.samples) if self.samples else self.recipe.border
 
     @property
     def least_px(self) -> float:
         """The area that a mask with a disc has at least; 0 if it may have any."""
-        has_sizes = self.recipe.policy.has_disc and not self.is_fixed
+        policy = self.recipe.policy
+        has_sizes = policy is not None and policy.has_disc and not self.is_fixed
         return min(self.areas_px, default=0.0) if has_sizes else 0.0
 
-    def knows_place(self, place: Place) -> bool:
+    def knows_place(self, place: Place, level: int) -> bool:
         """Whether a click is where accepted objects are alike: in the image and to the model."""
-        if len(self.places) < 2:
+        places = self.places.get(level, ())
+        if len(places) < 2:
             return True
-        lights = [known.brightness for known in self.places]
+        lights = [known.brightness for known in places]
         is_between = min(lights) - _BRIGHTNESS_STEP <= place.brightness
         is_between &= place.brightness <= max(lights) + _BRIGHTNESS_STEP
         if not is_between and not np.isnan([place.brightness, *lights]).any():
             return False
-        known = np.stack([place.direction for place in self.places])
+        known = np.stack([place.direction for place in places])
         alike = known @ known.T - 2 * np.eye(len(known))
         least = float(alike.max(axis=1).min())
         return float((known @ place.direction).max()) >= least - _UNLIKE

@@ -4,31 +4,46 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_sam.session.decoding.border import moved
 from napari_sam.session.decoding.candidate import Candidate
-from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.candidates import Candidates, clicked_cells
 from napari_sam.session.decoding.features import MaskFeatures, joined, measure_features
+from napari_sam.session.decoding.honoring import honoring
 from napari_sam.session.decoding.learnt import Learnt, place_at
+from napari_sam.session.decoding.pool import box_likeness
 from napari_sam.session.decoding.ranking import MaskBefore, Ranking
-from napari_sam.session.decoding.recipe import Recipe, as_candidate, decode_recipe
+from napari_sam.session.decoding.recipe import (
+    Border,
+    Recipe,
+    as_candidate,
+    decode_recipe,
+    mask_alone,
+)
 from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.image.tiles import Box
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 _CORRECTED_CUT: Final = 2.0
 """The logit at which corrections of a mask are cut that a disc made."""
 
 
 def with_learnt(
-    candidates: Candidates, embedded: EmbeddedTile, click_xy: tuple[float, float], learnt: Learnt
+    candidates: Candidates,
+    embedded: EmbeddedTile,
+    usable: Prompts,
+    learnt: Learnt,
+    wanted_box: Box | None = None,
 ) -> Candidates:
     """Add the mask of a click that was learned, unless it is among the candidates.
 
     It is preselected if it has been the better one, where the click is like those accepted.
+    `wanted_box` is around the mask that the user chose, if one is made again.
     """
     ranking = candidates.ranking
-    if ranking is None:
-        return candidates
-    made = decode_recipe(embedded, click_xy, learnt.recipe, learnt.least_px)
-    if made is None:
+    made = None if ranking is None else _made(candidates, embedded, usable, learnt, wanted_box)
+    if ranking is None or made is None:
         return candidates
     mask, recipe = made
     features, index = ranking.features, len(candidates)
@@ -39,7 +54,7 @@ def with_learnt(
         features = joined([features, _features_of(mask, embedded)])
     order = ranking.order
     is_first = learnt.is_preselected and _is_alike(
-        learnt, features, index, candidates.best, embedded, click_xy
+        learnt, features, index, candidates.best, embedded, usable.points_xy[0]
     )
     if is_first:
         order = (index, *(n for n in order if n != index))
@@ -58,27 +73,66 @@ def with_learnt(
     )
 
 
-def corrected(
-    candidates: Candidates, embedded: EmbeddedTile, recipe: Recipe, before: MaskBefore | None
-) -> Candidates:
-    """Preselect what the token makes of a correction that made the learned mask before.
+def _made(
+    candidates: Candidates,
+    embedded: EmbeddedTile,
+    usable: Prompts,
+    learnt: Learnt,
+    wanted_box: Box | None,
+) -> tuple[Candidate, Recipe] | None:
+    """Return the mask of a click that was learned, and how it is made."""
+    recipe, border = learnt.recipe, learnt.border
+    if recipe.policy is not None:
+        made = decode_recipe(embedded, usable.points_xy[0], recipe, learnt.least_px)
+        if made is None or not border:
+            return made
+        mask, recipe = made
+    else:
+        mask = candidates.masks[_nearest(candidates, wanted_box)]
+    bordered = with_border(mask, usable, border)
+    return None if bordered is None else (bordered, recipe._replace(border=border))
 
-    Its score tells as little then as at the first click. Where a disc was the mask prompt, what is
-    decoded from that is too large, and is cut higher, as one more mask. It stays behind if it has
-    become larger although the user excluded something.
+
+def _nearest(candidates: Candidates, wanted_box: Box | None) -> int:
+    """Return the index of the mask whose border was moved, given the box around what came of it."""
+    if wanted_box is None:
+        return candidates.best
+    return int(np.argmax([box_likeness(mask.bounds_xyxy, wanted_box) for mask in candidates.masks]))
+
+
+def corrected(
+    candidates: Candidates,
+    embedded: EmbeddedTile,
+    recipe: Recipe,
+    before: MaskBefore | None,
+    usable: Prompts,
+    former: NDArray[np.float32] | None = None,
+) -> Candidates:
+    """Preselect what is made of a correction like the learned mask before, as one more mask.
+
+    `former` are the logits of the mask that is corrected. It stays behind if it has become larger
+    although the user excluded something.
     """
-    ranking, index = candidates.ranking, recipe.policy.token - 1
-    if ranking is None or not 0 <= index < len(candidates):
+    ranking, reason = candidates.ranking, "made like the learned mask before"
+    if ranking is None:
         return candidates
-    made, reason = candidates, "made like the learned mask before"
-    if recipe.policy.has_disc:
+    index = candidates.best if recipe.policy is None else recipe.policy.token - 1
+    if not 0 <= index < len(candidates):
+        return candidates
+    mask: Candidate | None = candidates.masks[index]
+    if recipe.border:
+        mask = _bordered_as_before(candidates.masks[index], recipe.border, usable, former)
+    elif recipe.policy is not None and recipe.policy.has_disc:
+        # Its score tells as little as at the first click, and what comes of a disc is too large.
         recipe = recipe._replace(policy=recipe.policy._replace(cut=_CORRECTED_CUT))
         published = candidates.masks[index].published
         mask = as_candidate(embedded, published, index, _CORRECTED_CUT)
-        if not (mask.logits > 0).any():
-            return candidates
+    if mask is None or not (mask.logits > 0).any():
+        return candidates
+    made, features = candidates, ranking.features
+    if mask is not candidates.masks[index]:
         index = len(candidates)
-        features = joined([ranking.features, _features_of(mask, embedded)])
+        features = joined([features, _features_of(mask, embedded)])
         made = replace(
             candidates,
             masks=(*candidates.masks, mask),
@@ -88,20 +142,46 @@ def corrected(
             recipe=recipe,
         )
     assert made.ranking is not None
-    features, order = made.ranking.features, made.ranking.order
     if before is not None and before.is_excluding and before.grew(features.area_px)[index]:
         return made
+    order = made.ranking.order
     return replace(
         made, ranking=Ranking((index, *(n for n in order if n != index)), reason, features)
     )
 
 
+def _bordered_as_before(
+    mask: Candidate, border: Border, usable: Prompts, former: NDArray[np.float32] | None
+) -> Candidate | None:
+    """Return a mask whose border was moved once it keeps to all clicks.
+
+    Elsewhere it stays: what the model makes of the correction is worse. Where the former logits
+    are not known any more, the border of the model's mask is moved.
+    """
+    if former is None:
+        return with_border(mask, usable, border)
+    logits = honoring(former, clicked_cells(usable, mask.tile, former.shape[-1]))
+    alone = replace(mask_alone(mask.published, mask.index, 0), low_res_logits=logits[None])
+    return replace(mask, published=alone, index=0, levels={})
+
+
+def with_border(mask: Candidate, usable: Prompts, border: Border) -> Candidate | None:
+    """Return a mask with its border moved; None if that is of no use. See `border.moved`."""
+    clicks = clicked_cells(usable, mask.tile, mask.logits.shape[-1])
+    inside = [click for click in clicks if click[1] == FOREGROUND]
+    if not inside:
+        return None
+    return moved(mask, [*inside, *(click for click in clicks if click not in inside)], border)
+
+
 def _features_of(mask: Candidate, embedded: EmbeddedTile) -> MaskFeatures:
     """Return the features of a mask alone."""
-    tile = embedded.tile
-    area_px = tile.height * tile.width
-    content = embedded.content
-    return measure_features(mask.published, content.thumbnail, area_px, edges=content.edges)
+    thumbnail = embedded.content.thumbnail
+    if mask.picture is not None and mask.tile != embedded.tile:
+        thumbnail = mask.picture.pixels
+    edges = None if mask.picture is None else mask.picture.edges
+    area_px = mask.tile.height * mask.tile.width
+    return measure_features(mask.published, thumbnail, area_px, edges=edges)
 
 
 def _index_of(mask: Candidate, candidates: Candidates) -> int:
@@ -129,4 +209,4 @@ def _is_alike(
         return False
     if learnt.is_of_another_kind(features, best):
         return False
-    return learnt.knows_place(place_at(embedded, click_xy))
+    return learnt.knows_place(place_at(embedded, click_xy), embedded.tile.level)

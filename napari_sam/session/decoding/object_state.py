@@ -36,8 +36,13 @@ class FeedbackStep:
 
     @property
     def published_logits(self) -> NDArray[np.float32]:
-        """The logits as the model gave them, wherever a learned mask is cut."""
-        cut = 0.0 if self.recipe is None else self.recipe.policy.cut
+        """The logits as the model gave them, wherever a learned mask is cut.
+
+        Where its border was moved, these logits are better than the model's.
+        """
+        recipe, cut = self.recipe, 0.0
+        if recipe is not None and recipe.policy is not None and not recipe.border:
+            cut = recipe.policy.cut
         return self.low_res_logits + np.float32(cut) if cut else self.low_res_logits
 
 

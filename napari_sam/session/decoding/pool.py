@@ -82,7 +82,7 @@ def continued(
     if old is None or fresh is None:
         return new
     if choice is not None and choice < len(before):
-        likeness = [_likeness(old.boxes[choice], box) for box in fresh.boxes]
+        likeness = [box_likeness(old.boxes[choice], box) for box in fresh.boxes]
         order = list(range(len(before)))
         order[choice] = len(before) + int(np.argmax(likeness))
         return old.with_masks(fresh).take(order).candidates(new, context)
@@ -104,7 +104,7 @@ def found_again(
     pool, count = _Pool.of(candidates), len(candidates)
     if pool is None or choice >= count:
         return candidates
-    likeness = [_likeness(mask.bounds_xyxy, box) for mask in candidates.all_cut(cut).masks]
+    likeness = [box_likeness(mask.bounds_xyxy, box) for mask in candidates.all_cut(cut).masks]
     nearest = int(np.argmax(likeness))
     if nearest == choice or likeness[nearest] - likeness[choice] < _NEARER:
         return candidates
@@ -145,7 +145,7 @@ class _Pool:
         return self.take(
             k
             for k, box in enumerate(self.boxes)
-            if all(_likeness(box, known) < _SAME_OBJECT for known in other.boxes)
+            if all(box_likeness(box, known) < _SAME_OBJECT for known in other.boxes)
         )
 
     def sides_beyond_view(self, context: DecodeContext) -> NDArray[np.intp]:
@@ -166,7 +166,7 @@ class _Pool:
         order = rank(self.features, context.examples, sides).order
         likely, boxes = list[int](), self.boxes
         for k in order:
-            if all(_likeness(boxes[k], boxes[n]) < _DUPLICATE for n in likely):
+            if all(box_likeness(boxes[k], boxes[n]) < _DUPLICATE for n in likely):
                 likely.append(k)
         likely += [k for k in order if k not in likely]
         small = [k for k in likely if not sides[k]]
@@ -177,7 +177,7 @@ class _Pool:
         return self.take(sorted(shown, key=lambda k: areas_px[k])).candidates(like, context)
 
 
-def _likeness(box: Box | None, other_box: Box | None) -> float:
+def box_likeness(box: Box | None, other_box: Box | None) -> float:
     """Return how alike two masks under one click are, 0 to 1, by their boxes."""
     if box is None or other_box is None:
         return 0.0

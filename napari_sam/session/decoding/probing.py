@@ -75,8 +75,8 @@ def _decode_in_boxes(
 
 def _measure(embedded: EmbeddedTile, prediction: MaskPrediction) -> MaskFeatures:
     tile = embedded.tile
-    content, area_px = embedded.content, tile.height * tile.width
-    return measure_features(prediction, content.thumbnail, area_px, edges=content.edges)
+    thumbnail, area_px = embedded.content.thumbnail, tile.height * tile.width
+    return measure_features(prediction, thumbnail, area_px, edges=embedded.edges)
 
 
 def _cut(prediction: MaskPrediction, click_xy: tuple[float, float], tile: Tile) -> MaskPrediction:

@@ -139,9 +139,8 @@ def rank(
     # A box tells the extent of the object, and a user who accepted a whole field may mean one.
     if features.has_box or any(fills_field(e.features)[e.accepted] for e in examples):
         fills[:] = False
-    at_first = scores + _STABILITY_WEIGHT * features.stability_score - _FILLS_COST * fills
-    clearness = np.zeros(len(features)) if features.has_box else _clearness(features)
-    at_first += _EDGE_WEIGHT * clearness
+    clearness, stability = _clearness(features), features.stability_score
+    at_first = scores + clearness + _STABILITY_WEIGHT * stability - _FILLS_COST * fills
     if sides_beyond_view is not None and not features.has_box:
         is_cut = (sides_beyond_view == 1) & (features.stability_score >= _CLEAR)
         at_first -= _BEYOND_VIEW_COST * np.where(is_cut, 0, sides_beyond_view)
@@ -168,9 +167,9 @@ def rank(
         reason = f"mask {highest + 1} fills the whole field"
     elif sides_beyond_view is not None and sides_beyond_view[highest]:
         reason = f"mask {highest + 1} leaves the view"
-    elif int(np.argmax(at_first - _EDGE_WEIGHT * clearness)) != first:
+    elif int(np.argmax(at_first - clearness)) != first:
         reason = f"ends at clearer edges than mask {highest + 1}"
-    elif features.stability_score[first] <= features.stability_score[highest]:
+    elif stability[first] <= stability[highest]:
         reason = "highest score"
     else:
         reason = f"as good as mask {highest + 1}, and more stable"
@@ -178,8 +177,13 @@ def rank(
 
 
 def _clearness(features: MaskFeatures) -> NDArray[np.float64]:
-    """Return the logarithms of how strong the edges are that masks end at; 0 if unknown."""
-    return np.nan_to_num(np.log(np.clip(features.edge, *_EDGES)))
+    """Return what it is worth how strong the edges are that masks end at; 0 if unknown.
+
+    A box tells where the object ends.
+    """
+    if features.has_box:
+        return np.zeros(len(features))
+    return np.nan_to_num(_EDGE_WEIGHT * np.log(np.clip(features.edge, *_EDGES)))
 
 
 def fills_field(features: MaskFeatures) -> NDArray[np.bool_]:

@@ -38,11 +38,16 @@ class Policy(NamedTuple):
     cut: float = 0.0  # the logit above which a pixel belongs to the mask; published is 0
 
 
-class Recipe(NamedTuple):
-    """A policy, and the radius of its disc."""
+Border = tuple[float, ...]
+"""What is known of where objects end: the weights that `border.fitted` returns; empty: nothing."""
 
-    policy: Policy
-    radius_px: float = 0.0  # in pixels of the plane; 0 without a disc
+
+class Recipe(NamedTuple):
+    """How a mask is made that is none of the model's own."""
+
+    policy: Policy | None = None  # of the first click; None: it was preselected without learning
+    radius_px: float = 0.0  # of the disc, in pixels of the plane; 0 without one
+    border: Border = ()  # how the border is moved then
 
 
 def tile_for(pyramid: TilePyramid, click_xy: tuple[float, float], level: int) -> Tile | None:
@@ -95,7 +100,8 @@ def as_candidate(
     embedded: EmbeddedTile, prediction: MaskPrediction, index: int, cut: float
 ) -> Candidate:
     """Return one of the masks of a prediction as a candidate, cut at a logit."""
-    return Candidate(mask_alone(prediction, index, cut), 0, embedded.tile, embedded.weights)
+    alone = mask_alone(prediction, index, cut)
+    return Candidate(alone, 0, embedded.tile, embedded.weights, picture=embedded.picture)
 
 
 def cut_for(
@@ -131,6 +137,7 @@ def decode_recipe(
     decode thread.
     """
     policy = recipe.policy
+    assert policy is not None
     single = policy.token == SINGLE
     radius_px = recipe.radius_px if policy.has_disc else 0.0
     prediction = decode_tokens(embedded, click_xy, radius_px, single=single)

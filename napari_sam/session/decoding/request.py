@@ -59,7 +59,9 @@ class DecodeRequest:
         learnt, embedded = self.context.learnt, self.learnt_on or self.embedded
         if learnt is None or not self._is_single:
             return None
-        return (learnt, embedded) if embedded.tile.level == learnt.recipe.policy.level else None
+        policy = learnt.recipe.policy
+        is_its_tile = policy is None or embedded.tile.level == policy.level
+        return (learnt, embedded) if is_its_tile else None
 
     @property
     def is_continued(self) -> bool:
@@ -82,7 +84,8 @@ class DecodeRequest:
             if grew and self.usable.box_xyxy is None:
                 candidates = self._decoded(replace(self.usable, box_xyxy=before.box_xyxy))
         if self.corrected_recipe is not None and not self._is_single:
-            candidates = corrected(candidates, self.embedded, self.corrected_recipe, before)
+            about = self.embedded, self.corrected_recipe, before, self.usable, self.mask_prompt
+            candidates = corrected(candidates, *about)
         return self._drawn(candidates)
 
     def _decoded(self, usable: Prompts) -> Candidates:
@@ -116,7 +119,7 @@ class DecodeRequest:
             candidates = found_again(candidates, self.choice, self.wanted_box, self.context, cut)
         if self._learnt is not None:
             learnt, embedded = self._learnt
-            candidates = with_learnt(candidates, embedded, self.usable.points_xy[0], learnt)
+            candidates = with_learnt(candidates, embedded, self.usable, learnt, self.wanted_box)
         return self._drawn(candidates)
 
     def all_at_once(self) -> Candidates:

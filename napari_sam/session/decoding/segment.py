@@ -46,8 +46,9 @@ def segment(
     state = ObjectState(prompts)
     tile = initial_tile(pyramid, usable, pyramid.whole, None) if may_move else pyramid.whole
     candidates, learnt_on = None, None
-    if learnt is not None and is_ambiguous(usable):
-        learnt_tile = tile_for(pyramid, usable.points_xy[0], learnt.recipe.policy.level)
+    policy = None if learnt is None else learnt.recipe.policy
+    if policy is not None and is_ambiguous(usable):
+        learnt_tile = tile_for(pyramid, usable.points_xy[0], policy.level)
         learnt_on = None if learnt_tile is None else embed(learnt_tile)
     while True:
         embedded, state = embed(tile), state.on_tile(tile)

@@ -2,11 +2,24 @@
 
 import threading
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple
 
 from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.session.image.picture import Picture
 
 DEFAULT_CAPACITY_BYTES: Final = 2**29
+
+
+class Embedded(NamedTuple):
+    """An image embedding, and what the model saw."""
+
+    embedding: ImageEmbedding
+    picture: Picture | None = None  # None if the embedding was imported
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return self.embedding.nbytes + (0 if self.picture is None else self.picture.nbytes)
 
 
 class EmbeddingCache:
@@ -16,10 +29,10 @@ class EmbeddingCache:
         self.capacity_bytes = capacity_bytes
         self.newest_nbytes = 0
         """What the newest embedding takes; 0 before there is one."""
-        self._embeddings: OrderedDict[str, ImageEmbedding] = OrderedDict()
+        self._embeddings: OrderedDict[str, Embedded] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> ImageEmbedding | None:
+    def get(self, key: str) -> Embedded | None:
         """Return the embedding of `key`, or None; counts as a use."""
         with self._lock:
             embedding = self._embeddings.get(key)
@@ -27,7 +40,7 @@ class EmbeddingCache:
                 self._embeddings.move_to_end(key)
             return embedding
 
-    def put(self, key: str, embedding: ImageEmbedding) -> None:
+    def put(self, key: str, embedding: Embedded) -> None:
         """Add an embedding, and drop the least recently used ones beyond the capacity."""
         with self._lock:
             self.newest_nbytes = embedding.nbytes

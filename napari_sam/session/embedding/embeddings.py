@@ -5,21 +5,20 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.protocols import Engine, MaskDecoder, PromptableModel
 from napari_sam.engine.spec import ModelSpec
-from napari_sam.session.embedding.cache import EmbeddingCache
+from napari_sam.session.embedding.cache import Embedded, EmbeddingCache
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.picture import Picture
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.models.model_choice import (
@@ -34,10 +33,6 @@ LoadPredictor = Callable[[ModelChoice, Runtime], Engine | PromptableModel]
 
 _THUMBNAIL_PX: Final = (96, 288)
 """Height and width; a thumbnail has at least one of them, and less than twice as much."""
-_GRAY_PX: Final = 384
-"""Least length of the longer side of what is reduced to look for edges..."""
-_BLUR_PX: Final = 1.2
-"""...and how much it is blurred for that."""
 _HEADER_BYTES: Final = 512
 """Upper limit of what a file adds to an embedding."""
 
@@ -55,12 +50,6 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return means(image, max(1, *factors)).copy()
 
 
-def _gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return gray values of an image, reduced if it is large."""
-    small = means(image, max(1, max(image.shape[:2]) // _GRAY_PX))
-    return np.asarray(small.mean(axis=2, dtype=np.float32).astype(np.uint8))
-
-
 @dataclass(frozen=True)
 class TileContent:
     """What is remembered of a tile's pixels."""
@@ -71,17 +60,6 @@ class TileContent:
     thumbnail: NDArray[np.uint8] | None = None
     contrast_warning: str = ""  # why nearly all pixels look the same to the model
 
-    # its gray values, as large as masks are decoded at the least; None likewise
-    gray: NDArray[np.uint8] | None = None
-
-    @cached_property
-    def edges(self) -> NDArray[np.float16] | None:
-        """The length of the gradient of the gray values, in medians; None without them."""
-        if self.gray is None:
-            return None
-        lengths = ndimage.gaussian_gradient_magnitude(self.gray.astype(np.float32), _BLUR_PX)
-        return np.asarray(lengths / max(1.0, float(np.median(lengths))), np.float16)
-
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedTile:
@@ -91,8 +69,14 @@ class EmbeddedTile:
     embedding: ImageEmbedding  # for the decoder
     tile: Tile
     content: TileContent
+    picture: Picture | None = None  # None if the embedding was imported
     weights: Path | None = None  # the model's checkpoint; None: the bundled one
     is_new: bool = False  # whether it was computed rather than found
+
+    @property
+    def edges(self) -> NDArray[np.float16] | None:
+        """How strong the edges of the image are; see `Picture.edges`."""
+        return None if self.picture is None else self.picture.edges
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
         """Convert points in the plane to pixels of the tile as it was read."""
@@ -188,25 +172,34 @@ class Embedder:
             uniform_reason = plane.uniform_reason(input_side, tile, lambda: report(0))
         else:
             warning = plane.contrast_warning(image, tile, lambda: report(0))
-        content = TileContent(
-            content_key(image), uniform_reason, thumbnail(image), warning, _gray(image)
-        )
-        embedding, is_new = self._cache.get(content.key), False
-        if embedding is None:
+        content = TileContent(content_key(image), uniform_reason, thumbnail(image), warning)
+        embedded, is_new = self._cache.get(content.key), False
+        if embedded is None:
             embedding, is_new = self._stored_or_new(engine, image, content.key, report)
-            self._cache.put(content.key, embedding)
+            embedded = Embedded(embedding, Picture.of(image))
+            self._cache.put(content.key, embedded)
         self._contents.setdefault(plane, {})[tile] = content
-        return EmbeddedTile(
-            engine.decoder, embedding, tile, content, self.choice.checkpoint, is_new
-        )
+        return self._tile(engine, tile, content, embedded, is_new=is_new)
+
+    def _tile(
+        self,
+        engine: Engine,
+        tile: Tile,
+        content: TileContent,
+        embedded: Embedded,
+        *,
+        is_new: bool = False,
+    ) -> EmbeddedTile:
+        about = content, embedded.picture, self.choice.checkpoint
+        return EmbeddedTile(engine.decoder, embedded.embedding, tile, *about, is_new)
 
     def find(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded before, if it is still in memory; reads no pixels."""
         content = self._contents.get(plane, {}).get(tile)
-        embedding = None if content is None else self._cache.get(content.key)
-        if content is None or embedding is None or self._engine is None:
+        embedded = None if content is None else self._cache.get(content.key)
+        if content is None or embedded is None or self._engine is None:
             return None
-        return EmbeddedTile(self._engine.decoder, embedding, tile, content, self.choice.checkpoint)
+        return self._tile(self._engine, tile, content, embedded)
 
     def obtain(
         self, plane: ImagePlane, tile: Tile, report: Callable[[float], None] = lambda share: None
@@ -220,12 +213,15 @@ class Embedder:
         key = None if stored is None else stored.key(tile, self.choice.weights)
         if stored is None or key is None:
             return None
-        embedding = self._cache.get(key) or stored.restored(tile, engine.decoder)
-        if embedding is None:
-            return None
-        self._cache.put(key, embedding)
+        embedded = self._cache.get(key)
+        if embedded is None:
+            embedding = stored.restored(tile, engine.decoder)
+            if embedding is None:
+                return None
+            embedded = Embedded(embedding)
+        self._cache.put(key, embedded)
         content = self._contents.setdefault(plane, {})[tile] = TileContent(key)
-        return EmbeddedTile(engine.decoder, embedding, tile, content, self.choice.checkpoint)
+        return self._tile(engine, tile, content, embedded)
 
     def _stored_or_new(
         self,

@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_sam.formats.files import naming_errors
 from napari_sam.session.classes.classes import classes_from_json
+from napari_sam.session.decoding.border import N_WEIGHTS
 from napari_sam.session.journal.entries import FARTHEST_PX, state_from_json
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.packed import Start
@@ -193,6 +194,9 @@ def check_state(content: Any) -> None:
     number(state.get("level", 0), "the level", largest=1)
     if state.get("recipe") is not None:
         check_recipe(state["recipe"])
+    if state.get("border") is not None:
+        for value in items(state["border"], "a border", N_WEIGHTS):
+            number(value, "a border", FARTHEST_PX)
     if state["tile"] is not None:
         level, top, left, height, width = items(state["tile"], "the tile", 5)
         for value, low in ((level, 0), (top, 0), (left, 0), (height, 1), (width, 1)):

@@ -254,7 +254,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
         ],
         "level": float(state.level),
         "choice_box": None if state.choice_box is None else _near([state.choice_box])[0],
-        "recipe": None if state.recipe is None else recipe_to_json(state.recipe),
+        **({} if state.recipe is None else recipe_to_json(state.recipe)),
     }
     return {
         "points_xy": _near(prompts.points_xy),
@@ -286,7 +286,7 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         tuple(Scribble(vertices, label) for label, vertices in content.get("scribbles", ())),
         content.get("slice_index", 0),
     )
-    choice_box, recipe = content.get("choice_box"), content.get("recipe")
+    choice_box = content.get("choice_box")
     return ObjectState(
         prompts,
         content["choice"],
@@ -294,20 +294,30 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         level=content.get("level", 0.0),
         tile=None if tile is None else Tile(*tile),
         is_raised=content["is_raised"],
-        recipe=None if recipe is None else recipe_from_json(recipe),
+        recipe=recipe_from_json(content),
     )
 
 
-def recipe_to_json(recipe: Recipe) -> list[float]:
-    """Return a recipe as JSON."""
-    level, token, has_disc, cut = recipe.policy
-    return [int(level), int(token), int(has_disc), float(cut), float(recipe.radius_px)]
+def recipe_to_json(recipe: Recipe) -> dict[str, list[float]]:
+    """Return a recipe as JSON: what is said of the state of an object made with it."""
+    said: dict[str, list[float]] = {}
+    if recipe.policy is not None:
+        level, token, has_disc, cut = recipe.policy
+        policy = [int(level), int(token), int(has_disc), float(cut)]
+        said["recipe"] = [*policy, float(recipe.radius_px)]
+    if recipe.border:
+        said["border"] = list(recipe.border)
+    return said
 
 
-def recipe_from_json(content: Sequence[float]) -> Recipe:
-    """Return the recipe that `recipe_to_json` was given."""
-    level, token, has_disc, cut, radius_px = content
-    return Recipe(Policy(int(level), int(token), bool(has_disc), float(cut)), float(radius_px))
+def recipe_from_json(content: dict[str, Any]) -> Recipe | None:
+    """Return the recipe that `recipe_to_json` was given; None if the state has none."""
+    border = tuple(map(float, content.get("border") or ()))
+    if not content.get("recipe"):
+        return Recipe(border=border) if border else None
+    level, token, has_disc, cut, radius_px = content["recipe"]
+    policy = Policy(int(level), int(token), bool(has_disc), float(cut))
+    return Recipe(policy, float(radius_px), border)
 
 
 def to_line(content: dict[str, Any]) -> bytes:

@@ -1,7 +1,9 @@
 """Lessons as JSON, for session files and for the next image of a folder.
 
-`{"model": ..., "lessons": [[area_px, today, [[level, token, has_disc, cut, iou], ...]], ...]}`, the
-oldest lesson first. What the model sees at a click is not kept: that is of one image.
+`{"model": ..., "lessons": [[area_px, today, [[level, token, has_disc, cut, iou], ...], moved,
+[sample, ...]], ...]}`, the oldest lesson first. `moved` is the IoU of the mask with its border
+moved, or null; a sample is the list of its numbers in hundredths. What the model sees at a click is
+not kept: that is of one image.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from contextlib import suppress
 from math import isfinite
 from typing import Any, Final
 
+import numpy as np
+
+from napari_sam.session.decoding.border import N_FEATURES, Samples
 from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.recipe import Policy
 from napari_sam.session.learning.lessons import Lesson, knowledge_of, scored
@@ -20,6 +25,9 @@ MAX_KEPT: Final = 24
 _MAX_POLICIES: Final = 400
 _LARGEST: Final = 1e12
 _DIGITS: Final = 3
+_MAX_SAMPLES: Final = 96
+_SAMPLE_STEPS: Final = 100
+_LARGEST_SAMPLE: Final = 10**5
 
 
 def lessons_to_json(lessons: Sequence[Lesson], model: str) -> dict[str, Any]:
@@ -32,6 +40,8 @@ def lessons_to_json(lessons: Sequence[Lesson], model: str) -> dict[str, Any]:
                 [policy.level, policy.token, int(policy.has_disc), policy.cut, round(iou, _DIGITS)]
                 for policy, iou in lesson.ious.items()
             ],
+            None if lesson.moved is None else round(lesson.moved, _DIGITS),
+            _kept_samples(lesson.samples),
         ]
         for lesson in lessons[-MAX_KEPT:]
     ]
@@ -55,14 +65,44 @@ def learnt_from_json(content: Any, model: str) -> Learnt | None:
     return None if knowledge.leader is None else knowledge.learnt
 
 
-def _lesson(area_px: Any, today: Any, policies: Any) -> Lesson:
+def _kept_samples(samples: Samples | None) -> list[list[int]]:
+    if samples is None:
+        return []
+    kept = samples[:: -(-len(samples) // _MAX_SAMPLES)]
+    return [list(map(int, row)) for row in (kept * _SAMPLE_STEPS).round()]
+
+
+def _samples(rows: Any) -> Samples | None:
+    if not rows:
+        return None
+    values = np.array([[_signed(value) for value in row] for row in rows[:_MAX_SAMPLES]])
+    if values.shape[1:] != (N_FEATURES + 1,):
+        raise ValueError("a sample has as many numbers as features, and the share of the object")
+    return np.asarray(values / _SAMPLE_STEPS, np.float32)
+
+
+def _signed(value: Any) -> int:
+    if type(value) is not int or abs(value) > _LARGEST_SAMPLE:
+        raise ValueError(f"{value!r} is no number of a sample")
+    return value
+
+
+def _lesson(
+    area_px: Any, today: Any, policies: Any, moved: Any = None, samples: Any = None
+) -> Lesson:
     ious = {
         Policy(_whole(level), _whole(token), bool(_whole(has_disc)), _number(cut, 100)): _number(
             iou, 1
         )
         for level, token, has_disc, cut, iou in policies[:_MAX_POLICIES]
     }
-    return Lesson(max(_number(area_px, _LARGEST), 1.0), _number(today, 1), ious)
+    return Lesson(
+        max(_number(area_px, _LARGEST), 1.0),
+        _number(today, 1),
+        ious,
+        samples=_samples(samples),
+        moved=None if moved is None else _number(moved, 1),
+    )
 
 
 def _number(value: Any, largest: float) -> float:

@@ -285,11 +285,11 @@ class Learning:
         areas_px = [lesson.area_px for lesson in known]
         areas_px += [other.accepted.area_px for other in waiting]
         pyramid = task.plane.pyramid(task.embedder.spec)
-        find = partial(task.embedder.find, task.plane)
+        find, learnt = partial(task.embedder.find, task.plane), self.knowledge.border
 
         def work(job: Job) -> Lesson | None:
             rest = partial(self._background.yield_to_foreground, job)
-            lesson = measure(task.accepted, pyramid, find, areas_px, rest)
+            lesson = measure(task.accepted, pyramid, find, areas_px, learnt, rest)
             return None if lesson is None else scored(lesson, known)
 
         on_measured, on_failed = partial(self._on_measured, task), partial(self._on_failed, task)

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from napari_sam.session.decoding.border import Samples
 from napari_sam.session.decoding.learnt import Learnt, Place
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES
 from napari_sam.session.decoding.recipe import Policy, Recipe
@@ -40,8 +41,13 @@ class Kind(StrEnum):
     CUT = "cut"
     """The same, with the mask cut at another logit than 0."""
 
+    BORDER = "border"
+    """What would be preselected without it, with its border where accepted objects have theirs."""
+
     def has(self, policy: Policy) -> bool:
         """Whether a policy is of this kind."""
+        if self is Kind.BORDER:
+            return False
         if policy.cut:
             return self is Kind.CUT
         return self is (Kind.DISC if policy.has_disc else Kind.TOKEN)
@@ -55,6 +61,9 @@ class Lesson:
     today: float  # the IoU of what is preselected without learning
     ious: Mapping[Policy, float]  # the IoU of each policy that could be tried
     places: Mapping[int, Place] = field(default_factory=dict, repr=False)  # by level of the tile
+    samples: Samples | None = field(default=None, repr=False)  # of where it ends; None: unknown
+    # the IoU of the mask whose border was moved by what was known before; None: nothing was
+    moved: float | None = None
     # what each kind of policies, as it was known before, would have gained in IoU
     gains: Mapping[Kind, float] = field(default_factory=dict)
 
@@ -82,6 +91,8 @@ class Knowledge:
     n_here: int = 0  # of this image alone
     standings: tuple[Standing, ...] = ()  # the best one first
     learnt: Learnt | None = field(default=None, repr=False, compare=False)  # for first clicks
+    # what is known of where objects end, whether or not that has been of use
+    border: Learnt | None = field(default=None, repr=False, compare=False)
 
     @property
     def summary(self) -> str:
@@ -130,6 +141,8 @@ def scored(lesson: Lesson, known: Sequence[Lesson]) -> Lesson:
         policy = best_policy(known, kind) if len(known) >= LEAST_OBJECTS else None
         if policy is not None and policy in lesson.ious:
             gains[kind] = lesson.ious[policy] - lesson.today
+    if lesson.moved is not None:
+        gains[Kind.BORDER] = lesson.moved - lesson.today
     return replace(lesson, gains=gains)
 
 
@@ -145,24 +158,51 @@ def knowledge_of(
     standings = [standing for kind in Kind if (standing := _standing(lessons, kind)).n_scored]
     standings.sort(key=lambda standing: -standing.gain)
     known = [*before, *lessons]
-    learnt = None
     offered = next((s for s in standings if s.leads or s.gain > 0), None)
-    policy = None if offered is None else best_policy(known, offered.kind)
-    if offered is not None and policy is not None:
-        radius_px = radius_of(lesson.area_px for lesson in known) if policy.has_disc else 0.0
-        learnt = Learnt(
-            Recipe(policy, radius_px),
-            len(known),
-            is_preselected=offered.leads,
-            areas_px=tuple(lesson.area_px for lesson in known[-MAX_EXAMPLES:]),
-            refused_px=tuple(refused_px),
-            places=tuple(
-                lesson.places[policy.level]
-                for lesson in lessons[-MAX_EXAMPLES:]
-                if policy.level in lesson.places
-            ),
-        )
-    return Knowledge(len(known), len(lessons), tuple(standings), learnt)
+    learnt = None if offered is None else _learnt(offered, standings, known, lessons)
+    if learnt is not None:
+        learnt = replace(learnt, refused_px=tuple(refused_px))
+    border = _learnt(Standing(Kind.BORDER, 0, 0.0), standings, known, lessons)
+    return Knowledge(len(known), len(lessons), tuple(standings), learnt, border)
+
+
+def samples_of(known: Sequence[Lesson]) -> tuple[Samples, ...]:
+    """Return what objects told of where they end; empty if these are too few."""
+    samples = [lesson.samples for lesson in known if lesson.samples is not None]
+    return tuple(samples[-MAX_EXAMPLES:]) if len(samples) >= LEAST_OBJECTS else ()
+
+
+def _learnt(
+    offered: Standing,
+    standings: Sequence[Standing],
+    known: Sequence[Lesson],
+    lessons: Sequence[Lesson],
+) -> Learnt | None:
+    """Return what is offered for first clicks."""
+    has_border = offered.kind is Kind.BORDER
+    chosen: Standing | None = offered
+    if has_border:  # of the mask that would be preselected otherwise
+        chosen = next((s for s in standings if s.leads and s.kind is not Kind.BORDER), None)
+    policy = None if chosen is None else best_policy(known, chosen.kind)
+    samples = samples_of(known) if has_border else ()
+    if policy is None and not samples:
+        return None
+    has_disc = policy is not None and policy.has_disc
+    radius_px = radius_of(lesson.area_px for lesson in known) if has_disc else 0.0
+    levels = {level for lesson in lessons for level in lesson.places}
+    newest = lessons[-MAX_EXAMPLES:]
+    return Learnt(
+        Recipe(policy, radius_px),
+        len(known),
+        is_preselected=offered.leads,
+        areas_px=tuple(lesson.area_px for lesson in known[-MAX_EXAMPLES:]),
+        places={
+            level: tuple(lesson.places[level] for lesson in newest if level in lesson.places)
+            for level in levels
+        },
+        samples=samples,
+        token=best_policy(known, Kind.TOKEN),
+    )
 
 
 def _standing(lessons: Sequence[Lesson], kind: Kind) -> Standing:

@@ -11,17 +11,20 @@ import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.prediction import MaskPrediction
-from napari_sam.session.decoding.candidate import Candidate
+from napari_sam.session.decoding.border import Samples, samples_of
+from napari_sam.session.decoding.candidate import Candidate, cell_at
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.expected import innermost_xy
-from napari_sam.session.decoding.learnt import Place, place_at
+from napari_sam.session.decoding.learnt import Learnt, Place, place_at
+from napari_sam.session.decoding.learnt_mask import with_border
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, DecodeContext
 from napari_sam.session.decoding.recipe import (
     SINGLE,
     Policy,
     as_candidate,
     cut_for,
+    decode_recipe,
     decode_tokens,
     tile_for,
 )
@@ -36,6 +39,8 @@ _CUTS: Final = (1.5, 3.0)
 """Logits at which masks are cut, beside 0..."""
 _WORTH_CUTTING: Final = 0.3
 """...if their IoU with the object is as large as this."""
+_SAMPLES: Final = 160
+"""Places around each mask of an object that tell where it ends."""
 _FAR_LARGER: Final = 8.0
 """Ratio of areas from which on a mask is certainly not the object."""
 
@@ -88,18 +93,20 @@ def measure(
     pyramid: TilePyramid,
     find: FindTile,
     areas_px: Sequence[float],
+    learnt: Learnt | None,
     rest: Callable[[], None],
 ) -> Lesson | None:
     """Return the lesson of an accepted object; None if nothing of it is in memory any more.
 
-    `areas_px` are those of other accepted objects, the last one last; `rest` is called before each
-    decode, and what it raises ends the work.
+    `areas_px` are those of other accepted objects, the last one last; `learnt` is what is known of
+    where they end; `rest` is called before each decode, and what it raises ends the work.
     """
     radius_px, least_px = radius_of(areas_px), min(areas_px[-MAX_EXAMPLES:], default=0.0)
     click_xy, crop = accepted.click_xy, accepted.crop
-    today = _today(accepted, find, click_xy, rest)
-    if today is None:
+    first = _first(accepted, find, click_xy, rest)
+    if first is None:
         return None
+    today = iou_of(_as_wanted(first.masks[first.best], accepted, click_xy), crop)
     ious: dict[Policy, float] = {}
     places: dict[int, Place] = {}
     for level in range(pyramid.whole.level + 1):
@@ -118,16 +125,57 @@ def measure(
                     mask = as_candidate(embedded, prediction, index, lower)
                     iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
                 ious[policy._replace(cut=cut)] = iou
-    return Lesson(float(np.count_nonzero(crop.mask)), today, ious, places)
+    area_px = float(np.count_nonzero(crop.mask))
+    samples, moved_iou = _border(accepted, first, pyramid, find, learnt, rest)
+    return Lesson(area_px, today, ious, places, samples, moved_iou)
 
 
-def _today(
+def _border(
+    accepted: AcceptedObject,
+    first: Candidates,
+    pyramid: TilePyramid,
+    find: FindTile,
+    learnt: Learnt | None,
+    rest: Callable[[], None],
+) -> tuple[Samples | None, float | None]:
+    """Return samples of where an object ends, and the IoU of its mask if that was known before."""
+    click_xy, crop = accepted.click_xy, accepted.crop
+    masks, base = list(first.masks), first.masks[first.best]
+    policy = None if learnt is None else learnt.recipe.policy
+    if learnt is not None and policy is not None:
+        tile = tile_for(pyramid, click_xy, policy.level)
+        embedded = None if tile is None else find(tile)
+        rest()
+        made = None
+        if embedded is not None:
+            made = decode_recipe(embedded, click_xy, learnt.recipe, learnt.least_px)
+        if made is not None:
+            base = made[0]
+            masks.append(base)
+    moved_iou = None
+    if learnt is not None and learnt.border:
+        rest()
+        click = Prompts((click_xy,), (FOREGROUND,))
+        mask = with_border(base, click, learnt.border) or base
+        moved_iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
+    parts: list[Samples] = []
+    for mask in masks:
+        rest()
+        if iou_of(mask, crop) >= _WORTH_CUTTING:
+            click_cell = cell_at(mask.tile, mask.logits.shape[-1], *click_xy)
+            part = samples_of(mask, click_cell, crop, _SAMPLES)
+            if part is not None:
+                parts.append(part)
+    return (np.concatenate(parts) if parts else None), moved_iou
+
+
+def _first(
     accepted: AcceptedObject,
     find: FindTile,
     click_xy: tuple[float, float],
     rest: Callable[[], None],
-) -> float | None:
-    """Return the IoU of what is preselected for the first click without learning."""
+) -> Candidates | None:
+    """Return the masks of the first click without learning."""
     candidates = accepted.first
     if candidates is None:
         embedded = find(accepted.tile)
@@ -136,8 +184,7 @@ def _today(
         rest()
         click = Prompts((click_xy,), (FOREGROUND,), slice_index=accepted.prompts.slice_index)
         candidates = DecodeRequest(embedded, click, click, accepted.context).all_at_once()
-    mask = candidates.masks[candidates.best]
-    return iou_of(_as_wanted(mask, accepted, click_xy), accepted.crop)
+    return candidates
 
 
 def _masks(

@@ -39,6 +39,14 @@ def test_close_clicks_of_both_kinds_are_all_kept_to():
     assert [mask[cell] for cell, _ in clicks] == [bool(label) for _, label in clicks]
 
 
+def test_of_two_clicks_on_one_place_the_last_one_counts():
+    clicks = [(CENTER, 1), ((36, 32), 0), ((36, 32), 1), ((36, 32), 0)]
+    logits = honoring(hill(), clicks)
+    assert np.isfinite(logits).all()
+    assert logits[36, 32] < 0
+    assert logits[CENTER] > 0
+
+
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_mask_without_a_border_keeps_to_a_click(label):
     mask = honoring(np.full((8, 8), -5 if label else 5, np.float32), [((4, 4), label)]) > 0

@@ -3,14 +3,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_sam.session.embedding.cache import EmbeddingCache
+from napari_sam.session.embedding.cache import Embedded, EmbeddingCache
 from napari_sam.session.embedding.embeddings import content_key
 
 IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
 
 def embedding_of(nbytes):
-    return SimpleNamespace(nbytes=nbytes)
+    return Embedded(SimpleNamespace(nbytes=nbytes))
 
 
 def test_equal_pixels_have_equal_keys_whatever_their_memory_layout():

@@ -3,15 +3,19 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from napari_sam.formats.files import FileError
 from napari_sam.session import ModelChoice, read_learned, write_learned
+from napari_sam.session.decoding.border import N_FEATURES
 from napari_sam.session.decoding.recipe import Policy
-from napari_sam.session.learning.kept import lessons_to_json
+from napari_sam.session.learning.kept import lessons_from_json, lessons_to_json
 from napari_sam.session.learning.lessons import Lesson
 
-KNOWN = lessons_to_json([Lesson(900.0, 0.6, {Policy(0, 1, True): 0.8})] * 6, "mobile_sam")
+SAMPLES = np.linspace(-3, 3, 200 * (N_FEATURES + 1), dtype=np.float32).reshape(200, -1)
+LESSON = Lesson(900.0, 0.6, {Policy(0, 1, True): 0.8}, samples=SAMPLES, moved=0.75)
+KNOWN = lessons_to_json([LESSON] * 6, "mobile_sam")
 
 
 def test_it_comes_back_with_where_it_is_from(tmp_path):
@@ -21,6 +25,12 @@ def test_it_comes_back_with_where_it_is_from(tmp_path):
     assert read.lessons == KNOWN
     assert read.n_objects == 6
     assert read.source.startswith("6 objects of nuclei.tif, 2")
+    (*_, again) = lessons_from_json(read.lessons, "mobile_sam")
+    assert again.moved == 0.75
+    np.testing.assert_allclose(again.samples, SAMPLES[::3], atol=0.01)
+    # So does what an older version wrote, which knew nothing of borders.
+    old = {**read.lessons, "lessons": [entry[:3] for entry in read.lessons["lessons"]]}
+    assert [lesson.samples for lesson in lessons_from_json(old, "mobile_sam")] == [None] * 6
 
 
 def test_another_model_and_other_content_are_refused(tmp_path):

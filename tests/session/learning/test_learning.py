@@ -18,6 +18,8 @@ from napari_sam.session.learning.lessons import Knowledge
 TIMEOUT_S = 120
 COINS_XY = ((104, 68), (150, 68), (220, 60), (322, 126), (47, 44), (180, 262))
 SHAPE = 303, 384
+# Where the logit is 2 or more, in tenths: means and spreads of what is known, and their weights.
+BORDER = (*(0.0,) * 7, *(1.0,) * 7, 10.0, *(0.0,) * 34, -2.0)
 LEARNT = Learnt(Recipe(Policy(1, 0, True), 20.0), 12, is_preselected=True)
 
 
@@ -104,10 +106,12 @@ def test_nothing_is_learned_while_it_is_off(session):
     assert session.learning.knowledge.n_objects == 0
 
 
-def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session):
+@pytest.mark.parametrize("recipe", [LEARNT.recipe, Recipe(border=BORDER)], ids=["disc", "border"])
+def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session, recipe):
+    learnt = replace(LEARNT, recipe=recipe)
     published = click(session, COINS_XY[0])
     session.object_in_progress.clear()
-    session.learning.knowledge = Knowledge(12, learnt=LEARNT)
+    session.learning.knowledge = Knowledge(12, learnt=learnt)
     shown = click(session, COINS_XY[0])
     assert len(shown) == len(published) + 1
     assert shown.learnt == shown.best == session.state.chosen == 3
@@ -120,7 +124,7 @@ def test_what_was_learned_is_one_more_mask_and_leaves_the_others_alone(session):
     # Re-edited without what was learned, and after a journal, it is the same mask.
     session.learning.forget()
     state = state_from_json(state_to_json(edit.changes[-1].after.state))
-    assert state.recipe == LEARNT.recipe
+    assert state.recipe == learnt.recipe
     session.objects.resume(replace(state, reedited=None))
     session.wait_until_idle(TIMEOUT_S)
     again = session.state
@@ -154,6 +158,29 @@ def test_a_correction_goes_on_from_the_whole_mask_with_the_same_token(session, t
     session.wait_until_idle(TIMEOUT_S)
     again = session.state
     assert (again.chosen, again.candidates.recipe) == (3, corrected.recipe)
+
+
+def test_a_correction_moves_the_border_as_before(session):
+    recipe = Recipe(border=BORDER)
+    session.learning.knowledge = Knowledge(12, learnt=replace(LEARNT, recipe=recipe))
+    shown = click(session, COINS_XY[0])
+    assert shown.recipe == recipe
+    session.set_prompts(Prompts((COINS_XY[0], (104, 50)), (1, 0)))
+    session.wait_until_idle(TIMEOUT_S)
+    corrected = session.state.candidates
+    assert (len(corrected), corrected.learnt, corrected.best) == (4, 3, 3)
+    assert corrected.recipe == recipe
+    # Only beside the click.
+    moved = np.argwhere((corrected.logits(3) > 0) != (shown.logits(3) > 0))
+    cell_px = corrected.tile.side / 256
+    places = moved[:, ::-1] * cell_px + (corrected.tile.left, corrected.tile.top)
+    assert len(moved)
+    assert np.hypot(*(places - (104, 50)).T).max() < 12
+    accepted = session.accept().changes[-1].after.state
+    session.learning.forget()
+    session.objects.resume(replace(state_from_json(state_to_json(accepted)), reedited=None))
+    session.wait_until_idle(TIMEOUT_S)
+    assert (session.state.chosen, session.state.candidates.recipe) == (3, recipe)
 
 
 def test_it_stands_back_where_another_object_is_clear(session):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_sam.session.decoding.border import N_FEATURES
 from napari_sam.session.decoding.learnt import Learnt, Place
 from napari_sam.session.decoding.recipe import Policy, Recipe
 from napari_sam.session.learning.lessons import (
@@ -16,6 +17,7 @@ from napari_sam.session.learning.lessons import (
 
 TOKEN, OTHER_TOKEN = Policy(0, 1, False), Policy(1, 2, False)
 DISC = Policy(0, 1, True)
+SAMPLES = np.random.default_rng(0).random((40, N_FEATURES + 1), np.float32)
 
 
 def lessons(ious, todays, area_px=300.0):
@@ -99,12 +101,53 @@ def test_a_size_that_was_refused_more_often_than_accepted_is_not_meant():
 
 def test_a_click_unlike_accepted_ones_is_not_known():
     places = tuple(Place(direction(0.1 * n), 100.0 + n) for n in range(5))
-    learnt = Learnt(Recipe(DISC, 10), 5, places=places)
-    assert learnt.knows_place(Place(direction(0.25), 101))
-    assert not learnt.knows_place(Place(direction(0.25), 200))
-    assert not learnt.knows_place(Place(direction(2), 101))
-    assert learnt.knows_place(Place(direction(0.25), np.nan))
+    learnt = Learnt(Recipe(DISC, 10), 5, places={0: places})
+    assert learnt.knows_place(Place(direction(0.25), 101), 0)
+    assert not learnt.knows_place(Place(direction(0.25), 200), 0)
+    assert not learnt.knows_place(Place(direction(2), 101), 0)
+    assert learnt.knows_place(Place(direction(0.25), np.nan), 0)
+    # On tiles of another level nothing is known.
+    assert learnt.knows_place(Place(direction(2), 200), 1)
 
 
 def direction(angle):
     return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+def bordered(moved, today, count, disc=None):
+    """Return lessons that also tell where objects end."""
+    known = []
+    for _ in range(count):
+        ious = {TOKEN: today} if disc is None else {TOKEN: today, DISC: disc}
+        borders = None if len(known) < 5 else moved
+        lesson = Lesson(300.0, today, ious, samples=SAMPLES, moved=borders)
+        known.append(scored(lesson, known))
+    return known
+
+
+def test_a_moved_border_is_preselected_once_it_was_better():
+    few = knowledge_of(bordered(0.9, 0.6, 9))
+    assert few.leader is None
+    known = knowledge_of(bordered(0.9, 0.6, 10))
+    assert known.leader.kind is Kind.BORDER
+    assert known.learnt.is_preselected
+    # It is that of the mask that is preselected without learning.
+    assert known.learnt.recipe == Recipe()
+    assert len(known.learnt.samples) == 10
+    assert known.learnt.token == TOKEN
+
+
+def test_a_border_is_moved_of_the_mask_that_has_been_better():
+    known = knowledge_of(bordered(0.9, 0.6, 12, disc=0.8))
+    assert [standing.kind for standing in known.standings[:2]] == [Kind.BORDER, Kind.DISC]
+    assert known.learnt.recipe.policy == DISC
+    assert len(known.learnt.samples) == 12
+    without = knowledge_of(bordered(0.7, 0.6, 12, disc=0.8)).learnt
+    assert (without.recipe.policy, without.samples) == (DISC, ())
+
+
+def test_what_is_known_of_borders_is_tried_before_it_is_offered():
+    known = knowledge_of(bordered(0.5, 0.6, 12))
+    assert known.learnt is None
+    assert len(known.border.samples) == 12
+    assert knowledge_of(bordered(0.5, 0.6, 4)).border is None
