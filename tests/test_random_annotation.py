@@ -295,13 +295,13 @@ class Annotating(RuleBasedStateMachine):
 
     def shown_mask(self, overlap: Overlap, label_id: int) -> np.ndarray | None:
         """Return the mask that would be accepted: fringes along other objects are left out."""
-        state = self.session.state
-        if state.candidates is None or self.target is None:
+        state, plane = self.session.state, self.session.editing.target
+        if state.candidates is None:
             return None
-        mask = mask_of(state.candidates, state.chosen, self.target.data.shape[-2:])
-        if overlap is Overlap.REPLACE:
+        mask = mask_of(state.candidates, state.chosen, SHAPE[1:])
+        if overlap is Overlap.REPLACE or plane is None:
             return mask
-        trim, plane = Trim.of(state.candidates, state.chosen), self.session.editing.target
+        trim = Trim.of(state.candidates, state.chosen)
         trimmed, top, left = trim.trimmed(tight_crop(mask, 0, 0), plane, label_id)
         mask = np.zeros_like(mask)
         mask[top : top + trimmed.shape[0], left : left + trimmed.shape[1]] = trimmed
