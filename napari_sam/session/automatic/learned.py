@@ -39,7 +39,7 @@ def learnt_masks(
     The best ones come first. Scores decide no more than that: what was learned takes their place.
     """
     pyramid = plane.pyramid(embedder.load().encoder.spec)
-    policy = learnt.recipe.policy or learnt.token
+    policy = learnt.recipe.policy or learnt.token_policy
     is_whole = policy is None or policy.level >= pyramid.whole.level
     side_px = None if policy is None or is_whole else pyramid.at(policy.level, 0, 0).side
     tiles = automatic_tiles(pyramid.whole, side_px)[1:] or (pyramid.whole,)

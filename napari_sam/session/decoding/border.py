@@ -6,7 +6,7 @@ of the mask; and, at three scales, where the place lies between the color around
 inside. No color or gray value counts by itself, so other light does not matter. The direction of
 color that separates the two best is found for each mask (R. A. Fisher, "The Use of Multiple
 Measurements in Taxonomic Problems", 1936). A logistic regression of second order weighs the numbers
-(D. R. Cox, "The Regression Analysis of Binary Sequences", 1958); the same objects give the same
+(D. R. Cox, "The Regression Analysis of Binary Sequences", 1958); the same samples give the same
 weights.
 """
 
@@ -24,7 +24,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.cleaning import Cell
 from napari_sam.session.decoding.honoring import honoring
-from napari_sam.session.decoding.recipe import Border, mask_alone
+from napari_sam.session.decoding.recipe import BorderWeights, mask_alone
 
 Samples = NDArray[np.float32]
 """(N, 8): what is known of places, and the share of the object there, 0 to 1."""
@@ -72,12 +72,15 @@ def look_around(mask: Candidate, click: Cell) -> Around | None:
 
     None if it is empty, fills its tile, or is of an image embedding that was imported.
     """
-    piece = _clicked_piece(mask.logits > 0, click)
+    side = mask.logits.shape[-1]
+    # Beyond these, cells are padding.
+    ends = [-(-length * side // mask.tile.side) for length in mask.tile.size]
+    seen = np.zeros_like(mask.logits, np.bool_)
+    seen[: ends[0], : ends[1]] = True
+    piece = _clicked_piece((mask.logits > 0) & seen, click)
     if mask.picture is None or not piece.any():
         return None
-    side = mask.logits.shape[-1]
     radius = max(float(np.sqrt(np.count_nonzero(piece) / np.pi)), 2.0)
-    ends = (-(-length * side // mask.tile.side) for length in mask.tile.size)
     beyond = int(np.ceil(_GROW * radius)) + 1
     window = tuple(
         slice(max(places[0] - beyond, 0), min(places[-1] + beyond + 1, end))
@@ -124,7 +127,7 @@ def samples_of(mask: Candidate, click: Cell, crop: MaskCrop, count: int) -> Samp
     return np.concatenate([features, shares[:, None]], axis=1).astype(np.float32)
 
 
-def fitted(lessons: Sequence[Samples]) -> Border:
+def fitted(lessons: Sequence[Samples]) -> BorderWeights:
     """Return what samples of objects tell about their borders; each object counts the same."""
     samples = np.concatenate(lessons).astype(np.float64)
     counts = np.concatenate([np.full(len(part), 1 / len(part)) for part in lessons])
@@ -143,7 +146,9 @@ def fitted(lessons: Sequence[Samples]) -> Border:
     return (*map(float, middle), *map(float, spread), *map(float, (weights / scale).round(_DIGITS)))
 
 
-def moved(mask: Candidate, clicks: Sequence[tuple[Cell, int]], border: Border) -> Candidate | None:
+def moved(
+    mask: Candidate, clicks: Sequence[tuple[Cell, int]], border: BorderWeights
+) -> Candidate | None:
     """Return a mask whose border is where those of accepted objects would be.
 
     Parameters
@@ -152,7 +157,7 @@ def moved(mask: Candidate, clicks: Sequence[tuple[Cell, int]], border: Border) -
         The mask.
     clicks : sequence of (Cell, int)
         The clicks that it is of, and their labels, a foreground click first: the mask keeps to all.
-    border : Border
+    border : BorderWeights
         What `fitted` returned.
 
     Returns

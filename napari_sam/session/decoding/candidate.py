@@ -15,7 +15,7 @@ from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.cleaning import Cell, cleaned
 from napari_sam.session.decoding.cut import PUBLISHED, Cut, Levels
 from napari_sam.session.decoding.features import inside
-from napari_sam.session.image.picture import Picture
+from napari_sam.session.image.picture import TilePicture
 from napari_sam.session.image.tiles import Box, Tile
 
 
@@ -40,7 +40,7 @@ class Candidate:
         The foreground clicks that matter for that, as cells of the low-res logits.
     levels : dict
         What was measured for that, by clean strength.
-    picture : Picture, optional
+    picture : TilePicture, optional
         What the model saw on the tile; None if the image embedding was imported.
     """
 
@@ -51,7 +51,7 @@ class Candidate:
     cut: Cut = PUBLISHED
     clicks: Sequence[Cell] = ()
     levels: dict[float, Levels] = field(default_factory=dict, repr=False)
-    picture: Picture | None = field(default=None, repr=False)
+    picture: TilePicture | None = field(default=None, repr=False)
 
     @property
     def iou_prediction(self) -> float:

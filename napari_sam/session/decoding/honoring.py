@@ -27,6 +27,7 @@ def honoring(
     `clicks` are cells and labels. From a click on the wrong side to the border of the mask, all
     that is no surer than the click itself changes sides: a click in the middle of what is wrong
     mends most of it. Beyond that, and toward clicks that mean the contrary, the change fades.
+    What was added farther from the mask than its radius is left to the model, as is an empty mask.
     """
     for _ in range(_MAX_ROUNDS):  # what is done for one may undo what was done for another
         honored = logits
@@ -49,7 +50,10 @@ def _keeping_to(
         return logits
     contrary = np.array([cell for cell, other in clicks if other != label]).reshape(-1, 2)
     to_contrary = _nearest(contrary, row, column)
-    to_border = _nearest(np.argwhere(sign * logits > 0), row, column)
+    right = np.argwhere(sign * logits > 0)
+    to_border = _nearest(right, row, column)
+    if not len(right) or (label and to_border > (len(right) / np.pi) ** 0.5):
+        return logits
     reach = max(min(to_border, to_contrary / 3), _LEAST_CELLS)
     fading = max(min(_FADING * reach, to_contrary / 4), _LEAST_CELLS / 2)
     rows, columns = np.ogrid[: logits.shape[0], : logits.shape[1]]

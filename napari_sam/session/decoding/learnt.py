@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.embeddings import as_float32
 from napari_sam.session.decoding.border import Samples, fitted
 from napari_sam.session.decoding.features import MaskFeatures
-from napari_sam.session.decoding.recipe import Border, Policy, Recipe
+from napari_sam.session.decoding.recipe import BorderWeights, Policy, Recipe
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 
 _BRIGHTNESS_STEP: Final = 25.0
@@ -47,12 +47,12 @@ class Learnt:
     # of accepted objects, by level of the tile
     places: Mapping[int, tuple[Place, ...]] = field(default_factory=dict)
     samples: tuple[Samples, ...] = field(default=(), repr=False)  # of where these end
-    token: Policy | None = None  # what makes masks of many clicks, of which some hit nothing
+    token_policy: Policy | None = None  # what makes masks of many clicks, of which some hit nothing
     # whether an object was accepted with the mask, which is added as it was then
     is_fixed: bool = False
 
     @cached_property
-    def border(self) -> Border:
+    def border(self) -> BorderWeights:
         """What is known of where objects end, computed at the first access; empty: nothing."""
         return fitted(self.samples) if self.samples else self.recipe.border
 

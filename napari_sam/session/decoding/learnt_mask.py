@@ -15,7 +15,7 @@ from napari_sam.session.decoding.learnt import Learnt, place_at
 from napari_sam.session.decoding.pool import box_likeness
 from napari_sam.session.decoding.ranking import MaskBefore, Ranking
 from napari_sam.session.decoding.recipe import (
-    Border,
+    BorderWeights,
     Recipe,
     as_candidate,
     decode_recipe,
@@ -90,7 +90,9 @@ def _made(
     else:
         mask = candidates.masks[_nearest(candidates, wanted_box)]
     bordered = with_border(mask, usable, border)
-    return None if bordered is None else (bordered, recipe._replace(border=border))
+    if bordered is None:
+        return None if recipe.policy is None else (mask, recipe._replace(border=()))
+    return bordered, recipe._replace(border=border)
 
 
 def _nearest(candidates: Candidates, wanted_box: Box | None) -> int:
@@ -151,21 +153,24 @@ def corrected(
 
 
 def _bordered_as_before(
-    mask: Candidate, border: Border, usable: Prompts, former: NDArray[np.float32] | None
+    mask: Candidate, border: BorderWeights, usable: Prompts, former: NDArray[np.float32] | None
 ) -> Candidate | None:
     """Return a mask whose border was moved once it keeps to all clicks.
 
-    Elsewhere it stays: what the model makes of the correction is worse. Where the former logits
-    are not known any more, the border of the model's mask is moved.
+    Elsewhere it stays: what the model makes of the correction is worse. Where a click or a box
+    means more than that, or the former logits are unknown, the border of its mask is moved.
     """
-    if former is None:
+    if former is None or usable.box_xyxy is not None:
         return with_border(mask, usable, border)
-    logits = honoring(former, clicked_cells(usable, mask.tile, former.shape[-1]))
+    clicks = clicked_cells(usable, mask.tile, former.shape[-1])
+    logits = honoring(former, clicks)
+    if any((logits[cell] > 0) != bool(label) for cell, label in clicks):
+        return with_border(mask, usable, border)
     alone = replace(mask_alone(mask.published, mask.index, 0), low_res_logits=logits[None])
     return replace(mask, published=alone, index=0, levels={})
 
 
-def with_border(mask: Candidate, usable: Prompts, border: Border) -> Candidate | None:
+def with_border(mask: Candidate, usable: Prompts, border: BorderWeights) -> Candidate | None:
     """Return a mask with its border moved; None if that is of no use. See `border.moved`."""
     clicks = clicked_cells(usable, mask.tile, mask.logits.shape[-1])
     inside = [click for click in clicks if click[1] == FOREGROUND]

@@ -241,8 +241,12 @@ class ObjectState:
         """How the learned mask was made that is corrected; None: there is none."""
         if self.recipe is not None:  # of an object that was accepted with more than a click
             return self.recipe
-        made = (step for step in reversed(self.feedback) if self.prompts.extends(step.prompts))
-        return next((step.recipe for step in made if step.recipe is not None), None)
+        steps = [step for step in self.feedback if self.prompts.extends(step.prompts)]
+        recipe = next((step.recipe for step in reversed(steps) if step.recipe is not None), None)
+        if recipe is None or not recipe.border or steps[-1].recipe is not None:
+            return recipe
+        # The last mask is one of the model's, whose border was not moved.
+        return None if recipe.policy is None else recipe._replace(border=())
 
 
 def _latest(steps: list[FeedbackStep]) -> FeedbackStep:

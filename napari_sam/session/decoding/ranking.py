@@ -1,4 +1,4 @@
-"""Choose the preselected candidate by its score, its place, and the objects accepted before.
+"""Choose the preselected candidate by score, place, edges, and the objects accepted before.
 
 The likelihood that a mask is meant, given those accepted and those passed over, is estimated by
 kernels around each of them (E. Parzen, "On Estimation of a Probability Density Function and Mode",

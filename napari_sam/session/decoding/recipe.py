@@ -38,7 +38,7 @@ class Policy(NamedTuple):
     cut: float = 0.0  # the logit above which a pixel belongs to the mask; published is 0
 
 
-Border = tuple[float, ...]
+BorderWeights = tuple[float, ...]
 """What is known of where objects end: the weights that `border.fitted` returns; empty: nothing."""
 
 
@@ -47,7 +47,7 @@ class Recipe(NamedTuple):
 
     policy: Policy | None = None  # of the first click; None: it was preselected without learning
     radius_px: float = 0.0  # of the disc, in pixels of the plane; 0 without one
-    border: Border = ()  # how the border is moved then
+    border: BorderWeights = ()  # how the border is moved then
 
 
 def tile_for(pyramid: TilePyramid, click_xy: tuple[float, float], level: int) -> Tile | None:

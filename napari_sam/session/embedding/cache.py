@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from napari_sam.engine.embeddings import ImageEmbedding
-from napari_sam.session.image.picture import Picture
+from napari_sam.session.image.picture import TilePicture
 
 DEFAULT_CAPACITY_BYTES: Final = 2**29
 
@@ -14,7 +14,7 @@ class Embedded(NamedTuple):
     """An image embedding, and what the model saw."""
 
     embedding: ImageEmbedding
-    picture: Picture | None = None  # None if the embedding was imported
+    picture: TilePicture | None = None  # None if the embedding was imported
 
     @property
     def nbytes(self) -> int:

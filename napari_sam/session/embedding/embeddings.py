@@ -18,7 +18,7 @@ from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.embedding.cache import Embedded, EmbeddingCache
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.picture import Picture
+from napari_sam.session.image.picture import TilePicture
 from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.models.model_choice import (
@@ -69,13 +69,13 @@ class EmbeddedTile:
     embedding: ImageEmbedding  # for the decoder
     tile: Tile
     content: TileContent
-    picture: Picture | None = None  # None if the embedding was imported
+    picture: TilePicture | None = None  # None if the embedding was imported
     weights: Path | None = None  # the model's checkpoint; None: the bundled one
     is_new: bool = False  # whether it was computed rather than found
 
     @property
     def edges(self) -> NDArray[np.float16] | None:
-        """How strong the edges of the image are; see `Picture.edges`."""
+        """How strong the edges of the image are; see `TilePicture.edges`."""
         return None if self.picture is None else self.picture.edges
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
@@ -176,7 +176,7 @@ class Embedder:
         embedded, is_new = self._cache.get(content.key), False
         if embedded is None:
             embedding, is_new = self._stored_or_new(engine, image, content.key, report)
-            embedded = Embedded(embedding, Picture.of(image))
+            embedded = Embedded(embedding, TilePicture.of(image))
             self._cache.put(content.key, embedded)
         self._contents.setdefault(plane, {})[tile] = content
         return self._tile(engine, tile, content, embedded, is_new=is_new)

@@ -18,13 +18,13 @@ _BLUR_PX: Final = 1.2
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """Means of the pixels of a tile, (h, w, 3) uint8, kept as long as its image embedding."""
+class TilePicture:
+    """Means of the pixels of a tile, (h, w, 3) uint8, kept with its image embedding."""
 
     pixels: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, image: NDArray[np.uint8]) -> Picture:
+    def of(cls, image: NDArray[np.uint8]) -> TilePicture:
         """Return the picture of what the model saw, (H, W, 3) uint8."""
         return cls(means(image, max(1, *(n // _SIDE_PX for n in image.shape[:2]))).copy())
 

@@ -158,11 +158,14 @@ def knowledge_of(
     standings = [standing for kind in Kind if (standing := _standing(lessons, kind)).n_scored]
     standings.sort(key=lambda standing: -standing.gain)
     known = [*before, *lessons]
-    offered = next((s for s in standings if s.leads or s.gain > 0), None)
+    better = (s for s in standings if s.gain > 0)
+    offered = next((s for s in standings if s.leads), next(better, None))
     learnt = None if offered is None else _learnt(offered, standings, known, lessons)
     if learnt is not None:
         learnt = replace(learnt, refused_px=tuple(refused_px))
-    border = _learnt(Standing(Kind.BORDER, 0, 0.0), standings, known, lessons)
+    border = learnt
+    if offered is None or offered.kind is not Kind.BORDER:
+        border = _learnt(Standing(Kind.BORDER, 0, 0.0), standings, known, lessons)
     return Knowledge(len(known), len(lessons), tuple(standings), learnt, border)
 
 
@@ -201,7 +204,7 @@ def _learnt(
             for level in levels
         },
         samples=samples,
-        token=best_policy(known, Kind.TOKEN),
+        token_policy=best_policy(known, Kind.TOKEN),
     )
 
 

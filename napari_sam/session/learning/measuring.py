@@ -39,8 +39,8 @@ _CUTS: Final = (1.5, 3.0)
 """Logits at which masks are cut, beside 0..."""
 _WORTH_CUTTING: Final = 0.3
 """...if their IoU with the object is as large as this."""
-_SAMPLES: Final = 160
-"""Places around each mask of an object that tell where it ends."""
+_SAMPLES: Final = 240
+"""Places around the masks of an object that tell where it ends."""
 _FAR_LARGER: Final = 8.0
 """Ratio of areas from which on a mask is certainly not the object."""
 
@@ -163,7 +163,7 @@ def _border(
         rest()
         if iou_of(mask, crop) >= _WORTH_CUTTING:
             click_cell = cell_at(mask.tile, mask.logits.shape[-1], *click_xy)
-            part = samples_of(mask, click_cell, crop, _SAMPLES)
+            part = samples_of(mask, click_cell, crop, _SAMPLES // len(masks))
             if part is not None:
                 parts.append(part)
     return (np.concatenate(parts) if parts else None), moved_iou

@@ -302,6 +302,7 @@ class StackEditing:
         self.propagation.start(stack, target, [course], self._embedding.embedder, step)
 
     def _on_edited(self, edit: Edit) -> None:
+        self._drop_question(edit)
         # No other edit corrects a slice: those that are merged or linked stay as they are.
         if edit.labels is not None and edit.after is not edit.before:  # an object was accepted
             self.choose(edit.labels.label_id)
@@ -310,6 +311,14 @@ class StackEditing:
                 then[1](edit.labels.label_id)
                 return
             self.corrections.follow(edit)
+
+    def _drop_question(self, edit: Edit) -> None:
+        """Ask no more whether objects go on beyond an end that may be another one now."""
+        asked = {label_id for label_id, _ in self._deep} if self._question else set[int]()
+        changes = () if edit.labels is None else edit.labels.changes
+        records = (record for change in changes for record in (change.before, change.after))
+        if any(record is not None and record.label_id in asked for record in records):
+            self.dismiss()
 
     def _on_finished(self, run: Run) -> None:
         wanted, self._wanted = self._wanted, None

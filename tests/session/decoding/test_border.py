@@ -1,5 +1,7 @@
 """Borders of masks are moved to where those of other objects are: made discs, no model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from napari_sam.engine.masks import tight_crop
 from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.border import N_WEIGHTS, fitted, moved, samples_of
 from napari_sam.session.decoding.candidate import Candidate
-from napari_sam.session.image.picture import Picture
+from napari_sam.session.image.picture import TilePicture
 from napari_sam.session.image.tiles import Tile
 
 SIDE = 64
@@ -27,7 +29,7 @@ def made(center, radius, light=(60, 140), excess=1.4, seed=0):
     logits = (3 * (excess * radius - away_from(center))).astype(np.float32)
     size = SIDE, SIDE
     prediction = MaskPrediction(logits[None], np.array([0.9], np.float32), size, size, SIDE)
-    picture = Picture(np.repeat(gray[..., None], 3, axis=2))
+    picture = TilePicture(np.repeat(gray[..., None], 3, axis=2))
     return Candidate(prediction, 0, TILE, picture=picture), true
 
 
@@ -59,6 +61,18 @@ def test_the_border_goes_where_others_end(border, light, excess):
     assert iou(better, true) > 0.9
     assert better.iou_prediction == pytest.approx(iou(better, true), abs=0.1)
     assert (better.tile, better.index, len(better.published)) == (TILE, 0, 1)
+
+
+def test_padding_is_not_of_the_image(border):
+    mask, _ = made((33, 29), 9)
+    low = Tile(0, 0, 0, SIDE // 2, SIDE)
+    pixels = mask.picture.pixels[: SIDE // 2]
+    assert moved(replace(mask, tile=low, picture=TilePicture(pixels)), [((33, 29), 1)], border)
+    logits = np.full((1, SIDE, SIDE), -5, np.float32)
+    logits[0, SIDE // 2 + 4 :] = 5
+    published = replace(mask.published, low_res_logits=logits)
+    padded = replace(mask, published=published, tile=low, picture=TilePicture(pixels))
+    assert moved(padded, [((10, 29), 1)], border) is None
 
 
 def test_it_keeps_to_all_clicks(border):

@@ -48,9 +48,14 @@ def test_of_two_clicks_on_one_place_the_last_one_counts():
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_a_mask_without_a_border_keeps_to_a_click(label):
-    mask = honoring(np.full((8, 8), -5 if label else 5, np.float32), [((4, 4), label)]) > 0
-    assert mask[4, 4] == bool(label)
+def test_a_mask_without_a_border_is_left_to_the_model(label):
+    logits = np.full((8, 8), -5 if label else 5, np.float32)
+    assert honoring(logits, [((4, 4), label)]) is logits
+
+
+def test_a_place_that_is_added_far_from_the_mask_is_left_to_the_model():
+    logits = np.maximum(hill(), -10)
+    assert honoring(logits, [(CENTER, 1), ((2, 2), 1)]) is logits
 
 
 def test_every_mask_of_a_corrected_object_keeps_to_its_clicks(real_predictor):

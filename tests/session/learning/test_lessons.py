@@ -134,7 +134,7 @@ def test_a_moved_border_is_preselected_once_it_was_better():
     # It is that of the mask that is preselected without learning.
     assert known.learnt.recipe == Recipe()
     assert len(known.learnt.samples) == 10
-    assert known.learnt.token == TOKEN
+    assert known.learnt.token_policy == TOKEN
 
 
 def test_a_border_is_moved_of_the_mask_that_has_been_better():
@@ -144,6 +144,14 @@ def test_a_border_is_moved_of_the_mask_that_has_been_better():
     assert len(known.learnt.samples) == 12
     without = knowledge_of(bordered(0.7, 0.6, 12, disc=0.8)).learnt
     assert (without.recipe.policy, without.samples) == (DISC, ())
+
+
+def test_what_has_led_is_not_given_up_for_what_was_tried_once():
+    known = discs(0.9, 0.6, 12)
+    once = scored(Lesson(300.0, 0.6, {TOKEN: 0.6, DISC: 0.9}, samples=SAMPLES, moved=1.0), known)
+    learnt = knowledge_of([*known, once]).learnt
+    assert learnt.is_preselected
+    assert (learnt.recipe.policy, learnt.samples) == (DISC, ())
 
 
 def test_what_is_known_of_borders_is_tried_before_it_is_offered():
