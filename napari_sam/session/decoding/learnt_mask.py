@@ -122,11 +122,11 @@ def corrected(
     if not 0 <= index < len(candidates):
         return candidates
     mask: Candidate | None = candidates.masks[index]
-    if recipe.border:
+    if recipe.policy is None:
         mask = _bordered_as_before(candidates.masks[index], recipe.border, usable, former)
-    elif recipe.policy is not None and recipe.policy.has_disc:
+    elif recipe.policy.has_disc:
         # Its score tells as little as at the first click, and what comes of a disc is too large.
-        recipe = recipe._replace(policy=recipe.policy._replace(cut=_CORRECTED_CUT))
+        recipe = Recipe(recipe.policy._replace(cut=_CORRECTED_CUT), recipe.radius_px)
         published = candidates.masks[index].published
         mask = as_candidate(embedded, published, index, _CORRECTED_CUT)
     if mask is None or not (mask.logits > 0).any():
