@@ -98,24 +98,21 @@ class LinkedMasks(AutomaticMask):
         """Whether it has pixels in common with another one on any slice."""
         if not isinstance(other, LinkedMasks):
             return super().overlaps(other)
-        crops = {mask.slice_index: mask.crop for mask in other.linked.masks}
-        return any(
-            common_px(mask.crop, crops[mask.slice_index])
-            for mask in self.linked.masks
-            if mask.slice_index in crops
-        )
+        return any(self._shared_px(other))
 
     def iou(self, other: AutomaticMask) -> float:
         """Return the intersection over union with another one, on all slices."""
         if not isinstance(other, LinkedMasks):
             return super().iou(other)
-        crops = {mask.slice_index: mask.crop for mask in other.linked.masks}
-        pixels = self.step**2 * sum(
-            common_px(mask.crop, crops[mask.slice_index])
-            for mask in self.linked.masks
-            if mask.slice_index in crops
-        )
+        pixels = self.step**2 * sum(self._shared_px(other))
         return pixels / (self.area_px + other.area_px - pixels)
+
+    def _shared_px(self, other: LinkedMasks) -> Iterator[int]:
+        """Yield how many pixels of the grid it shares with another one on each common slice."""
+        crops = {mask.slice_index: mask.crop for mask in other.linked.masks}
+        for mask in self.linked.masks:
+            if mask.slice_index in crops:
+                yield common_px(mask.crop, crops[mask.slice_index])
 
     def labels_below(self, plane: LabelsPlane) -> Iterator[NDArray[Any]]:
         """Yield the labels of the pixels that it covers, part by part."""

@@ -67,6 +67,12 @@ class Patch:
         pixels = plane.read(_SIDE, tile)
         return cls(window, pixels.mean(axis=2, dtype=np.float32))
 
+    @classmethod
+    def in_detail(cls, crop: MaskCrop, margin: float, plane: ImagePlane) -> Patch | None:
+        """Read what is around a mask; None if it is empty, or so large that the grid is coarser."""
+        window = Window.around(crop, margin, plane.shape)
+        return cls.read(plane, window) if crop.mask.size and window.step == 1 else None
+
     def mask(self, crop: MaskCrop) -> NDArray[np.bool_]:
         """Return a mask of the plane on the grid of the patch."""
         window = self.window

@@ -19,7 +19,7 @@ from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.cut import pieces_with
 from napari_sam.session.decoding.expected import overlap_of
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.propagation.patches import Patch, Window
+from napari_sam.session.propagation.patches import Patch
 
 _ROUNDS: Final = 2
 _BAND_PX: Final = 2.0
@@ -30,6 +30,7 @@ _RING_PX: Final = 8.0
 """Up to which they count for the outside."""
 _NEAR_PX: Final = 13
 """Side of the square that is a pixel's surroundings."""
+_MARGIN_PX: Final = _RING_PX + _NEAR_PX / 2
 _LEAST_SHARE: Final = 0.02
 """Of the surroundings that either side must have for its mean to count."""
 _DIFFERENT: Final = 2.5
@@ -48,15 +49,14 @@ def snapped(crop: MaskCrop, plane: ImagePlane) -> MaskCrop:
 
     An object so large that it is compared on a coarser grid stays as it is.
     """
-    window = Window.around(crop, _RING_PX + _NEAR_PX / 2, plane.shape)
-    if not crop.mask.size or window.step > 1:
+    patch = Patch.in_detail(crop, _MARGIN_PX, plane)
+    if patch is None:
         return crop
-    patch = Patch.read(plane, window)
     mask = patch.mask(crop)
     for _ in range(_ROUNDS):
         if mask.any():
             mask = _Sides(mask, patch.gray).moved
-    return tight_crop(mask, window.top, window.left)
+    return tight_crop(mask, patch.window.top, patch.window.left)
 
 
 def is_at_borders(crop: MaskCrop, plane: ImagePlane) -> bool:
@@ -64,10 +64,9 @@ def is_at_borders(crop: MaskCrop, plane: ImagePlane) -> bool:
 
     If the user wants objects larger or smaller than that, other masks must be, too.
     """
-    window = Window.around(crop, _RING_PX + _NEAR_PX / 2, plane.shape)
-    if not crop.mask.size or window.step > 1:
+    patch = Patch.in_detail(crop, _MARGIN_PX, plane)
+    if patch is None:
         return False
-    patch = Patch.read(plane, window)
     mask = patch.mask(crop)
     border = mask & ~ndimage.binary_erosion(mask)
     sides = _Sides(mask, patch.gray)

@@ -20,7 +20,7 @@ from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.cut import pieces_with
 from napari_sam.session.decoding.expected import overlap_of
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.propagation.patches import Patch, Window
+from napari_sam.session.propagation.patches import Patch
 from napari_sam.session.propagation.snapping import near
 
 _BAND_PX: Final = 5.0
@@ -71,7 +71,7 @@ class Walls:
     @classmethod
     def of(cls, crop: MaskCrop, plane: ImagePlane) -> Walls | None:
         """Return the walls that a mask follows; None if most of its border is on none."""
-        patch = _patch(crop, plane)
+        patch = Patch.in_detail(crop, _MARGIN_PX, plane)
         if patch is None:
             return None
         mask = patch.mask(crop)
@@ -104,7 +104,7 @@ class Walls:
 
     def followed(self, crop: MaskCrop, plane: ImagePlane) -> MaskCrop:
         """Return a mask with its border on the walls beside it, and no others within."""
-        patch = _patch(crop, plane)
+        patch = Patch.in_detail(crop, _MARGIN_PX, plane)
         if patch is None:
             return crop
         mask = _shrunk(patch.mask(crop), -self.inside_px)
@@ -128,12 +128,6 @@ class Walls:
         markers = np.where(np.isin(pieces, large), pieces, 0)
         divided = watershed(heights, markers, mask=mask)
         return max((divided == n for n in large), key=lambda piece: overlap_of(piece, expected))
-
-
-def _patch(crop: MaskCrop, plane: ImagePlane) -> Patch | None:
-    """Return the image around a mask; None if that is so large that its grid is coarser."""
-    window = Window.around(crop, _MARGIN_PX, plane.shape)
-    return Patch.read(plane, window) if crop.mask.size and window.step == 1 else None
 
 
 def _share(
