@@ -13,7 +13,6 @@ weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.cleaning import Cell
 from napari_sam.session.decoding.honoring import honoring
-from napari_sam.session.decoding.recipe import BorderWeights, mask_alone
+from napari_sam.session.decoding.recipe import BorderWeights, with_logits
 
 Samples = NDArray[np.float32]
 """(N, 8): what is known of places, and the share of the object there, 0 to 1."""
@@ -185,13 +184,7 @@ def moved(
     if score < _LEAST_SCORE or not piece.any():
         return None
     logits = np.where((logits > 0) == piece, logits, -logits)
-    alone = mask_alone(mask.published, mask.index, 0)
-    made = replace(
-        alone,
-        low_res_logits=honoring(logits, clicks)[None],
-        iou_predictions=np.array([score], np.float32),
-    )
-    return replace(mask, published=made, index=0, levels={})
+    return with_logits(mask, honoring(logits, clicks), score)
 
 
 def _clicked_piece(mask: NDArray[np.bool_], click: Cell) -> NDArray[np.bool_]:

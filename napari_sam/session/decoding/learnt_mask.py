@@ -19,7 +19,7 @@ from napari_sam.session.decoding.recipe import (
     Recipe,
     as_candidate,
     decode_recipe,
-    mask_alone,
+    with_logits,
 )
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Box
@@ -46,31 +46,48 @@ def with_learnt(
     if ranking is None or made is None:
         return candidates
     mask, recipe = made
-    features, index = ranking.features, len(candidates)
+    index, best = len(candidates), candidates.best
     if not learnt.is_fixed:
         index = _index_of(mask, candidates)
-    is_extra = index == len(candidates)
-    if is_extra:
-        features = joined([features, _features_of(mask, embedded)])
-    order = ranking.order
+    if index == len(candidates):
+        extended = _with_one_more(candidates, ranking, mask, recipe, embedded)
+    else:
+        extended = replace(candidates, base=candidates, learnt=index, recipe=None)
+    assert extended.ranking is not None
+    features, click_xy = extended.ranking.features, usable.points_xy[0]
     is_first = learnt.is_preselected and _is_alike(
-        learnt, features, index, candidates.best, embedded, usable.points_xy[0]
+        learnt, features, index, best, embedded, click_xy
     )
-    if is_first:
-        order = (index, *(n for n in order if n != index))
-    elif is_extra:
-        order = (*order, index)
-    reason = ranking.reason
-    if is_first and index != candidates.best:
-        reason = f"learned from {learnt.n_objects} objects"
+    if not is_first:
+        return extended
+    reason = ranking.reason if index == best else f"learned from {learnt.n_objects} objects"
+    return _preselecting(extended, extended.ranking, index, reason)
+
+
+def _with_one_more(
+    candidates: Candidates,
+    ranking: Ranking,
+    mask: Candidate,
+    recipe: Recipe,
+    embedded: EmbeddedTile,
+) -> Candidates:
+    """Return candidates with a learned mask as the last one, and how it is made."""
+    index = len(candidates)
+    features = joined([ranking.features, _features_of(mask, embedded)])
     return replace(
         candidates,
-        masks=(*candidates.masks, mask) if is_extra else candidates.masks,
-        ranking=Ranking(order, reason, features),
+        masks=(*candidates.masks, mask),
+        ranking=Ranking((*ranking.order, index), ranking.reason, features),
         base=candidates,
         learnt=index,
-        recipe=recipe if is_extra else None,
+        recipe=recipe,
     )
+
+
+def _preselecting(candidates: Candidates, ranking: Ranking, index: int, reason: str) -> Candidates:
+    """Return candidates of which one is preselected, for a reason."""
+    order = (index, *(n for n in ranking.order if n != index))
+    return replace(candidates, ranking=Ranking(order, reason, ranking.features))
 
 
 def _made(
@@ -121,35 +138,25 @@ def corrected(
     index = candidates.best if recipe.policy is None else recipe.policy.token - 1
     if not 0 <= index < len(candidates):
         return candidates
-    mask: Candidate | None = candidates.masks[index]
+    own = candidates.masks[index]
+    mask: Candidate | None = own
     if recipe.policy is None:
-        mask = _bordered_as_before(candidates.masks[index], recipe.border, usable, former)
+        mask = _bordered_as_before(own, recipe.border, usable, former)
     elif recipe.policy.has_disc:
         # Its score tells as little as at the first click, and what comes of a disc is too large.
         recipe = Recipe(recipe.policy._replace(cut=_CORRECTED_CUT), recipe.radius_px)
-        published = candidates.masks[index].published
-        mask = as_candidate(embedded, published, index, _CORRECTED_CUT)
+        mask = as_candidate(embedded, own.published, index, _CORRECTED_CUT)
     if mask is None or not (mask.logits > 0).any():
         return candidates
-    made, features = candidates, ranking.features
-    if mask is not candidates.masks[index]:
+    made = candidates
+    if mask is not own:
         index = len(candidates)
-        features = joined([features, _features_of(mask, embedded)])
-        made = replace(
-            candidates,
-            masks=(*candidates.masks, mask),
-            ranking=Ranking((*ranking.order, index), ranking.reason, features),
-            base=candidates,
-            learnt=index,
-            recipe=recipe,
-        )
+        made = _with_one_more(candidates, ranking, mask, recipe, embedded)
     assert made.ranking is not None
-    if before is not None and before.is_excluding and before.grew(features.area_px)[index]:
+    areas_px = made.ranking.features.area_px
+    if before is not None and before.is_excluding and before.grew(areas_px)[index]:
         return made
-    order = made.ranking.order
-    return replace(
-        made, ranking=Ranking((index, *(n for n in order if n != index)), reason, features)
-    )
+    return _preselecting(made, made.ranking, index, reason)
 
 
 def _bordered_as_before(
@@ -166,8 +173,7 @@ def _bordered_as_before(
     logits = honoring(former, clicks)
     if any((logits[cell] > 0) != bool(label) for cell, label in clicks):
         return with_border(mask, usable, border)
-    alone = replace(mask_alone(mask.published, mask.index, 0), low_res_logits=logits[None])
-    return replace(mask, published=alone, index=0, levels={})
+    return with_logits(mask, logits)
 
 
 def with_border(mask: Candidate, usable: Prompts, border: BorderWeights) -> Candidate | None:

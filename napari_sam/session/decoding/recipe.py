@@ -96,6 +96,16 @@ def mask_alone(prediction: MaskPrediction, index: int, cut: float) -> MaskPredic
     )
 
 
+def with_logits(
+    mask: Candidate, logits: NDArray[np.float32], iou_prediction: float | None = None
+) -> Candidate:
+    """Return a mask alone, with other low-res logits, and maybe another score."""
+    alone = replace(mask_alone(mask.published, mask.index, 0), low_res_logits=logits[None])
+    if iou_prediction is not None:
+        alone = replace(alone, iou_predictions=np.array([iou_prediction], np.float32))
+    return replace(mask, published=alone, index=0, levels={})
+
+
 def as_candidate(
     embedded: EmbeddedTile, prediction: MaskPrediction, index: int, cut: float
 ) -> Candidate:
