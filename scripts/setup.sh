@@ -44,6 +44,8 @@ python=$(find_python)
 # Installed over an environment with other contents, pip would leave behind what is needed no more.
 if ! has_stamp all && ! has_stamp test && ! has_stamp dev; then
     echo "Making a virtual environment in $venv ..."
+    # Clearing a link would empty the environment that it is to.
+    [ ! -L "$venv" ] || rm "$venv"
     if ! "$python" -m venv --clear "$venv"; then
         echo "$python cannot make virtual environments: install its venv package." >&2
         exit 1
