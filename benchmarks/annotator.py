@@ -1,11 +1,12 @@
 """How many actions does a user need per object? A simulated annotator drives the session.
 
     python benchmarks/annotator.py [IMAGE LABELS] [--kind NAME ...] [--policy NAME ...] [--json]
-        [--order random largest] [--iou 0.7 0.85] [--seed 0 1 2] [--then KIND] [--trace]
+        [--order random largest] [--iou 0.7 0.85] [--seed 0 1 2] [--then KIND] [--brush] [--trace]
 
 It clicks where an object is deepest, in random order or the largest object first; as long as the
 mask overlaps it by less than 0.85, it corrects where the error is deepest; then it accepts. After
-eight actions it takes what there is, or gives up if that is no half of the object. The policies:
+eight actions it takes what there is, or gives up if that is no half of the object. With --brush, it
+paints what it takes then until it is right, at no further cost. The policies:
 
 - highest score: the mask with the highest predicted IoU, always;
 - preselected: the one that the session preselects while it does not learn, always;
@@ -51,6 +52,8 @@ from napari_sam.session import (
     Prompts,
     TargetError,
 )
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.painting import updated_records
 
 POLICIES: Final = ("highest score", "preselected", "choosing", "best of three")
 LEARNING: Final = ("learned", "learned + choosing")
@@ -98,6 +101,8 @@ class Annotator:
         One of `POLICIES` or `LEARNING`.
     good_iou : float
         The overlap with which an object is accepted.
+    has_brush : bool
+        Whether an object that does not come to that is painted as it is.
     """
 
     def __init__(
@@ -106,8 +111,10 @@ class Annotator:
         labels: NDArray[Any],
         policy: str,
         good_iou: float = GOOD_IOU,
+        *,
+        has_brush: bool = False,
     ) -> None:
-        self._policy, self._good_iou = policy, good_iou
+        self._policy, self._good_iou, self._has_brush = policy, good_iou, has_brush
         self._session = AnnotationSession()
         self._session.learning.switch(policy in LEARNING)
         self.go_to(image, labels)
@@ -116,7 +123,8 @@ class Annotator:
         """Go to another image."""
         self._labels = labels
         self._session.set_image(ImagePlane(image, is_rgb=image.ndim == 3))
-        self._session.set_target(ArrayPlane(np.zeros(labels.shape, np.uint16)))
+        self._target = ArrayPlane(np.zeros(labels.shape, np.uint16))
+        self._session.set_target(self._target)
 
     def annotate(self, label_ids: NDArray[Any]) -> list[Annotated]:
         """Annotate these objects, one after the other."""
@@ -155,11 +163,24 @@ class Annotator:
             session.object_in_progress.clear()
             return Annotated(tuple(ious), MAX_ACTIONS, score_error)
         try:
-            session.accept()
+            edit = session.accept()
+            record = None if edit is None else edit.changes[-1].after
+            if self._has_brush and ious[-1] < self._good_iou and record is not None:
+                self._paint(true, record.label_id)
         except TargetError:  # others cover it
             session.object_in_progress.clear()
         session.wait_until_idle(TIMEOUT_S)
         return Annotated(tuple(ious), len(ious) + 1, score_error)
+
+    def _paint(self, true: Mask, label_id: int) -> None:
+        """Paint what an object lacks, and erase what it has too much."""
+        labels = self._target.labels
+        pixels = labels.array
+        changed = (pixels == label_id) != true
+        met = {label_id, *np.unique(pixels[changed]).tolist()}
+        pixels[changed] = np.where(true[changed], label_id, 0)
+        masks = [PackedMask((0, 0), changed)]
+        labels.registry.apply(tuple(updated_records(labels, labels.registry, masks, met - {0})))
 
     def _score_error(self, true: Mask) -> float:
         """Return by how much the score of the learned mask is wrong; nan if there is none."""
@@ -303,6 +324,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seed", nargs="+", type=int, default=(0,), help="of cells and order")
     parser.add_argument("--objects", type=int, default=30, help="at most, of each image")
     parser.add_argument("--then", choices=kinds, help="the kind of a second image")
+    parser.add_argument("--brush", action="store_true", help="paint what clicks do not make right")
     parser.add_argument("--trace", action="store_true", help="print each object")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
@@ -316,7 +338,7 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """Yield what each policy does on an image, and maybe on a second one."""
     for policy, order, iou in product(chosen.policy, chosen.order, chosen.iou):
-        annotator = Annotator(image, labels, policy, iou)
+        annotator = Annotator(image, labels, policy, iou, has_brush=chosen.brush)
         images = {name: (image, labels)}
         if chosen.then is not None:
             images[f"then {chosen.then}"] = made(chosen.then, seed + _OTHER)

@@ -1,9 +1,9 @@
 """Learns from accepted objects what the first click of the next one means."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -16,9 +16,13 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.pool import is_ambiguous
 from napari_sam.session.decoding.ranking import DecodeContext
 from napari_sam.session.embedding.current import CurrentEmbedding
-from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.jobs import Job, log_failure
+from napari_sam.session.learning.image_lessons import (
+    MAX_LESSONS,
+    ImageLessons,
+    LearningTask,
+    MadeObject,
+)
 from napari_sam.session.learning.kept import lessons_from_json, lessons_to_json
 from napari_sam.session.learning.lessons import (
     LEAST_OBJECTS,
@@ -28,76 +32,12 @@ from napari_sam.session.learning.lessons import (
     scored,
 )
 from napari_sam.session.learning.measuring import AcceptedObject, measure
+from napari_sam.session.objects.brush_edits import BrushEdits
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.packed import PackedMask
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
-
-_MAX_LESSONS: Final = 64
-"""Of an image, and of those before: the newest."""
-_MAX_TASKS: Final = 32
-"""Each holds the masks of an object, a megabyte."""
-
-
-class _Made(NamedTuple):
-    """An object as it was made; re-edited, it is made anew."""
-
-    uid: int
-    label_id: int
-    masks: tuple[PackedMask, ...]
-
-    def record_in(self, registry: ObjectRegistry) -> ObjectRecord | None:
-        """Return its record in a target; None if it is gone."""
-        record = registry.get(self.label_id)
-        if record is not None and record.uid == self.uid:
-            return record
-        # Renumbered, which is rare, or gone.
-        return next((other for other in registry if other.uid == self.uid), None)
-
-    def is_in(self, registry: ObjectRegistry) -> bool:
-        """Whether it is in a target as it was made; carried through a stack, it may be more."""
-        record = self.record_in(registry)
-        return record is not None and (record.masks == self.masks or record.slices is not None)
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """An accepted object that nothing was learned from yet."""
-
-    made: _Made
-    accepted: AcceptedObject
-    plane: ImagePlane
-    embedder: Embedder
-
-
-@dataclass(eq=False)
-class _Image:
-    """What was learned on one image: from the objects of one target."""
-
-    lessons: dict[_Made, Lesson] = field(default_factory=dict)  # in the order of acceptance
-    # objects to learn from, the oldest first; undone ones may be repeated
-    tasks: list[_Task] = field(default_factory=list)
-    deleted: list[ObjectRecord] = field(default_factory=list)  # objects that were once deleted
-    rejected_px: list[float] = field(default_factory=list)  # areas of rejected masks
-
-    def valid(self, registry: ObjectRegistry) -> list[Lesson]:
-        """Return the lessons of the objects that are still as they were accepted."""
-        return [lesson for made, lesson in self.lessons.items() if made.is_in(registry)]
-
-    def valid_tasks(self, registry: ObjectRegistry) -> list[_Task]:
-        """Return the tasks of the objects that are still as they were accepted."""
-        return [task for task in self.tasks if task.made.is_in(registry)]
-
-    def refused_px(self, registry: ObjectRegistry) -> list[float]:
-        """Return the areas of rejected masks and of objects that are deleted now."""
-        gone = [
-            float(record.area_px)
-            for record in self.deleted
-            if _Made(record.uid, record.label_id, ()).record_in(registry) is None
-        ]
-        return [*self.rejected_px, *gone]
+from napari_sam.session.objects.records import ObjectRegistry
 
 
 class Learning:
@@ -120,7 +60,7 @@ class Learning:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._background = background
         self._executor = background.executor("learning")
-        self._images: WeakKeyDictionary[ObjectRegistry, _Image] = WeakKeyDictionary()
+        self._images: WeakKeyDictionary[ObjectRegistry, ImageLessons] = WeakKeyDictionary()
         self._registry: ObjectRegistry | None = None  # of the target
         self._kept: tuple[Lesson, ...] = ()  # of images that were annotated before
         self._before: tuple[Lesson, ...] = ()  # these and those of other targets
@@ -186,7 +126,7 @@ class Learning:
             if registry is not self._registry
             for lesson in image.valid(registry)
         )
-        return (*self._kept, *others)[-_MAX_LESSONS:]
+        return (*self._kept, *others)[-MAX_LESSONS:]
 
     def follow_target(self) -> None:
         """Begin anew on another target: what was learned has to prove itself there."""
@@ -203,7 +143,7 @@ class Learning:
         """Learn that masks of these sizes were rejected."""
         image = self._image
         if image is not None:
-            image.rejected_px = [*image.rejected_px, *map(float, areas_px)][-_MAX_LESSONS:]
+            image.rejected_px = [*image.rejected_px, *map(float, areas_px)][-MAX_LESSONS:]
             self._update()
 
     def _target_registry(self) -> ObjectRegistry | None:
@@ -214,11 +154,11 @@ class Learning:
             return None
 
     @property
-    def _image(self) -> _Image | None:
+    def _image(self) -> ImageLessons | None:
         """What was learned on the image that is annotated."""
         if self._registry is None:
             return None
-        return self._images.setdefault(self._registry, _Image())
+        return self._images.setdefault(self._registry, ImageLessons())
 
     # What happens to objects -------------------------------------------------------------------
 
@@ -232,18 +172,19 @@ class Learning:
         self, state: ObjectState, shown: tuple[Candidates, int], labels: LabelsEdit
     ) -> None:
         self.follow_target()
-        plane, image, record = self._embedding.plane, self._image, labels.changes[-1].after
+        plane, image, target = self._embedding.plane, self._image, self._editing.target
+        record = labels.changes[-1].after
         candidates, first, self._first = shown[0], self._first, None
-        if not self.is_on or plane is None or image is None or record is None:
+        if not self.is_on or plane is None or image is None or target is None or record is None:
             return
         if is_ambiguous(candidates.prompts):
             first = candidates.unlearnt
         elif first is not None and not state.prompts.extends(first.prompts):
             first = None
-        accepted = AcceptedObject(shown, state.prompts, self._context_before(), first)
-        made = _Made(record.uid, record.label_id, record.masks)
-        task = _Task(made, accepted, plane, self._embedding.embedder)
-        image.tasks = [*image.tasks, task][-_MAX_TASKS:]
+        tile, context = candidates.masks[shown[1]].tile, self._context_before()
+        accepted = AcceptedObject(record.masks, target, tile, state.prompts, context, first)
+        made = MadeObject(record.uid, record.label_id, record.masks)
+        image.add_task(LearningTask(made, accepted, plane, self._embedding.embedder))
         self._continue()
 
     def _context_before(self) -> DecodeContext:
@@ -260,7 +201,7 @@ class Learning:
             return
         changes = edit.labels.changes
         gone = [change.before for change in changes if change.before and not change.after]
-        image.deleted = [*image.deleted, *gone][-_MAX_LESSONS:]
+        image.deleted = [*image.deleted, *gone][-MAX_LESSONS:]
         self._update()
 
     def _on_restored(self, edit: Edit, _: ObjectState) -> None:
@@ -276,39 +217,40 @@ class Learning:
         image, registry = self._image, self._registry
         if image is None or registry is None or not self.is_on or self._executor.expects_result:
             return
-        tasks, known = image.valid_tasks(registry), self._all_lessons()
-        if not tasks or len(known) + len(tasks) < LEAST_OBJECTS:
+        tasks = image.due(registry)
+        if not tasks or len(self._all_lessons()) + len(tasks) < LEAST_OBJECTS:
             return
-        task = tasks[0]
+        task, brushed = tasks[0]
+        # What follows is not to know the object, which may have been learned from already.
+        known_here = image.valid(registry, before=task.made)
+        known = [*self._before, *known_here]
+        learnt = knowledge_of(known_here, self._before).border
         # The first few have but each other to tell the size of a disc.
-        waiting = tasks[1 : LEAST_OBJECTS - len(known)] if len(known) < LEAST_OBJECTS else []
-        areas_px = [lesson.area_px for lesson in known]
-        areas_px += [other.accepted.area_px for other in waiting]
+        n_waiting = max(LEAST_OBJECTS - len(known), 1)
+        waiting = [other.accepted for other, _ in tasks[1:n_waiting]]
         pyramid = task.plane.pyramid(task.embedder.spec)
-        find, learnt = partial(task.embedder.find, task.plane), self.knowledge.border
+        find = partial(task.embedder.find, task.plane)
 
         def work(job: Job) -> Lesson | None:
             rest = partial(self._background.yield_to_foreground, job)
-            lesson = measure(task.accepted, pyramid, find, areas_px, learnt, rest)
+            areas_px = [lesson.area_px for lesson in known]
+            areas_px += [accepted.area_px for accepted in waiting]
+            lesson = measure(task.as_painted(brushed), pyramid, find, areas_px, learnt, rest)
             return None if lesson is None else scored(lesson, known)
 
-        on_measured, on_failed = partial(self._on_measured, task), partial(self._on_failed, task)
-        self._executor.submit(work, on_measured, on_failed)
+        on_measured = partial(self._on_measured, task, brushed)
+        self._executor.submit(work, on_measured, partial(self._on_failed, task, brushed))
 
-    def _on_measured(self, task: _Task, lesson: Lesson | None) -> None:
+    def _on_measured(self, task: LearningTask, brushed: BrushEdits, lesson: Lesson | None) -> None:
         image = self._image
         if image is not None and task in image.tasks:
-            image.tasks.remove(task)
-            if lesson is not None:
-                image.lessons[task.made] = lesson
-            for made in list(image.lessons)[:-_MAX_LESSONS]:
-                del image.lessons[made]
+            image.finish(task, brushed, lesson)
             self._update()
         self._continue()
 
-    def _on_failed(self, task: _Task, error: BaseException) -> None:
+    def _on_failed(self, task: LearningTask, brushed: BrushEdits, error: BaseException) -> None:
         log_failure(error, "Nothing could be learned from an object")
-        self._on_measured(task, None)
+        self._on_measured(task, brushed, None)
 
     def _update(self) -> None:
         image, registry = self._image, self._registry

@@ -29,10 +29,11 @@ from napari_sam.session.decoding.recipe import (
     tile_for,
 )
 from napari_sam.session.decoding.request import DecodeRequest
-from napari_sam.session.decoding.segment import whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.learning.lessons import Lesson, radius_of
+from napari_sam.session.objects.labels import LabelsPlane, packed_crops
+from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 _CUTS: Final = (1.5, 3.0)
@@ -52,7 +53,9 @@ FindTile = Callable[[Tile], EmbeddedTile | None]
 class AcceptedObject:
     """An object as it was accepted, and what is known of its first click."""
 
-    shown: tuple[Candidates, int]  # its masks, and the index of the accepted one
+    masks: tuple[PackedMask, ...]  # its pixels, whatever other objects have taken of them
+    target: LabelsPlane  # where these are
+    tile: Tile  # where its mask was decoded
     prompts: Prompts  # those that it was made with
     context: DecodeContext  # what its candidates were ranked by
     # the masks of its first click, if they were shown; none of them was learned
@@ -61,19 +64,12 @@ class AcceptedObject:
     @cached_property
     def crop(self) -> MaskCrop:
         """Its mask in the plane; computed at the first access."""
-        return whole_crop(*self.shown)
+        return packed_crops(self.masks, self.target)
 
-    @property
-    def tile(self) -> Tile:
-        """Where its mask was decoded."""
-        candidates, chosen = self.shown
-        return candidates.masks[chosen].tile
-
-    @property
+    @cached_property
     def area_px(self) -> float:
-        """About the number of its pixels."""
-        candidates, chosen = self.shown
-        return rough_area_px(candidates.masks[chosen])
+        """The number of its pixels."""
+        return float(np.count_nonzero(self.crop.mask))
 
     @property
     def click_xy(self) -> tuple[float, float]:
@@ -96,13 +92,16 @@ def measure(
     learnt: Learnt | None,
     rest: Callable[[], None],
 ) -> Lesson | None:
-    """Return the lesson of an accepted object; None if nothing of it is in memory any more.
+    """Return the lesson of an accepted object; None if none of it is left, or in memory.
 
     `areas_px` are those of other accepted objects, the last one last; `learnt` is what is known of
     where they end; `rest` is called before each decode, and what it raises ends the work.
     """
     radius_px, least_px = radius_of(areas_px), min(areas_px[-MAX_EXAMPLES:], default=0.0)
-    click_xy, crop = accepted.click_xy, accepted.crop
+    crop = accepted.crop
+    if not crop.mask.size:
+        return None
+    click_xy = accepted.click_xy
     first = _first(accepted, find, click_xy, rest)
     if first is None:
         return None
@@ -125,9 +124,8 @@ def measure(
                     mask = as_candidate(embedded, prediction, index, lower)
                     iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
                 ious[policy._replace(cut=cut)] = iou
-    area_px = float(np.count_nonzero(crop.mask))
     samples, moved_iou = _border(accepted, first, pyramid, find, learnt, rest)
-    return Lesson(area_px, today, ious, places, samples, moved_iou)
+    return Lesson(accepted.area_px, today, ious, places, samples, moved_iou)
 
 
 def _border(

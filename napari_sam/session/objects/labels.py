@@ -1,6 +1,6 @@
 """Labels of any number of dimensions, to which objects are written, and planes of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import prod
 from typing import Any, Final, Protocol
@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.masks import MaskCrop, joined_crop, tight_crop
 from napari_sam.session.objects.packed import Mask, PackedMask, Region, Start, region_of
 from napari_sam.session.objects.records import ObjectRegistry
 
@@ -16,6 +16,8 @@ _MAX_SIDE: Final = 2048
 """Longest side of a region that is read at once."""
 _BLOCK_PX: Final = 2**22
 """Pixels read at once: most of them fit the processor's caches, and no volume is copied whole."""
+NOWHERE: Final = MaskCrop(np.zeros((0, 0), np.bool_), 0, 0)
+"""The mask of an object that is not on a plane."""
 
 
 class TargetError(ValueError):
@@ -96,9 +98,15 @@ def packed_crop(mask: PackedMask, plane: LabelsPlane) -> MaskCrop:
     """Return a mask with the labels' axes as it lies in a plane; empty if it does not reach it."""
     box = plane.to_plane(mask.start, mask.stop)
     if box is None:
-        return MaskCrop(np.zeros((0, 0), np.bool_), 0, 0)
+        return NOWHERE
     rows, columns = box
     return MaskCrop(plane.to_2d(mask.mask), rows.start, columns.start)
+
+
+def packed_crops(masks: Iterable[PackedMask], plane: LabelsPlane) -> MaskCrop:
+    """Return masks with the labels' axes as one, as it lies in a plane; see `packed_crop`."""
+    crops = [crop for mask in masks if (crop := packed_crop(mask, plane)).mask.size]
+    return tight_crop(*joined_crop(crops)) if crops else NOWHERE
 
 
 def parts(start: Start, shape: Start) -> Iterator[tuple[Start, Start]]:

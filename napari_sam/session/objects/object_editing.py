@@ -9,11 +9,10 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState, ReeditedObject
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.labels import NOWHERE, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.objects.slice_planning import (
-    NOWHERE,
     crop_of,
     slice_index_of,
     slices_of,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.edits import LabelsEdit, Overlap, Stroke
-from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
+from napari_sam.session.objects.labels import NOWHERE, Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.measuring import Bounds, tight_bounds
 from napari_sam.session.objects.overlaps import pixels_lost
 from napari_sam.session.objects.packed import (
@@ -31,9 +31,6 @@ from napari_sam.session.objects.planning import RefusedError, allowed
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices, Origin
 from napari_sam.session.objects.trimming import NOT_TRIMMED, Trim
-
-NOWHERE: Final = MaskCrop(np.zeros((0, 0), np.bool_), 0, 0)
-"""The mask of an object on a slice that it is not on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,11 +18,10 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.labels import NOWHERE, LabelsPlane, TargetError
 from napari_sam.session.objects.object_editing import made_anew, reedit
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.objects.slice_planning import (
-    NOWHERE,
     SliceEdit,
     crop_of,
     plan_slices,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.labels import NOWHERE, LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord
-from napari_sam.session.objects.slice_planning import NOWHERE, crop_of, slices_of
+from napari_sam.session.objects.slice_planning import crop_of, slices_of
 from napari_sam.session.objects.slices import ObjectSlices, Origin
 from napari_sam.session.propagation.former_masks import FormerMasks
 from napari_sam.session.propagation.propagate import depth_limit, within_depth

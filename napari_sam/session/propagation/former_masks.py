@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from napari_sam.engine.masks import MaskCrop, joined_crop, tight_crop
-from napari_sam.session.objects.labels import LabelsPlane, packed_crop
+from napari_sam.session.objects.labels import LabelsPlane, packed_crops
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord
-from napari_sam.session.objects.slice_planning import NOWHERE
 from napari_sam.session.objects.slices import ObjectSlice, ObjectSlices
 from napari_sam.session.propagation.slice_mask import SliceMask
 
@@ -39,7 +37,7 @@ class FormerMasks(Mapping[int, SliceMask]):
     def __getitem__(self, slice_index: int) -> SliceMask:
         entry = self._entries[slice_index]
         plane = self._target.at_slice(slice_index)
-        crop = _crop_of(self._masks[slice_index], plane)
+        crop = packed_crops(self._masks[slice_index], plane)
         return SliceMask(slice_index, crop, entry.origin, entry.confidence)
 
     def __iter__(self) -> Iterator[int]:
@@ -50,9 +48,3 @@ class FormerMasks(Mapping[int, SliceMask]):
 
     def __contains__(self, slice_index: object) -> bool:
         return slice_index in self._entries
-
-
-def _crop_of(masks: Collection[PackedMask], plane: LabelsPlane) -> MaskCrop:
-    """Return masks of one slice as one, in the pixels of its plane."""
-    crops = [crop for mask in masks if (crop := packed_crop(mask, plane)).mask.size]
-    return tight_crop(*joined_crop(crops)) if crops else NOWHERE

@@ -18,8 +18,8 @@ from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
-from napari_sam.session.objects.slice_planning import NOWHERE, SliceEdit, plan_slices
+from napari_sam.session.objects.labels import NOWHERE, Labels, LabelsPlane, TargetError
+from napari_sam.session.objects.slice_planning import SliceEdit, plan_slices
 from napari_sam.session.objects.slices import ObjectSlice
 from napari_sam.session.objects.trimming import Trim
 from napari_sam.session.propagation.courses import Course

@@ -14,6 +14,8 @@ from napari_sam.session.decoding.recipe import Policy, Recipe
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.journal.entries import state_from_json, state_to_json
 from napari_sam.session.learning.lessons import Knowledge
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.painting import updated_records
 
 TIMEOUT_S = 120
 COINS_XY = ((104, 68), (150, 68), (220, 60), (322, 126), (47, 44), (180, 262))
@@ -85,6 +87,26 @@ def test_it_learns_from_the_objects_that_are_in_the_target(session):
     assert not learning.knowledge.standings
     learning.forget()
     assert learning.knowledge.n_objects == 0
+
+
+def test_an_object_teaches_what_a_brush_has_made_of_it(session):
+    plane = ArrayPlane(np.zeros(SHAPE, np.uint16))
+    session.set_target(plane)
+    accept(session, COINS_XY[:5])
+    before = [area_px for area_px, *_ in session.learning.to_json()["lessons"]]
+    labels = plane.labels
+    erased = np.zeros(SHAPE, bool)
+    erased[: int(COINS_XY[3][1])] = True
+    erased &= labels.array == 4
+    labels.array[erased] = 0
+    labels.registry.apply(
+        tuple(updated_records(labels, labels.registry, [PackedMask((0, 0), erased)], {4}))
+    )
+    accept(session, COINS_XY[5:])
+    after = [area_px for area_px, *_ in session.learning.to_json()["lessons"]]
+    assert after[3] == np.count_nonzero(labels.array == 4) < 0.7 * before[3]
+    assert after[:3] + after[4:5] == before[:3] + before[4:]
+    assert session.learning.knowledge.n_objects == 6
 
 
 def test_the_same_objects_in_the_same_order_teach_the_same(real_predictor):
