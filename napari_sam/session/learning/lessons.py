@@ -26,6 +26,9 @@ SCORED: Final = 10
 """The last objects, whose scores count and whose sizes set the disc."""
 _LEAD: Final = 0.02
 """How much better than what is preselected without learning a policy has to be."""
+_SAME: Final = 0.95
+"""The IoU with an accepted mask from which on another one is as right: a user accepts what is good
+enough, not what is exact."""
 _DOUBT: Final = 2.0
 """Objects without any advantage that are imagined for each policy."""
 
@@ -75,12 +78,16 @@ class Standing:
     kind: Kind
     n_scored: int
     gain: float  # mean IoU above that of what is preselected without learning
-    doubt: float = 0.0  # the standard error of that: it may be due to one object
+    doubt: float = 0.0  # the standard error of that
+    # the mean without the object that it did best on
+    gain_of_others: float = field(default=-1.0, repr=False)
 
     @property
     def leads(self) -> bool:
-        """Whether it has been better for long enough, and not by chance."""
-        return self.n_scored >= _LEAST_SCORES and self.gain - self.doubt >= _LEAD
+        """Whether it has been better for long enough, and neither by chance nor by one object."""
+        if self.n_scored < _LEAST_SCORES or self.gain < _LEAD:
+            return False
+        return self.gain - self.doubt >= _LEAD or self.gain_of_others >= 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def best_policy(lessons: Sequence[Lesson], kind: Kind) -> Policy | None:
     for lesson in lessons[-MAX_EXAMPLES:]:
         for policy, iou in lesson.ious.items():
             if kind.has(policy):
-                advantages.setdefault(policy, []).append(iou - lesson.today)
+                advantages.setdefault(policy, []).append(_gain(lesson, iou))
     # One that could be tried on a few objects only has not proved as much.
     worth = {
         policy: sum(gains) / (len(gains) + _DOUBT)
@@ -134,15 +141,20 @@ def best_policy(lessons: Sequence[Lesson], kind: Kind) -> Policy | None:
     return max(sorted(worth), key=lambda policy: worth[policy]) if worth else None
 
 
+def _gain(lesson: Lesson, iou: float) -> float:
+    """Return by how much a mask would have been better than what is preselected otherwise."""
+    return min(iou, _SAME) - min(lesson.today, _SAME)
+
+
 def scored(lesson: Lesson, known: Sequence[Lesson]) -> Lesson:
     """Return a lesson with what each kind of policies would have gained before it was known."""
     gains = {}
     for kind in Kind:
         policy = best_policy(known, kind) if len(known) >= LEAST_OBJECTS else None
         if policy is not None and policy in lesson.ious:
-            gains[kind] = lesson.ious[policy] - lesson.today
+            gains[kind] = _gain(lesson, lesson.ious[policy])
     if lesson.moved is not None:
-        gains[Kind.BORDER] = lesson.moved - lesson.today
+        gains[Kind.BORDER] = _gain(lesson, lesson.moved)
     return replace(lesson, gains=gains)
 
 
@@ -213,5 +225,8 @@ def _standing(lessons: Sequence[Lesson], kind: Kind) -> Standing:
     gains = [lesson.gains[kind] for lesson in lessons if kind in lesson.gains][-SCORED:]
     if not gains:
         return Standing(kind, 0, 0.0)
-    spread = float(np.std(gains, ddof=1)) if len(gains) > 1 else 0.0
-    return Standing(kind, len(gains), float(np.mean(gains)), spread / len(gains) ** 0.5)
+    if len(gains) == 1:
+        return Standing(kind, 1, gains[0])
+    doubt = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
+    others = float(np.mean(sorted(gains)[:-1]))
+    return Standing(kind, len(gains), float(np.mean(gains)), doubt, others)

@@ -64,6 +64,20 @@ def test_one_lucky_object_does_not_make_a_policy_better():
     assert not known.learnt.is_preselected
 
 
+def test_a_policy_that_helps_now_and_then_and_never_harms_is_preselected():
+    ious = [{DISC: 0.97}] * 5 + [{DISC: iou} for iou in (0.96, 0.99, 0.9, 0.97, 0.6, 1.0)]
+    todays = [1.0] * 7 + [0.8, 1.0, 0.5, 1.0]
+    known = knowledge_of(lessons(ious, todays))
+    standing = known.standings[0]
+    assert standing.gain == pytest.approx(0.2 / 6)
+    assert standing.gain - standing.doubt < 0.02
+    assert known.learnt.is_preselected
+    # Were it due to one object alone, it might be chance.
+    ious[9] = {DISC: 0.45}
+    known = knowledge_of(lessons(ious, todays))
+    assert not known.learnt or not known.learnt.is_preselected
+
+
 def test_a_policy_that_gets_worse_stands_back():
     ious = [{DISC: 0.9}] * 12 + [{DISC: 0.3}] * 4
     known = knowledge_of(lessons(ious, [0.7] * 16))
