@@ -64,7 +64,7 @@ Examples:
   napari-sam automatic cells -o masks --model vit_b_lm --method ais
   napari-sam automatic slide.tif -o masks --model vit_b_histopathology --method apg --tiles 1024
   napari-sam automatic cells -o masks --like cell_01.tif cell_01_labels.tif
-  napari-sam automatic cells -o masks --learned nuclei.sam-learned.json
+  napari-sam automatic cells -o masks --learned nuclei.sam-learned.safetensors
   napari-sam automatic cells -o masks --classes-from cell_01.tif classed.json --format coco
   napari-sam automatic slides -o masks --scheduler tcp://10.0.0.1:8786
   napari-sam automatic images -o masks --json > done.json

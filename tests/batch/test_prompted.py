@@ -130,6 +130,6 @@ def test_clicks_are_segmented_as_a_session_has_learned(plane, remembering_predic
         read_learnt(session_file(tmp_path, 0.5), ModelChoice())
     with pytest.raises(FileError, match="Nothing was learned in"):
         read_learnt(session_file(tmp_path, 0.9), ModelChoice(name="another model"))
-    path = tmp_path / "square.sam-learned.json"
+    path = tmp_path / "square.sam-learned.safetensors"
     write_learned(path, lessons_of(0.9), ModelChoice(), "square")
     assert read_learnt(path, ModelChoice()).recipe == learnt.recipe

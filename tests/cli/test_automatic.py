@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from napari_sam.batch import job, outputs
 from napari_sam.cli.automatic import automatic, is_without_settings, published_settings
@@ -202,7 +204,7 @@ def test_how_slices_are_linked_is_checked_first(folder, tmp_path, arguments, mes
 
 
 def test_objects_like_those_learned_from(folder, tmp_path):
-    path = tmp_path / "boxes.sam-learned.json"
+    path = tmp_path / "boxes.sam-learned.safetensors"
     lessons = [Lesson(432.0, 0.5, {Policy(0, 2, True): 0.9})] * 12
     write_learned(path, lessons_to_json(lessons, "mobile_sam"), ModelChoice(), "boxes")
     arguments = (folder / "rgb.png", "-o", tmp_path / "masks", "--learned", path)
@@ -217,8 +219,9 @@ def test_objects_like_those_learned_from(folder, tmp_path):
     ):
         refused = run(*arguments, *more)
         assert (refused.exit_code, message in refused.stderr) == (2, True)
-    content = json.loads(path.read_text()) | {"weights": "0", "model": "vit_h"}
-    path.write_text(json.dumps(content))
+    with safe_open(path, "numpy") as file:
+        about = file.metadata()
+    save_file({}, path, about | {"weights": "0", "model": "vit_h"})
     refused = run(*arguments)
     assert (refused.exit_code, "learned with vit_h" in refused.stderr) == (2, True)
 

@@ -47,12 +47,12 @@ def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatc
     assert panel.learned.text() == ""
     assert load_options()["learn"] is False
     row.learn.click()
-    saved = tmp_path / "mine.sam-learned.json"
+    saved = tmp_path / "mine.sam-learned.safetensors"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(saved), ""))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(saved), ""))
     row._save.trigger()
     widget.wait_until_idle(120)
-    assert said[-1] == "Saved what 6 objects taught to mine.sam-learned.json."
+    assert said[-1] == "Saved what 6 objects taught to mine.sam-learned.safetensors."
     row._forget.trigger()
     assert learning.knowledge.n_objects == 0
     assert not learned_file(tmp_path).exists()
@@ -65,4 +65,4 @@ def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatc
     row._open.trigger()
     widget.wait_until_idle(120)
     assert learning.knowledge.n_objects == 6
-    assert said[-1].startswith("The file has nothing learned; choose one")
+    assert said[-1].startswith("The file has nothing learned or is damaged; choose one")
