@@ -65,6 +65,7 @@ class Learning:
         self._kept: tuple[Lesson, ...] = ()  # of images that were annotated before
         self._before: tuple[Lesson, ...] = ()  # these and those of other targets
         self._first: Candidates | None = None  # the masks of the first click of the object
+        self._fitted: Learnt | None = None  # whose border was computed here
         self.is_on = True
         """Whether what was learned is used, and more is learned."""
         self.knowledge = Knowledge()
@@ -107,7 +108,6 @@ class Learning:
         self._kept = lessons_from_json(content, self._model_name)
         self._before = self._lessons_before()
         self._update()
-        self._continue()
 
     @property
     def _model_name(self) -> str:
@@ -137,7 +137,6 @@ class Learning:
         self._registry = registry
         self._before = self._lessons_before()
         self._update()
-        self._continue()
 
     def refuse(self, areas_px: Sequence[float]) -> None:
         """Learn that masks of these sizes were rejected."""
@@ -208,7 +207,6 @@ class Learning:
         """Let objects count that are there again, and no others."""
         if edit.labels is not None:
             self._update()
-            self._continue()
 
     # Learning --------------------------------------------------------------------------------
 
@@ -216,6 +214,8 @@ class Learning:
         """Learn from the next object once there are some, unless one is under way."""
         image, registry = self._image, self._registry
         if image is None or registry is None or not self.is_on or self._executor.expects_result:
+            return
+        if self._fit_border():
             return
         tasks = image.due(registry)
         if not tasks or len(self._all_lessons()) + len(tasks) < LEAST_OBJECTS:
@@ -241,12 +241,27 @@ class Learning:
         on_measured = partial(self._on_measured, task, brushed)
         self._executor.submit(work, on_measured, partial(self._on_failed, task, brushed))
 
+    def _fit_border(self) -> bool:
+        """Begin to compute where objects end, so that no click has to; False if that is done."""
+        learnt = self.knowledge.learnt
+        if learnt is None or not learnt.samples or learnt is self._fitted:
+            return False
+        self._fitted = learnt
+
+        def on_failed(error: BaseException) -> None:
+            log_failure(error, "Where objects end could not be learned")
+            self._continue()
+
+        self._executor.submit(lambda _: learnt.border, lambda _: self._continue(), on_failed)
+        return True
+
     def _on_measured(self, task: LearningTask, brushed: BrushEdits, lesson: Lesson | None) -> None:
         image = self._image
         if image is not None and task in image.tasks:
             image.finish(task, brushed, lesson)
             self._update()
-        self._continue()
+        else:
+            self._continue()
 
     def _on_failed(self, task: LearningTask, brushed: BrushEdits, error: BaseException) -> None:
         log_failure(error, "Nothing could be learned from an object")
@@ -260,3 +275,4 @@ class Learning:
             refused_px = image.refused_px(registry)
             self.knowledge = knowledge_of(image.valid(registry), self._before, refused_px)
         self.changed.emit()
+        self._continue()

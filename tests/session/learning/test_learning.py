@@ -1,14 +1,19 @@
 """A session that learns from the coins that are accepted, with real weights."""
 
 import json
+import threading
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import data
 
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
+from napari_sam.session.decoding import learnt
+from napari_sam.session.decoding.border import fitted
 from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.decoding.recipe import Policy, Recipe
 from napari_sam.session.decoding.request import DecodeRequest
@@ -19,6 +24,7 @@ from napari_sam.session.objects.painting import updated_records
 
 TIMEOUT_S = 120
 COINS_XY = ((104, 68), (150, 68), (220, 60), (322, 126), (47, 44), (180, 262))
+MORE_XY = ((271, 119), (205, 124), (44, 124))
 SHAPE = 303, 384
 # Where the logit is 2 or more, in tenths: means and spreads of what is known, and their weights.
 BORDER = (*(0.0,) * 7, *(1.0,) * 7, 10.0, *(0.0,) * 34, -2.0)
@@ -48,6 +54,16 @@ def accept(session, places_xy, choice=None):
             session.object_in_progress.choose(choice)
         session.accept()
         session.wait_until_idle(TIMEOUT_S)
+
+
+def erase(plane, label_id, erased):
+    """Erase a part of an object with a brush."""
+    labels = plane.labels
+    erased &= labels.array == label_id
+    labels.array[erased] = 0
+    labels.registry.apply(
+        tuple(updated_records(labels, labels.registry, [PackedMask((0, 0), erased)], {label_id}))
+    )
 
 
 def test_it_learns_from_the_objects_that_are_in_the_target(session):
@@ -94,19 +110,38 @@ def test_an_object_teaches_what_a_brush_has_made_of_it(session):
     session.set_target(plane)
     accept(session, COINS_XY[:5])
     before = [area_px for area_px, *_ in session.learning.to_json()["lessons"]]
-    labels = plane.labels
     erased = np.zeros(SHAPE, bool)
     erased[: int(COINS_XY[3][1])] = True
-    erased &= labels.array == 4
-    labels.array[erased] = 0
-    labels.registry.apply(
-        tuple(updated_records(labels, labels.registry, [PackedMask((0, 0), erased)], {4}))
-    )
+    erase(plane, 4, erased)
     accept(session, COINS_XY[5:])
     after = [area_px for area_px, *_ in session.learning.to_json()["lessons"]]
-    assert after[3] == np.count_nonzero(labels.array == 4) < 0.7 * before[3]
+    assert after[3] == np.count_nonzero(plane.labels.array == 4) < 0.7 * before[3]
     assert after[:3] + after[4:5] == before[:3] + before[4:]
     assert session.learning.knowledge.n_objects == 6
+
+
+def test_no_click_waits_for_what_is_known_of_borders(session, monkeypatch):
+    threads = []
+
+    def fitted_here(samples):
+        threads.append(threading.current_thread().name)
+        return fitted(samples)
+
+    monkeypatch.setattr(learnt, "fitted", fitted_here)
+    plane = ArrayPlane(np.zeros(SHAPE, np.uint16))
+    session.set_target(plane)
+    for label_id, place_xy in enumerate((*COINS_XY, MORE_XY[0]), start=1):
+        accept(session, [place_xy])
+        depth = ndimage.distance_transform_edt(plane.labels.array == label_id)
+        erase(plane, label_id, depth < 0.3 * depth.max())
+    for change in (partial(accept, session, MORE_XY[1:2]), session.undo):
+        change()
+        session.wait_until_idle(TIMEOUT_S)
+        n_fitted = len(threads)
+        assert click(session, MORE_XY[2]).recipe.border
+        session.object_in_progress.clear()
+        assert len(threads) == n_fitted
+    assert {name.partition("_")[0] for name in threads} == {"napari-sam-learning"}
 
 
 def test_the_same_objects_in_the_same_order_teach_the_same(real_predictor):
