@@ -1,7 +1,8 @@
 """Everything on a plane that is like the objects it has already: the rest of them.
 
 Pixels like theirs make regions, one around each place that is deep inside, and the model refines
-each region. The masks are reviewed like other automatic ones.
+each region, and moves the border to where the objects end (`rest_borders`). The masks are reviewed
+like other automatic ones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from napari_sam.session.automatic.likeness import likest
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.pixels import PixelGrid, cells_across, pixels_like
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, small_gray
+from napari_sam.session.automatic.rest_borders import LEAST_OBJECTS, border_of, ending_alike
 from napari_sam.session.automatic.settings import LEAST_LIKENESS
 from napari_sam.session.automatic.similarity import ExistingObjects, mean_inside
 from napari_sam.session.batch_prompts.decode import (
@@ -38,8 +40,6 @@ from napari_sam.session.objects.packed import covered_by
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
-LEAST_OBJECTS: Final = 5
-"""Objects from which on the rest can be found."""
 _SMOOTHING: Final = 0.1
 """Standard deviation, in radii of small objects."""
 _LEAST_DEPTH: Final = 0.3
@@ -214,12 +214,14 @@ def _found(
 
     for result in _clicked(alike, embedder, report):
         add(result, LEAST_LIKENESS)
+    border = border_of(embedder, plane, target, lambda _: report(_PIXELS_SHARE))
     decode_batch_prompts(
         embedder,
         plane,
         [prompt_of_region(region) for region in alike.regions],
         report=lambda share: report(_PIXELS_SHARE + (1 - _PIXELS_SHARE) * share),
         on_result=add,
+        finish=lambda _, candidates: ending_alike(candidates, border) if border else candidates,
     )
     return _distinct(masks)
 

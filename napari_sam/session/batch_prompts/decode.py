@@ -110,11 +110,13 @@ def decode_batch_prompts(
     context: DecodeContext = NO_CONTEXT,
     report: Report = lambda _: True,
     on_result: Callable[[BatchResult], None] = lambda _: None,
+    finish: Callable[[int, Candidates], Candidates] = lambda _, candidates: candidates,
 ) -> list[BatchResult]:
     """Segment one object per prompt; may run on any thread.
 
     Each prompt is decoded like a click or box of a user, on a tile that suits the size of the
-    object, and yields the mask that would be preselected. `on_result` gets each one as it is made.
+    object, and yields the mask that would be preselected. `on_result` gets each one as it is made,
+    from what `finish` returns, given the index of a prompt and its masks.
     """
     pyramid = plane.pyramid(embedder.load().encoder.spec)
     in_sight = in_sight or pyramid.whole
@@ -141,7 +143,7 @@ def decode_batch_prompts(
                         again.append(moved)
                         continue
                     done += 1
-                    result = _result(item, candidates)
+                    result = _result(item, finish(item.index, candidates))
                     if result.masks:
                         results[item.index] = result
                         on_result(result)
