@@ -224,7 +224,8 @@ class Learning:
         # What follows is not to know the object, which may have been learned from already.
         known_here = image.valid(registry, before=task.made)
         known = [*self._before, *known_here]
-        learnt = knowledge_of(known_here, self._before).border
+        is_new = len(known_here) == self.knowledge.n_here  # what is known was computed without it
+        learnt = (self.knowledge if is_new else knowledge_of(known_here, self._before)).border
         # The first few have but each other to tell the size of a disc.
         n_waiting = max(LEAST_OBJECTS - len(known), 1)
         waiting = [other.accepted for other, _ in tasks[1:n_waiting]]
