@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.batch_prompts.decode import Report, decode_batch_prompts, prompt_of_region
@@ -26,6 +25,9 @@ from napari_sam.session.decoding.recipe import BorderWeights, with_logits
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.session.objects.measuring import add_parts, find_in_array
+from napari_sam.session.objects.packed import region_of
+from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import FOREGROUND
 
 LEAST_OBJECTS: Final = 5
@@ -94,22 +96,16 @@ def ending_alike(candidates: Candidates, border: BorderWeights) -> Candidates:
 
 def _objects_on(target: LabelsPlane) -> list[MaskCrop]:
     """Return the objects of a plane with the highest label_ids: the newest, as a rule."""
-    boxes: dict[int, tuple[int, ...]] = {}
+    objects: dict[int, ObjectRecord] = {}
     height, width = target.shape
     for top in range(0, height, _ROWS):
         labels = target.read(slice(top, min(top + _ROWS, height)), slice(0, width))
-        label_ids, numbers = np.unique(labels, return_inverse=True)
-        spans = ndimage.find_objects(numbers.reshape(labels.shape) + 1)
-        for label_id, (rows, columns) in zip(label_ids.tolist(), spans, strict=True):
-            # Negative ends, so that the smallest of each are around all.
-            box = top + rows.start, columns.start, -top - rows.stop, -columns.stop
-            boxes[label_id] = tuple(map(min, boxes.get(label_id, box), box))
-    boxes.pop(0, None)
+        add_parts(objects, find_in_array(labels, (top, 0)))
     crops = []
-    for label_id in sorted(boxes)[-MAX_EXAMPLES:]:
-        first_row, first_column, last_row, last_column = boxes[label_id]
-        labels = target.read(slice(first_row, -last_row), slice(first_column, -last_column))
-        crops.append(tight_crop(labels == label_id, first_row, first_column))
+    for label_id in sorted(objects)[-MAX_EXAMPLES:]:
+        record = objects[label_id]
+        labels = target.read(*region_of(record.start, record.shape))
+        crops.append(tight_crop(labels == label_id, *record.start))
     return crops
 
 
