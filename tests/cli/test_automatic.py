@@ -108,9 +108,7 @@ def wait_until(condition, process):
         time.sleep(0.01)
 
 
-# imageio leaves a broken file open.
-@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")
-@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("reader_leaves_file_open")
 def test_a_folder(folder, tmp_path):
     results = tmp_path / "masks"
     arguments = (folder, "-o", results, "--format", "tiff,coco,geojson,sam", *FEW)

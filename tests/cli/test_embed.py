@@ -129,8 +129,7 @@ def test_what_is_there_is_skipped(stack_file):
     ]
 
 
-@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")  # a reader leaves it open
-@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("reader_leaves_file_open")
 def test_what_fails_is_listed_and_the_rest_is_done(stack_file, tmp_path):
     broken, flat, program = tmp_path / "broken.tif", tmp_path / "flat.tif", tmp_path / "run.py"
     broken.write_bytes(b"no image at all")

@@ -78,8 +78,7 @@ def test_missing_file_is_named_before_a_window_opens(opened, tmp_path):
     assert opened == []
 
 
-@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")  # a reader leaves it open
-@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("reader_leaves_file_open")
 @pytest.mark.parametrize("name", ["broken.tif", "unknown.xyz"])
 def test_unreadable_file_gives_one_message(opened, tmp_path, name):
     path = tmp_path / name

@@ -100,8 +100,7 @@ def test_an_axis_without_channels_is_refused(tmp_path):
         NapariOpener(channels=0)(str(tmp_path / "gray.png"))
 
 
-# imageio leaves a file open that it cannot read.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("reader_leaves_file_open")
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
