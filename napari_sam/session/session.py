@@ -107,7 +107,7 @@ class AnnotationSession:
         self._decoding = decoding = Decoding(
             embedding,
             background,
-            lambda: self.editing.history.accepted_examples,
+            lambda: self.editing.history.accepted_examples(self.editing.target),
             lambda: self.learning.learnt,
         )
         self.editing = editing = Editing(decoding, background)

@@ -29,6 +29,8 @@ _LEAD: Final = 0.02
 _SAME: Final = 0.95
 """The IoU with an accepted mask from which on another one is as right: a user accepts what is good
 enough, not what is exact."""
+_OTHER: Final = 0.5
+"""The IoU up to which a mask is one of another object."""
 _DOUBT: Final = 2.0
 """Objects without any advantage that are imagined for each policy."""
 
@@ -142,8 +144,12 @@ def best_policy(lessons: Sequence[Lesson], kind: Kind) -> Policy | None:
 
 
 def _gain(lesson: Lesson, iou: float) -> float:
-    """Return by how much a mask would have been better than what is preselected otherwise."""
-    return min(iou, _SAME) - min(lesson.today, _SAME)
+    """Return by how much a mask would have been better than what is preselected otherwise.
+
+    Of two masks of another object, neither is better; a worse one is worse.
+    """
+    iou, today = min(iou, _SAME), min(lesson.today, _SAME)
+    return min(iou - today, max(iou, _OTHER) - max(today, _OTHER))
 
 
 def scored(lesson: Lesson, known: Sequence[Lesson]) -> Lesson:

@@ -1,18 +1,21 @@
 """Undo and redo: lists of edits, each with the state of the object in progress around it."""
 
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice, takewhile
+from itertools import accumulate, takewhile
 from typing import Final
 
 from napari_sam.session.classes.classes import ClassStep
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, AcceptedExamples, Example
 from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
 
 _MAX_EDITS: Final = 1000
 _MAX_BYTES: Final = 2**28
 """Of written pixels: a thousand objects, unless each has tens of millions of pixels."""
+_LEAST_EXAMPLES: Final = 5
+"""Objects accepted in the target's labels from which on those of others are no examples."""
 _EMPTY: Final = ObjectState()
 
 
@@ -57,11 +60,19 @@ class History:
         """Whether changes of the prompts belong to one drag of the mouse."""
         self._gesture_edit: Edit | None = None
 
-    @property
-    def accepted_examples(self) -> AcceptedExamples:
-        """The examples of the masks that were accepted last and not undone."""
-        newest = (edit.example for edit in reversed(self._done) if edit.example is not None)
-        return tuple(islice(newest, MAX_EXAMPLES))[::-1]
+    def accepted_examples(self, target: LabelsPlane | None) -> AcceptedExamples:
+        """Return the examples of the masks that were accepted last and not undone.
+
+        Another image may show objects of another kind: once enough were accepted in the labels of
+        the target, they alone count.
+        """
+        accepted = [edit for edit in self._done if edit.example is not None]
+        labels = None if target is None else target.labels
+        here = [
+            edit for edit in accepted if edit.labels is not None and edit.labels.target is labels
+        ]
+        counted = here if len(here) >= _LEAST_EXAMPLES else accepted
+        return tuple(e.example for e in counted[-MAX_EXAMPLES:] if e.example is not None)
 
     def push(self, edit: Edit) -> None:
         """Add an edit; nothing can be redone after it."""

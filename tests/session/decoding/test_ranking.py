@@ -12,6 +12,7 @@ from napari_sam.session import ArrayPlane, ImagePlane, Prompts
 from napari_sam.session.decoding.features import MaskFeatures, measure_features
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, MaskBefore, rank
+from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit, History
 
 TIMEOUT_S = 120
@@ -397,10 +398,26 @@ def test_examples_keep_the_newest():
     for example in examples:
         history.push(Edit(nothing, nothing, 0, example=example))
         history.push(Edit(nothing, nothing, 0))
-    assert all(a is b for a, b in zip(history.accepted_examples, examples[3:], strict=True))
+    assert all(a is b for a, b in zip(history.accepted_examples(None), examples[3:], strict=True))
     history.undo()
     history.undo()
-    assert history.accepted_examples[-1] is examples[-2]
-    assert history.accepted_examples[0] is examples[2]
+    assert history.accepted_examples(None)[-1] is examples[-2]
+    assert history.accepted_examples(None)[0] is examples[2]
     history.redo()
-    assert history.accepted_examples[-1] is examples[-1]
+    assert history.accepted_examples(None)[-1] is examples[-1]
+
+
+def test_examples_of_another_image_count_until_this_one_has_enough():
+    history, nothing = History(), ObjectState()
+    before, shown = (ArrayPlane(np.zeros((4, 4), np.uint8)) for _ in range(2))
+    for target, count in ((before, 9), (shown, 4)):
+        for _ in range(count):
+            written = LabelsEdit(target.labels, (), (), 1)
+            example = Example(traits(), 0)
+            history.push(Edit(nothing, nothing, 0, labels=written, example=example))
+    assert len(history.accepted_examples(shown)) == 13
+    assert len(history.accepted_examples(before)) == 9
+    history.push(Edit(nothing, nothing, 0, labels=written, example=example))
+    assert len(history.accepted_examples(shown)) == 5
+    history.undo()
+    assert len(history.accepted_examples(shown)) == 13

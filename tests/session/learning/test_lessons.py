@@ -58,7 +58,7 @@ def test_only_what_was_better_in_the_mean_is_offered(iou):
 
 
 def test_one_lucky_object_does_not_make_a_policy_better():
-    ious = [{DISC: 0.8}] * 5 + [{DISC: 0.75}] * 5 + [{DISC: 0.9}]
+    ious = [{DISC: 0.8}] * 5 + [{DISC: 0.79}] * 5 + [{DISC: 0.9}]
     known = knowledge_of(lessons(ious, [0.8] * 10 + [0.0]))
     assert known.standings[0].gain > 0.05
     assert not known.learnt.is_preselected
@@ -76,6 +76,12 @@ def test_a_policy_that_helps_now_and_then_and_never_harms_is_preselected():
     ious[9] = {DISC: 0.45}
     known = knowledge_of(lessons(ious, todays))
     assert not known.learnt or not known.learnt.is_preselected
+
+
+def test_one_wrong_object_is_no_better_than_another():
+    wrong = knowledge_of(discs(0.45, 0.2, 20))
+    assert wrong.learnt is None
+    assert knowledge_of(discs(0.8, 0.2, 20)).leader.gain == pytest.approx(0.3)
 
 
 def test_a_policy_that_gets_worse_stands_back():
