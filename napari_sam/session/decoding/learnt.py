@@ -79,24 +79,26 @@ class Learnt:
         return float((known @ place.direction).max()) >= least - _UNLIKE
 
     def knows_size(self, area_px: float) -> bool:
-        """Whether masks of a size were accepted rather than refused."""
+        """Whether masks of about a size were accepted, and not refused more often."""
 
         def likeness(areas_px: Sequence[float]) -> float:
             ratios = np.log(area_px / np.maximum(areas_px, 1)) / _SIZE_SCALE
             return float(np.exp(-(ratios**2) / 2).sum())
 
-        if not self.refused_px or not self.areas_px:
-            return True
-        return likeness(self.areas_px) >= likeness(self.refused_px)
+        if self._is_another_size(area_px):
+            return False
+        return not self.refused_px or likeness(self.areas_px) >= likeness(self.refused_px)
 
     def is_of_another_kind(self, features: MaskFeatures, best: int) -> bool:
         """Whether the best mask is clearly an object of another size than those accepted."""
         is_clear = features.iou_predictions[best] >= _CLEAR_SCORE
         is_clear &= features.stability_score[best] >= _CLEAR_STABILITY
-        if not is_clear or not self.areas_px:
-            return False
-        ratios = np.log(max(features.area_px[best], 1) / np.maximum(self.areas_px, 1))
-        return bool(abs(ratios).min() > np.log(_OTHER_SIZE))
+        return bool(is_clear) and self._is_another_size(features.area_px[best])
+
+    def _is_another_size(self, area_px: float) -> bool:
+        """Whether no accepted object is about as large."""
+        ratios = np.log(max(area_px, 1) / np.maximum(self.areas_px, 1))
+        return bool(ratios.size and abs(ratios).min() > np.log(_OTHER_SIZE))
 
 
 def place_at(embedded: EmbeddedTile, click_xy: tuple[float, float]) -> Place:

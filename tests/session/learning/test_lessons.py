@@ -119,6 +119,14 @@ def test_a_size_that_was_refused_more_often_than_accepted_is_not_meant():
     assert Learnt(recipe, 5, areas_px=(100, 400, 390, 410, 420)).knows_size(400)
 
 
+def test_a_size_that_is_far_from_all_accepted_ones_is_not_meant():
+    learnt = Learnt(Recipe(DISC, 10), 5, areas_px=(100, 300, 200, 90, 250))
+    assert learnt.knows_size(30)
+    assert learnt.knows_size(1000)
+    assert not learnt.knows_size(20)
+    assert not learnt.knows_size(1300)
+
+
 def test_a_click_unlike_accepted_ones_is_not_known():
     places = tuple(Place(direction(0.1 * n), 100.0 + n) for n in range(5))
     learnt = Learnt(Recipe(DISC, 10), 5, places={0: places})
