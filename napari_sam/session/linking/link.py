@@ -10,7 +10,7 @@ from napari_sam.engine.masks import MaskCrop, joined_crop
 from napari_sam.session.linking.pairs import Links, Pairs, SliceMasks, groups_of
 from napari_sam.session.linking.settings import LinkSettings, Splits
 from napari_sam.session.objects.slices import Origin
-from napari_sam.session.propagation.interpolation import interpolated
+from napari_sam.session.propagation.interpolation import Interpolation
 from napari_sam.session.propagation.slice_mask import SliceMask
 from napari_sam.storage.pacing import paced
 
@@ -155,10 +155,12 @@ class Linker:
         origins = dict.fromkeys(crops, Origin.AUTOMATIC)
         for ((start, position), (stop, stop_position)), iou in links.items():
             ends = self._slices[start][position], self._slices[stop][stop_position]
-            for index in range(start + 1, stop):
-                crop = interpolated(*ends, (index - start) / (stop - start), self._shape)
-                if index not in origins and crop.mask.size:
-                    crops[index].append(crop)
+            if stop > start + 1:
+                between = Interpolation(*ends, self._shape)
+                for index in range(start + 1, stop):
+                    crop = between.at((index - start) / (stop - start))
+                    if index not in origins and crop.mask.size:
+                        crops[index].append(crop)
             for index in range(start, stop + 1):
                 confidences[index] = min(confidences[index], iou)
         masks = tuple(

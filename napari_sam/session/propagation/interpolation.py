@@ -24,39 +24,47 @@ _TURN_GAIN: Final = 0.05
 """By how much more of the union two masks must overlap once one of them is turned."""
 
 
-def interpolated(first: MaskCrop, last: MaskCrop, share: float, shape: tuple[int, int]) -> MaskCrop:
-    """Return the mask between two that are not empty.
+class Interpolation:
+    """The masks between two that are not empty.
 
     Parameters
     ----------
     first, last : MaskCrop
         Two masks of the same plane.
-    share : float
-        0 at the first mask to 1 at the last.
     shape : tuple of int
         (H, W) of the plane.
     """
-    middles = [centroid(crop) for crop in (first, last)]
-    centers = [np.rint(middle).astype(int) for middle in middles]
-    reach = max(_reach(crop, center) for crop, center in zip((first, last), centers, strict=True))
-    turn = _turn_between(first, last)
-    if turn:
-        reach = int(np.ceil(reach * np.sqrt(2)))  # corners come to lie farther out
-    distances = [
-        _signed_distances(_around(crop, center, reach, shape))
-        for crop, center in zip((first, last), centers, strict=True)
-    ]
-    place = np.rint((1 - share) * centers[0] + share * centers[1]).astype(int)
-    if turn and _gain(distances, turn) >= _TURN_GAIN:
-        middle = (1 - share) * middles[0] + share * middles[1]
-        offsets = [exact - center for exact, center in zip(middles, centers, strict=True)]
-        turns = share * turn, (share - 1) * turn
-        distances = [
-            _turned(*one, middle - place) for one in zip(distances, turns, offsets, strict=True)
+
+    def __init__(self, first: MaskCrop, last: MaskCrop, shape: tuple[int, int]) -> None:
+        ends = first, last
+        self._shape = shape
+        self._middles = [centroid(crop) for crop in ends]
+        self._centers = [np.rint(middle).astype(int) for middle in self._middles]
+        places = list(zip(ends, self._centers, strict=True))
+        self._reach = max(_reach(crop, center) for crop, center in places)
+        turn = _turn_between(first, last)
+        if turn:
+            self._reach = int(np.ceil(self._reach * np.sqrt(2)))  # corners come to lie farther out
+        self._distances = [
+            _signed_distances(_around(crop, center, self._reach, shape)) for crop, center in places
         ]
-    mask = (1 - share) * distances[0] + share * distances[1] > 0
-    top, left = place - reach
-    return crop_in_image(mask, int(top), int(left), shape)
+        self._turn = turn if turn and _gain(self._distances, turn) >= _TURN_GAIN else 0.0
+
+    def at(self, share: float) -> MaskCrop:
+        """Return the mask at a share of the way: 0 at the first mask to 1 at the last."""
+        distances, centers = self._distances, self._centers
+        place = np.rint((1 - share) * centers[0] + share * centers[1]).astype(int)
+        if self._turn:
+            middles, turn = self._middles, self._turn
+            middle = (1 - share) * middles[0] + share * middles[1]
+            offsets = [exact - center for exact, center in zip(middles, centers, strict=True)]
+            turns = share * turn, (share - 1) * turn
+            distances = [
+                _turned(*one, middle - place) for one in zip(distances, turns, offsets, strict=True)
+            ]
+        mask = (1 - share) * distances[0] + share * distances[1] > 0
+        top, left = place - self._reach
+        return crop_in_image(mask, int(top), int(left), self._shape)
 
 
 def centroid(crop: MaskCrop) -> NDArray[np.float64]:

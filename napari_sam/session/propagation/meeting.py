@@ -25,7 +25,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.slices import WEAK, Origin
 from napari_sam.session.propagation.borders import Border
 from napari_sam.session.propagation.evidence import Evidence
-from napari_sam.session.propagation.interpolation import centroid, interpolated
+from napari_sam.session.propagation.interpolation import Interpolation, centroid
 from napari_sam.session.propagation.slice_mask import Propagator, SliceMask
 
 _MET: Final = 0.85
@@ -114,6 +114,11 @@ class _Stretch:
         return [Evidence.of(known.crop, self._planes[known.slice_index]) for known in ends]
 
     @cached_property
+    def _interpolation(self) -> Interpolation:
+        shape = self._planes[self._start.slice_index].shape
+        return Interpolation(self._start.crop, self._end.crop, shape)
+
+    @cached_property
     def _border(self) -> Border:
         """What both masks end at: then those between do, too."""
         ends = self._start, self._end
@@ -127,8 +132,7 @@ class _Stretch:
 
     def interpolated(self, index: int) -> SliceMask:
         """Return the mask between both, as sure as the image has such borders there."""
-        ends = self._start.crop, self._end.crop
-        crop = interpolated(*ends, self.share(index), self._planes[index].shape)
+        crop = self._interpolation.at(self.share(index))
         crop = self._border.followed(crop, self._planes[index])
         confidence = self._confidence(crop, index) if crop.mask.size else 0.0
         return SliceMask(index, crop, Origin.INTERPOLATED, confidence)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam.engine.masks import tight_crop
-from napari_sam.session.propagation.interpolation import interpolated
+from napari_sam.session.propagation.interpolation import Interpolation
 
 
 def disc(row, column, radius, side=100):
@@ -27,20 +27,20 @@ def iou(mask, other):
 def test_a_disc_that_moves_and_grows(share):
     first, last = (tight_crop(disc(*one)) for one in ((30, 30, 10), (60, 70, 20)))
     expected = disc(30 + 30 * share, 30 + 40 * share, 10 + 10 * share)
-    assert iou(painted(interpolated(first, last, share, (100, 100))), expected) > 0.9
+    assert iou(painted(Interpolation(first, last, (100, 100)).at(share)), expected) > 0.9
 
 
 def test_the_ends_are_the_annotated_masks():
     first, last = tight_crop(disc(30, 30, 10)), tight_crop(disc(60, 70, 20) & ~disc(60, 70, 8))
     for share, crop in ((0, first), (1, last)):
-        result = interpolated(first, last, share, (100, 100))
+        result = Interpolation(first, last, (100, 100)).at(share)
         assert (result.top, result.left) == (crop.top, crop.left)
         np.testing.assert_array_equal(result.mask, crop.mask)
 
 
 def test_an_object_at_the_border_stays_in_the_plane():
     first, last = tight_crop(disc(2, 50, 12)), tight_crop(disc(0, 60, 12))
-    crop = interpolated(first, last, 0.5, (100, 100))
+    crop = Interpolation(first, last, (100, 100)).at(0.5)
     assert crop.top == 0
     assert iou(painted(crop), disc(1, 55, 12)) > 0.85
 
@@ -59,4 +59,4 @@ def test_a_rod_turns_on_its_way(degrees):
     first, last = (tight_crop(rod(170 + turn, 50 + turn / 10)) for turn in (0, degrees))
     for share in 0.3, 0.5:
         expected = rod(170 + share * degrees, 50 + share * degrees / 10)
-        assert iou(painted(interpolated(first, last, share, (100, 100))), expected) > 0.85
+        assert iou(painted(Interpolation(first, last, (100, 100)).at(share)), expected) > 0.85
