@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -35,7 +36,7 @@ _LEAST_LIKENESS: Final = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Measures of an object on one slice.
+    """Measures of an object on one slice; those that few ask for are taken when one does.
 
     Parameters
     ----------
@@ -45,18 +46,21 @@ class Evidence:
         Of the mean gray value inside from that of the ring around it.
     spread : float
         The standard deviations of the gray values of both, summed.
-    separation : float
-        0 to 0.5: how well gray values tell inside from ring (area under the curve, less a half).
-    feature : ndarray, optional
-        (C,) float32 of length 1: the mean of the image embedding inside, less that of the tile.
-        None without an embedding.
+    inside, around : ndarray
+        (n,) float32: the gray values inside, and those of the ring.
+    crop : MaskCrop
+        The mask.
+    embedded : EmbeddedTile, optional
+        What a model drew it by, if one did.
     """
 
     edge: float
     difference: float
     spread: float
-    separation: float
-    feature: NDArray[np.float32] | None
+    inside: NDArray[np.float32]
+    around: NDArray[np.float32]
+    crop: MaskCrop
+    embedded: EmbeddedTile | None
 
     @classmethod
     def of(
@@ -70,21 +74,41 @@ class Evidence:
         margin = 2 * _RING_PX[1] * Window.around(crop, 0, plane.shape).step
         patch = Patch.read(plane, Window.around(crop, margin, plane.shape))
         mask = patch.mask(crop)
-        feature = None if embedded is None else _feature(crop, embedded)
-        if not mask.any():
-            return cls(0, 0, 0, 0, feature)
+        inside = patch.gray[mask]
+        if not inside.size:
+            return cls(0, 0, 0, inside, inside, crop, embedded)
         gradient = ndimage.gaussian_gradient_magnitude(patch.gray, _BLUR_PX, mode="nearest")
         if embedded is None:
             gradient = ndimage.maximum_filter(gradient, 3)
         border = mask & ~ndimage.binary_erosion(mask)
         width = np.clip(_RING * np.sqrt(np.count_nonzero(mask)), *_RING_PX)
         ring = ~mask & (ndimage.distance_transform_edt(~mask) <= width)
-        inside, around = patch.gray[mask], patch.gray[ring]
+        around = patch.gray[ring]
         edge = float(gradient[border].mean())
         if not around.size:
-            return cls(edge, 0, 0, 0, feature)
-        difference, spread = inside.mean() - around.mean(), inside.std() + around.std()
-        return cls(edge, float(difference), float(spread), _separation(inside, around), feature)
+            return cls(edge, 0, 0, inside, around, crop, embedded)
+        difference = float(inside.mean() - around.mean())
+        spread = float(inside.std() + around.std())
+        return cls(edge, difference, spread, inside, around, crop, embedded)
+
+    @cached_property
+    def separation(self) -> float:
+        """How well gray values tell inside from ring, 0 to 0.5: area under the curve, less 0.5."""
+        if not self.around.size:
+            return 0.0
+        n_inside, n_around = self.inside.size, self.around.size
+        ranks = scipy.stats.rankdata(np.concatenate([self.inside, self.around]))[:n_inside]
+        statistic = float(ranks.sum()) - n_inside * (n_inside + 1) / 2
+        return abs(statistic / (n_inside * n_around) - 0.5)
+
+    @cached_property
+    def feature(self) -> NDArray[np.float32] | None:
+        """The mean embedding inside, less that of the tile: (C,), of length 1; None without one."""
+        if self.embedded is None:
+            return None
+        grid = grid_of(self.embedded)
+        feature = mean_under(self.crop, grid, self.embedded.tile) - grid.mean(axis=(1, 2))
+        return np.asarray(feature / max(float(np.linalg.norm(feature)), 1e-6))
 
     def _contrast(self, least_spread: float) -> float:
         """Return the difference in standard deviations, which count as no less than that."""
@@ -119,17 +143,3 @@ class Evidence:
 
 def _ratio(value: float, start: float) -> float:
     return value / start if abs(start) > 1e-6 else 1.0
-
-
-def _separation(inside: NDArray[np.float32], around: NDArray[np.float32]) -> float:
-    """Return the distance from a half of the area under the receiver operating curve."""
-    ranks = scipy.stats.rankdata(np.concatenate([inside, around]))[: inside.size]
-    statistic = float(ranks.sum()) - inside.size * (inside.size + 1) / 2
-    return abs(statistic / (inside.size * around.size) - 0.5)
-
-
-def _feature(crop: MaskCrop, embedded: EmbeddedTile) -> NDArray[np.float32]:
-    """Return the direction of the mean embedding under a mask."""
-    grid = grid_of(embedded)
-    feature = mean_under(crop, grid, embedded.tile) - grid.mean(axis=(1, 2))
-    return np.asarray(feature / max(float(np.linalg.norm(feature)), 1e-6))
