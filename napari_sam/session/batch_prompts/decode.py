@@ -1,8 +1,11 @@
 """One object per prompt, decoded in batches, on as few tiles as possible."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -99,6 +102,14 @@ class _Item:
     level: int
     bounds: Box
     before: Candidates | None = None  # its masks on another tile
+    learnt_tile: Tile | None = None  # on which a learned mask of its click is made
+
+    def on_tile(self, tile: Tile) -> _Item:
+        """Return it on a tile, which serves what was learned if it is of the level for that."""
+        learnt_tile = self.learnt_tile
+        if learnt_tile is not None and learnt_tile.level == tile.level:
+            learnt_tile = tile
+        return replace(self, state=self.state.on_tile(tile), learnt_tile=learnt_tile)
 
 
 def decode_batch_prompts(
@@ -127,6 +138,7 @@ def decode_batch_prompts(
     def on_step(_: float) -> None:
         report(done / len(prompts))
 
+    obtain = partial(embedder.obtain, plane, report=on_step)
     for turn in range(_MAX_ROUNDS):
         again: list[_Item] = []
         for tile, members in _tiles_for(pyramid, items):
@@ -135,9 +147,9 @@ def decode_batch_prompts(
                 if not report(done / len(prompts)):
                     return [results[index] for index in sorted(results)]
                 for item, candidates in zip(
-                    batch, _decode_batch(embedded, batch, context), strict=True
+                    batch, _decode_batch(embedded, batch, context, obtain), strict=True
                 ):
-                    item = replace(item, state=item.state.on_tile(tile))
+                    item = item.on_tile(tile)
                     moved = _moved(pyramid, item, candidates, in_sight)
                     if moved is not None and turn + 1 < _MAX_ROUNDS:
                         again.append(moved)
@@ -165,7 +177,8 @@ def _items(
                 learnt_tile = tile_for(pyramid, usable.points_xy[0], policy.level)
             tile = initial_tile(pyramid, usable, in_sight, None, learnt_tile)
             state = ObjectState(prompt.prompts)
-            yield _Item(index, prompt, usable, state, tile.level, usable.bounds_xyxy)
+            bounds = usable.bounds_xyxy
+            yield _Item(index, prompt, usable, state, tile.level, bounds, learnt_tile=learnt_tile)
 
 
 def _tiles_for(pyramid: TilePyramid, items: Sequence[_Item]) -> Iterator[tuple[Tile, list[_Item]]]:
@@ -208,7 +221,10 @@ def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
 
 
 def _decode_batch(
-    embedded: EmbeddedTile, batch: Sequence[_Item], context: DecodeContext
+    embedded: EmbeddedTile,
+    batch: Sequence[_Item],
+    context: DecodeContext,
+    obtain: Callable[[Tile], EmbeddedTile],
 ) -> list[Candidates]:
     """Decode prompts with equal numbers of points and boxes together, regions one by one."""
     results: dict[int, Candidates] = {}
@@ -234,11 +250,12 @@ def _decode_batch(
             boxes_xyxy=embedded.to_pixels(np.array(boxes_xyxy, np.float32) if has_box else None),
         )
         for item, prediction in zip(group, predictions, strict=True):
-            prompts = item.prompt.prompts
-            request = DecodeRequest(embedded, prompts, item.usable, context, before=item.before)
-            results[item.index] = request.completed(
-                ranked(embedded, prompts, item.usable, prediction, context)
-            )
+            about = embedded, item.prompt.prompts, item.usable
+            learnt_tile, learnt_on = item.on_tile(embedded.tile).learnt_tile, None
+            if learnt_tile is not None and learnt_tile != embedded.tile:
+                learnt_on = obtain(learnt_tile)
+            request = DecodeRequest(*about, context, before=item.before, learnt_on=learnt_on)
+            results[item.index] = request.completed(ranked(*about, prediction, context))
     return [results[item.index] for item in batch]
 
 

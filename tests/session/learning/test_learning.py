@@ -10,13 +10,16 @@ import pytest
 from scipy import ndimage
 from skimage import data
 
-from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
+from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.decoding import learnt
 from napari_sam.session.decoding.border import fitted
 from napari_sam.session.decoding.learnt import Learnt
+from napari_sam.session.decoding.ranking import DecodeContext
 from napari_sam.session.decoding.recipe import Policy, Recipe
 from napari_sam.session.decoding.request import DecodeRequest
+from napari_sam.session.decoding.segment import segment
+from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.journal.entries import state_from_json, state_to_json
 from napari_sam.session.learning.lessons import Knowledge
 from napari_sam.session.objects.packed import PackedMask
@@ -271,6 +274,26 @@ def test_preview_and_batches_use_it(session):
         session.embedding.embedder, session.embedding.plane, [prompt], context=context
     )
     assert result.state.recipe == LEARNT.recipe
+
+
+def test_batches_use_it_on_its_tile_whatever_tile_they_are_on(real_predictor):
+    embedder = Embedder(ModelChoice(), lambda *_: real_predictor)
+    image = np.full((1000, 1000), 60, np.uint8)
+    image[: SHAPE[0], : SHAPE[1]] = data.coins()
+    plane, (x, y) = ImagePlane(image), COINS_XY[0]
+    pyramid = plane.pyramid(embedder.spec)
+    whole, near = pyramid.whole, pyramid.around((x, y, x, y), 0)
+    prompts = Prompts((COINS_XY[0],), (1,))
+    # Its mask is tiny on the whole plane, and the click is decoded on a finer tile, too.
+    policy = Policy(whole.level, 0, True)
+    context = DecodeContext(learnt=replace(LEARNT, recipe=Recipe(policy, 20.0)))
+    shown = segment(partial(embedder.obtain, plane), pyramid, prompts, learnt=context.learnt)
+    assert (shown.tile.level, shown.best) == (near.level, shown.learnt)
+    for in_sight in (whole, near):
+        about = embedder, plane, [BatchPrompt(prompts)]
+        (result,) = decode_batch_prompts(*about, in_sight=in_sight, context=context)
+        assert result.state.recipe == shown.recipe
+        assert sum(mask.area_px for mask in result.masks) == shown.crop(shown.best).mask.sum()
 
 
 def test_a_model_without_mask_prompts_has_no_disc(session):
