@@ -8,6 +8,8 @@ from typing import Any, Final
 from napari_sam.storage.folders import settings_folder
 from napari_sam.storage.settings import read_settings, write_settings
 
+_MAX_BYTES: Final = 2**23
+"""Several times what the lessons and examples of a folder take."""
 _MAX_FILES: Final = 200
 """Folders that are remembered: those that were annotated last."""
 
@@ -21,7 +23,7 @@ def learned_file(folder: Path) -> Path:
 def load_learned(folder: Path) -> Any:
     """Return what was learned on images of a folder; nothing where that cannot be read."""
     with suppress(OSError, ValueError):
-        return read_settings(learned_file(folder))
+        return read_settings(learned_file(folder), _MAX_BYTES)
     return {}
 
 

@@ -10,10 +10,10 @@ from napari_sam.storage.regular_files import require_regular_file
 _MAX_BYTES: Final = 2**16
 
 
-def read_settings(path: Path) -> Any:
+def read_settings(path: Path, max_bytes: int = _MAX_BYTES) -> Any:
     """Return what a file says. Raise OSError or ValueError where that is impossible."""
     require_regular_file(path)
-    if path.stat().st_size > _MAX_BYTES:
+    if path.stat().st_size > max_bytes:
         raise ValueError("it is too large")
     try:
         return json.loads(path.read_text("utf-8"))
