@@ -39,7 +39,7 @@ def with_learnt(
     """Add the mask of a click that was learned, unless it is among the candidates.
 
     It is preselected if it has been the better one, where the click is like those accepted.
-    `wanted_box` is around the mask that the user chose, if one is made again.
+    `wanted_box` is around the learned mask that the user chose, if that is made again.
     """
     ranking = candidates.ranking
     made = None if ranking is None else _made(candidates, embedded, usable, learnt, wanted_box)
@@ -62,6 +62,17 @@ def with_learnt(
         return extended
     reason = ranking.reason if index == best else f"learned from {learnt.n_objects} objects"
     return _preselecting(extended, extended.ranking, index, reason)
+
+
+def still_learnt(
+    candidates: Candidates, before: Candidates, embedded: EmbeddedTile
+) -> Candidates | None:
+    """Add the learned mask that a click had on another tile; None if it had none of its own."""
+    ranking = candidates.ranking
+    if ranking is None or before.learnt is None or before.recipe is None:
+        return None
+    mask = before.masks[before.learnt]
+    return _with_one_more(candidates, ranking, mask, before.recipe, embedded)
 
 
 def _with_one_more(

@@ -12,7 +12,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.cut import Cut
 from napari_sam.session.decoding.learnt import Learnt
-from napari_sam.session.decoding.learnt_mask import corrected, with_learnt
+from napari_sam.session.decoding.learnt_mask import corrected, still_learnt, with_learnt
 from napari_sam.session.decoding.outlined_shape import outlined_shape
 from napari_sam.session.decoding.pool import (
     continued,
@@ -118,9 +118,20 @@ class DecodeRequest:
             cut = Cut(self.context.clean_strength, self.level)
             candidates = found_again(candidates, self.choice, self.wanted_box, self.context, cut)
         if self._learnt is not None:
-            learnt, embedded = self._learnt
-            candidates = with_learnt(candidates, embedded, self.usable, learnt, self.wanted_box)
+            candidates = self._extended(candidates, *self._learnt)
         return self._drawn(candidates)
+
+    def _extended(
+        self, candidates: Candidates, learnt: Learnt, embedded: EmbeddedTile
+    ) -> Candidates:
+        """Add the learned mask; if the user goes to one of the others, it stays as it was."""
+        is_other = self.choice is not None and self.choice < len(candidates)
+        if is_other and self.before is not None and self.is_continued:
+            kept = still_learnt(candidates, self.before, embedded)
+            if kept is not None:
+                return kept
+        wanted_box = None if is_other else self.wanted_box
+        return with_learnt(candidates, embedded, self.usable, learnt, wanted_box)
 
     def all_at_once(self) -> Candidates:
         """Return the masks to choose from."""

@@ -33,19 +33,14 @@ _LARGEST_SAMPLE: Final = 10**5
 def lessons_to_json(lessons: Sequence[Lesson], model: str) -> dict[str, Any]:
     """Return lessons as JSON; empty without any."""
     kept = [
-        [
-            round(lesson.area_px, _DIGITS),
-            round(lesson.today, _DIGITS),
-            [
-                [policy.level, policy.token, int(policy.has_disc), policy.cut, round(iou, _DIGITS)]
-                for policy, iou in lesson.ious.items()
-            ],
-            None if lesson.moved is None else round(lesson.moved, _DIGITS),
-            _kept_samples(lesson.samples),
-        ]
-        for lesson in lessons[-MAX_KEPT:]
+        [*_without_samples(lesson), _kept_samples(lesson.samples)] for lesson in lessons[-MAX_KEPT:]
     ]
     return {"model": model, "lessons": kept} if kept else {}
+
+
+def are_same(lesson: Lesson, other: Lesson) -> bool:
+    """Whether two lessons are of the same object, one of them perhaps from JSON."""
+    return _without_samples(lesson) == _without_samples(other)
 
 
 def lessons_from_json(content: Any, model: str) -> tuple[Lesson, ...]:
@@ -63,6 +58,18 @@ def learnt_from_json(content: Any, model: str) -> Learnt | None:
         lessons.append(scored(lesson, lessons))
     knowledge = knowledge_of(lessons)
     return None if knowledge.leader is None else knowledge.learnt
+
+
+def _without_samples(lesson: Lesson) -> list[Any]:
+    return [
+        round(lesson.area_px, _DIGITS),
+        round(lesson.today, _DIGITS),
+        [
+            [policy.level, policy.token, int(policy.has_disc), policy.cut, round(iou, _DIGITS)]
+            for policy, iou in lesson.ious.items()
+        ],
+        None if lesson.moved is None else round(lesson.moved, _DIGITS),
+    ]
 
 
 def _kept_samples(samples: Samples | None) -> list[list[int]]:

@@ -23,7 +23,7 @@ from napari_sam.session.learning.image_lessons import (
     LearningTask,
     MadeObject,
 )
-from napari_sam.session.learning.kept import lessons_from_json, lessons_to_json
+from napari_sam.session.learning.kept import are_same, lessons_from_json, lessons_to_json
 from napari_sam.session.learning.lessons import (
     LEAST_OBJECTS,
     Knowledge,
@@ -119,14 +119,17 @@ class Learning:
         return [*self._before, *here]
 
     def _lessons_before(self) -> tuple[Lesson, ...]:
-        """Return the lessons of other images."""
-        others = (
+        """Return the lessons of other images; those that are kept as well count once."""
+        images = {registry: image.valid(registry) for registry, image in self._images.items()}
+        made = [lesson for lessons in images.values() for lesson in lessons]
+        kept = [one for one in self._kept if not any(are_same(one, other) for other in made)]
+        others = [
             lesson
-            for registry, image in self._images.items()
+            for registry, lessons in images.items()
             if registry is not self._registry
-            for lesson in image.valid(registry)
-        )
-        return (*self._kept, *others)[-MAX_LESSONS:]
+            for lesson in lessons
+        ]
+        return (*kept, *others)[-MAX_LESSONS:]
 
     def follow_target(self) -> None:
         """Begin anew on another target: what was learned has to prove itself there."""

@@ -251,6 +251,25 @@ def test_it_stands_back_where_another_object_is_clear(session):
     assert shown.best == shown.unlearnt.best
 
 
+def test_a_learned_mask_stays_while_others_are_looked_at(session):
+    y, x = np.ogrid[:1500, :1400]
+    pixels = np.where(np.hypot(y - 700, x - 700) < 480, 120.0, 60.0)
+    pixels[np.hypot(y - 700, x - 700) < 22] = 200
+    pixels += np.random.default_rng(0).normal(0, 4, pixels.shape)
+    session.set_image(ImagePlane(pixels.clip(0, 255).astype(np.uint8)))
+    session.learning.knowledge = Knowledge(12, learnt=replace(LEARNT, recipe=Recipe(border=BORDER)))
+    shown = click(session, (700, 700))
+    assert shown.best == shown.learnt == 3
+    for _ in range(4):
+        session.object_in_progress.choose_next()
+        session.wait_until_idle(TIMEOUT_S)
+    after = session.state.candidates
+    assert after.tile != shown.tile  # one of the others is too large for it
+    assert session.state.chosen == after.learnt == 3
+    assert after.masks[3].tile == shown.masks[3].tile
+    np.testing.assert_array_equal(after.logits(3), shown.logits(3))
+
+
 def test_one_of_the_models_masks_is_not_shown_twice(session):
     token = Learnt(Recipe(Policy(1, 1, False)), 12, is_preselected=True)
     published = click(session, COINS_XY[0])
@@ -325,6 +344,17 @@ def test_what_was_learned_is_kept_and_of_no_use_to_another_model(session, real_p
     other.learning.keep(worse)
     assert other.learning.knowledge.n_objects == 0
     other.close()
+
+
+def test_objects_that_a_learned_file_holds_as_well_count_once(session, real_predictor):
+    accept(session, COINS_XY[:5])
+    content = json.loads(json.dumps(session.learning.to_json()))
+    session.learning.keep(content)
+    assert session.learning.knowledge.n_objects == 5
+    session.set_image(ImagePlane(data.coins()[::-1]))
+    session.set_target(ArrayPlane(np.zeros(SHAPE, np.uint16)))
+    session.learning.keep(content)
+    assert session.learning.knowledge.n_objects == 5
 
 
 def test_rejected_masks_and_deleted_objects_are_of_a_size_that_is_not_meant(session):
