@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QMenu, QWidget
+from qtpy.QtWidgets import QMenu, QMessageBox, QWidget
 
 from napari_sam._qt.building import button, check_box, fill, row
 from napari_sam._qt.file_names import (
@@ -34,6 +34,7 @@ class LearningRow(QWidget):
         super().__init__()
         self._suggest: Callable[[], str] = str
         self._last_folder: Path | None = None
+        self._summary = ""
         self.learn = check_box("learn from accepted objects", _LEARN, checked=True)
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
@@ -41,10 +42,10 @@ class LearningRow(QWidget):
         self._save.setToolTip("Save what was learned to a small file, for other folders and users")
         self._open = menu.addAction("Open learned…", self._on_open_clicked)
         self._open.setToolTip(
-            "Begin with what such a file holds. It is preselected once it was better here, too."
+            "Begin with what such a file holds. It is preselected as soon as it does better here."
         )
         menu.addSeparator()
-        self._forget = menu.addAction("Forget", self.forget_requested.emit)
+        self._forget = menu.addAction("Forget…", self._on_forget_clicked)
         self._forget.setToolTip("Forget what was learned, on this image and others")
         learned = button("Learned", "Save, open or forget what was learned")
         learned.set_menu(menu)
@@ -57,10 +58,23 @@ class LearningRow(QWidget):
     def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
         """Show whether masks are learned, what is known, and whether that is anything."""
         self.learn.setToolTip(f"{_LEARN}\n{summary}" if is_on else _LEARN)
+        self._summary = summary
         self._save.setEnabled(is_any)
         self._forget.setEnabled(is_any)
         with QSignalBlocker(self.learn):
             self.learn.setChecked(is_on)
+
+    def _on_forget_clicked(self) -> None:
+        box = QMessageBox(self)
+        box.setWindowTitle("Forget what was learned?")
+        box.setText(
+            f"{self._summary}\n\nForget this, on this image and others? It cannot be undone: "
+            "to keep a copy, cancel and choose Save learned… first."
+        )
+        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(QMessageBox.StandardButton.Cancel)
+        if box.exec() == QMessageBox.StandardButton.Yes:
+            self.forget_requested.emit()
 
     def _on_open_clicked(self) -> None:
         ask_for_file(self, "Open learned", _FILTER, self.open_requested)

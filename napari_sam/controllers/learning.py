@@ -83,6 +83,7 @@ class LearningController:
         self._timer.stop()
         if self._folder is not None:
             forget_learned(self._folder)
+        self._messages.info("Forgot what was learned. The next five objects teach anew.")
 
     # Files -------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ class LearningController:
 
         def on_done(_: None) -> None:
             objects = counted(len(lessons["lessons"]))
-            self._messages.info(f"Saved what {objects} taught to {path.name}.")
+            self._messages.info(f"Saved what was learned from {objects} to {path.name}.")
 
         self._executor.submit(
             lambda _: write_learned(path, lessons, choice, name), on_done, self._on_failed
@@ -113,7 +114,9 @@ class LearningController:
                 return
             self._learning.keep(read.lessons)
             self._save()
-            self._messages.info(f"Learned from {read.source}: used once it was better here, too.")
+            self._messages.info(
+                f"Learned from {read.source}; preselected as soon as it does better here."
+            )
 
         self._executor.submit(lambda _: read_learned(path, choice), on_done, self._on_failed)
 

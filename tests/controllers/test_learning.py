@@ -1,7 +1,7 @@
 """The switch for learning, and what goes from one image of a folder to the next."""
 
 import imageio.v3
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 from skimage import data
 
 from napari_sam.session.decoding.recipe import Policy
@@ -13,7 +13,8 @@ from napari_sam.storage.options import load_options
 KNOWN = lessons_to_json([Lesson(900.0, 0.6, {Policy(0, 1, True): 0.8})] * 6, "mobile_sam")
 
 
-def test_examples_of_a_kind_are_kept_for_the_folder(make_widget, tmp_path):
+def test_examples_of_a_kind_are_kept_for_the_folder(make_widget, tmp_path, monkeypatch):
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Yes)
     imageio.v3.imwrite(tmp_path / "coins.png", data.coins())
     kept = ["AAAA" * 30] * 2
     save_learned(tmp_path, {"examples": {"model": "mobile_sam", "like": kept, "unlike": []}})
@@ -41,7 +42,7 @@ def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatc
     viewer.open(path)
     widget.wait_until_idle(120)
     assert learning.knowledge.n_objects == 6
-    assert panel.learned.text().startswith("Learned from 6 objects; to be tried")
+    assert panel.learned.text().startswith("Learned from 6 objects; tried on")
     row.learn.click()
     assert not learning.is_on
     assert panel.learned.text() == ""
@@ -52,9 +53,14 @@ def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatc
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(saved), ""))
     row._save.trigger()
     widget.wait_until_idle(120)
-    assert said[-1] == "Saved what 6 objects taught to mine.sam-learned.safetensors."
+    assert said[-1] == "Saved what was learned from 6 objects to mine.sam-learned.safetensors."
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: answers.pop(0))
+    row._forget.trigger()
+    assert learning.knowledge.n_objects == 6
     row._forget.trigger()
     assert learning.knowledge.n_objects == 0
+    assert said[-1].startswith("Forgot what was learned.")
     assert not learned_file(tmp_path).exists()
     row._open.trigger()
     widget.wait_until_idle(120)

@@ -109,12 +109,12 @@ class Knowledge:
         if not self.n_objects:
             return "Nothing learned yet: accept five objects."
         text = f"Learned from {self.n_objects} objects"
-        if not self.standings:
-            return f"{text}; to be tried on those you accept next."
-        best = self.standings[0]
+        best = next(iter(self.standings), None)
+        if best is None or (best.gain <= 0 and best.n_scored < _LEAST_SCORES):
+            return f"{text}; tried on the next ones."
         if best.leads:
             return f"{text}: {best.gain:+.2f} IoU on the last {best.n_scored}"
-        return f"{text}: {'offered' if best.gain > 0 else 'no gain here, so not used'}"
+        return f"{text}: {'offered with a star' if best.gain > 0 else 'no gain here, so not used'}"
 
     @property
     def leader(self) -> Standing | None:

@@ -51,9 +51,11 @@ def test_a_policy_is_preselected_once_it_was_better_on_objects_that_it_did_not_k
 def test_only_what_was_better_in_the_mean_is_offered(iou):
     better = knowledge_of(discs(0.805, 0.8, 20))
     assert not better.learnt.is_preselected
-    assert better.summary == "Learned from 20 objects: offered"
+    assert better.summary == "Learned from 20 objects: offered with a star"
     useless = knowledge_of(lessons([{DISC: iou}] * 20, [0.8] * 20))
+    useless_few = lessons([{DISC: iou}] * 7, [0.8] * 7)
     assert useless.learnt is None
+    assert knowledge_of(useless_few).summary == "Learned from 7 objects; tried on the next ones."
     assert useless.summary == "Learned from 20 objects: no gain here, so not used"
 
 
