@@ -90,17 +90,17 @@ class AutomaticFilterForm(QWidget):
     def _build_likeness(self) -> QLayout:
         self.like = button(
             "Like these",
-            "Find only objects like the examples, to be reviewed, the likest first. The examples\n"
-            "are the objects chosen in the table, or else all of the target, or else the last\n"
-            "examples; rejected masks count as unlike",
+            "Find only objects like the examples, to be reviewed, the most similar first. The\n"
+            "examples are the objects chosen in the table, or else all of the target, or else the\n"
+            "last examples; rejected masks count as counterexamples",
         )
         self.rest = button(
             "Find the rest",
             "Find everything here that is like the objects you accepted, five or more of one\n"
             "kind, to be reviewed: pixels like theirs are found, and the model refines them.\n"
-            "Rejected masks count as unlike the next time. Best for many small objects",
+            "Rejected masks count as counterexamples the next time. Best for many small objects",
         )
-        tooltip = "How like the examples masks have to be, after 'Like these' or 'Find the rest'"
+        tooltip = "How similar masks must be to the examples, after 'Like these' or 'Find the rest'"
         _, slider = self._slider_row("least_likeness", "likeness", 0.0, tooltip)
         return row(self.like, self.rest, slider, stretch=slider)
 

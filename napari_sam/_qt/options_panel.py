@@ -94,7 +94,7 @@ class OptionsPanel(QWidget):
             checked=True,
         )
         self.clean_strength = ValueSlider(
-            f"How smooth outlines become, and how large the holes and specks are that go.\n{_BACK}",
+            f"How smooth outlines become, and how large the removed holes and specks are.\n{_BACK}",
             low=1,
             default=_DEFAULT_STRENGTH,
             title="strength",

@@ -334,9 +334,9 @@ class StackPanel(QWidget):
         )
         self._explain(self._correct, single, tooltip, "correct_slice")
         tooltip = (
-            "The object is not on this slice: take it off, and correct those next to it.\n"
-            "It ends here unless a slice beyond is annotated: to take it off this slice alone,\n"
-            "first correct one beyond. A background click in its middle does the same"
+            "The object is not on this slice: remove it here, and correct the slices next to it.\n"
+            "It ends here unless a slice beyond is annotated: to clear this slice only,\n"
+            "first correct one beyond it. A background click in its middle does the same"
         )
         self._explain(self._clear, single, tooltip, "clear_slice")
         weakest = None if state.slices is None else state.slices.weakest

@@ -146,7 +146,7 @@ class TracksPanel(QWidget):
         for widget, tooltip, command in (
             (self.go, "Show where this division is proposed; again: the next one", "next_division"),
             (self.confirm, "The object divides here", "confirm_division"),
-            (self.reject, "It does not divide here: propose this no more", "reject_division"),
+            (self.reject, "It does not divide here: do not propose it again", "reject_division"),
         ):
             self.texts.add(widget.setToolTip, tooltip, command)
         return self.proposal, row(self.go, self.confirm, self.reject, self.confirm_all)

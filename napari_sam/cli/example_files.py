@@ -29,7 +29,7 @@ def example_options() -> list[click.Parameter]:
         click.Option(
             ["--least-likeness"],
             type=click.FloatRange(0, 1),
-            help="With --like: how like the examples masks have to be, 0 to 1.",
+            help="With --like: how similar masks must be to the examples, 0 to 1.",
             show_default=str(LEAST_LIKENESS),
         ),
         click.Option(

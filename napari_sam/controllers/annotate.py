@@ -190,7 +190,7 @@ class AnnotateController:
         prompts = self._binding.prompts
         tool_hint = TOOL_HINTS.get(prompts.tool, "")
         if state.hint == START_HINT and self._running.hint:
-            tool_hint = f"{self._running.hint} {tool_hint or state.hint}"
+            tool_hint = self._running.hint
         if prompts.image_prompts.has_open_shape:
             tool_hint = OPEN_HINTS.get(prompts.tool, "")
         elif tool_hint and state.hint == EARLY_HINT:

@@ -16,7 +16,7 @@ _NO_TAB: Final = "The image has no other slices: open a stack to use the tab Sta
 _REASONS: Final = {
     "export": "A file is still being written or read: try again when that is done.",
     "merge": "Select the rows of two or more objects in the table first.",
-    "automatic_cancel": "No automatic masks are being searched for.",
+    "automatic_cancel": "No search for automatic masks is running.",
     "automatic_discard": "There are no automatic masks: find some first.",
     "automatic": "Open an image first, or wait until the run has ended.",
     "segment_all": "Choose a layer or a file of prompts in the tab Batch first.",

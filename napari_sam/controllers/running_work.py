@@ -1,4 +1,4 @@
-"""What runs in the background while the user may go on clicking."""
+"""What runs in the background while the user can keep clicking."""
 
 from psygnal import Signal
 
@@ -15,7 +15,7 @@ class RunningWork:
     def __init__(self, session: AnnotationSession) -> None:
         self._session = session
         self.hint = ""
-        """What runs, as the beginning of a hint; empty without a run."""
+        """What runs, as a hint; empty without a run."""
         self._connections = Connections(
             (session.stack.propagation.changed, self._update),
             (session.automatic.changed, self._update),
@@ -34,9 +34,9 @@ class RunningWork:
     def _named(self) -> str:
         session = self._session
         if session.batch_prompts.state is not None:
-            return "A batch is being segmented."
+            return "Segmenting a batch; you can keep clicking."
         if session.stack.propagation.state is not None:
-            return "Objects are being carried on through the stack."
+            return "Propagating through the stack; you can keep clicking."
         if session.automatic.state.is_running:
-            return "Automatic masks are being searched for."
+            return "Finding automatic masks; you can keep clicking."
         return ""

@@ -245,11 +245,11 @@ class StackController:
         )
 
     def _on_cleared(self, label_id: int, cleared: list[int], changed: list[int]) -> None:
-        more = f", and changed {slices_in_words(changed)}" if changed else ""
-        alone = " To take it off one alone, first correct one beyond." if len(cleared) > 1 else ""
+        more = f", and changed on {slices_in_words(changed)}" if changed else ""
+        alone = " To clear one slice only, first correct one beyond it." if len(cleared) > 1 else ""
         where = slices_in_words(cleared)
         self._messages.info(
-            f"Object {label_id} is off {where} now{more}. Undo brings it back.{alone}"
+            f"Object {label_id} was removed from {where}{more}. Undo brings it back.{alone}"
         )
 
     def _on_followed(self, label_id: int, changed: list[int], n_weak: int) -> None:

@@ -91,7 +91,7 @@ def test_a_long_reason_is_in_the_tooltip_and_moves_nothing(panel, shown):
     shown(panel, width=300)
     height = panel.sizeHint().height()
     candidates = three()
-    candidates.ranking.reason = "you passed over masks like mask 2 " * 7
+    candidates.ranking.reason = "preferred to mask 2: you skipped similar ones " * 7
     panel.show_state(SessionState(candidates=candidates, chosen=1))
     assert panel.sizeHint().height() == height
     assert candidates.ranking.reason in panel._reason.toolTip()

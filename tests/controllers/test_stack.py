@@ -105,7 +105,7 @@ def test_selected_objects_or_all_of_a_slice_are_carried_on_together(opened):
     stack.panel._last.setValue(5)
     hint = widget.controllers.annotate.hint
     stack.propagate(FORWARD)
-    assert hint.text() == "Objects are being carried on through the stack. Click on an object."
+    assert hint.text() == "Propagating through the stack; you can keep clicking."
     widget.wait_until_idle(TIMEOUT_S)
     assert hint.text() == "Click on an object."
     assert [slices_with(widget, n) for n in (1, 2)] == [[4, 5]] * 2

@@ -162,11 +162,11 @@ def rank(
     elif likeness is not None and first != without_examples:
         reason = _reason_of_examples(features, examples, likeness, first, without_examples)
     elif grew[highest]:
-        reason = f"mask {highest + 1} became larger"
+        reason = f"preferred to mask {highest + 1}, which grew too much"
     elif fills[highest]:
-        reason = f"mask {highest + 1} fills the whole field"
+        reason = f"preferred to mask {highest + 1}, which fills the field"
     elif sides_beyond_view is not None and sides_beyond_view[highest]:
-        reason = f"mask {highest + 1} leaves the view"
+        reason = f"preferred to mask {highest + 1}, which leaves the view"
     elif int(np.argmax(at_first - clearness)) != first:
         reason = f"ends at clearer edges than mask {highest + 1}"
     elif stability[first] <= stability[highest]:
@@ -257,7 +257,7 @@ def _reason_of_examples(
     """Return why accepted objects make one mask the first, and not another one."""
     gain_of_accepted = likeness.accepted[first] - likeness.accepted[other]
     if gain_of_accepted < likeness.passed_over[other] - likeness.passed_over[first]:
-        return f"you passed over masks like mask {other + 1}"
+        return f"preferred to mask {other + 1}: you skipped similar ones"
     vectors = _feature_vectors(features)
     accepted = np.array(
         [_feature_vectors(example.features)[example.accepted] for example in examples]
@@ -268,5 +268,5 @@ def _reason_of_examples(
         gains[name] = max(gains.get(name, 0), float(gain))
     names = [name for name in sorted(gains, key=lambda n: -gains[n]) if gains[name] > _LEAST_GAIN]
     if not names:
-        return "more like the objects you accepted"
-    return f"like the objects you accepted: {' and '.join(names[:2])}"
+        return "more like your objects"
+    return f"like your objects: {' and '.join(names[:2])}"

@@ -59,7 +59,7 @@ def areas_of(shown):
 def test_a_mask_that_leaves_the_view_on_all_sides_is_not_preselected_beside_a_smaller_one():
     shown = candidates(WHOLE, (40, 240, 300), (0.3, 0.9, 1.0))
     assert shown.best == 0
-    assert shown.ranking.reason == "mask 3 leaves the view"
+    assert shown.ranking.reason == "preferred to mask 3, which leaves the view"
     assert candidates(WHOLE, (240, 280, 300), (0.3, 0.9, 1.0)).best == 2
     everything_in_sight = candidates(WHOLE, (40, 240, 300), (0.3, 0.9, 1.0), DecodeContext())
     assert everything_in_sight.best == 2

@@ -167,7 +167,7 @@ def test_with_nothing_to_tell_masks_apart_the_score_does():
 def test_the_whole_field_is_preselected_only_far_ahead():
     ranking = rank(traits(iou_predictions=(0.7, 0.85, 0.95)), ())
     assert ranking.order[0] == 1
-    assert ranking.reason == "mask 3 fills the whole field"
+    assert ranking.reason == "preferred to mask 3, which fills the field"
     assert rank(traits(iou_predictions=(0.3, 0.4, 0.95)), ()).order[0] == 2
 
 
@@ -182,7 +182,7 @@ def test_a_mask_that_grew_after_something_was_excluded_is_preselected_only_far_a
     assert rank(traits(**scores), ()).order[0] == 2
     ranking = rank(traits(**scores), (), corrected_from=MaskBefore(110, (0, 0, 10, 11)))
     assert ranking.order[0] == 0
-    assert ranking.reason == "mask 3 became larger"
+    assert ranking.reason == "preferred to mask 3, which grew too much"
     assert rank(traits(**scores), (), corrected_from=MaskBefore(1000, (0, 0, 30, 34))).order[0] == 1
 
 
@@ -208,7 +208,7 @@ def test_scores_that_are_shown_as_equal_are_no_reason():
     assert rank(stable, ()).reason == "as good as mask 2, and more stable"
     alike = rank(traits(**scores), (Example(traits(), 1),) * 3)
     assert alike.order[0] == 1
-    assert alike.reason.startswith("like the objects you accepted: ")
+    assert alike.reason.startswith("like your objects: ")
 
 
 def test_masks_that_were_not_accepted_are_the_reason_only_where_they_decided():
@@ -217,7 +217,7 @@ def test_masks_that_were_not_accepted_are_the_reason_only_where_they_decided():
     unlike = traits(area_px=(1, 1000, 1100), brightness=(20, 150, 150), contrast=(0, 90, 90))
     ranking = rank(shown, (Example(unlike, 0),) * 4)
     assert ranking.order[0] == 0
-    assert ranking.reason == "you passed over masks like mask 2"
+    assert ranking.reason == "preferred to mask 2: you skipped similar ones"
 
 
 @pytest.mark.parametrize("accepted", [0, 1, 2])
@@ -227,13 +227,13 @@ def test_what_was_accepted_is_preselected(accepted):
     scores[accepted] = 0.8
     ranking = rank(traits(iou_predictions=scores), examples)
     assert ranking.order[0] == accepted
-    assert ranking.reason.startswith("like the objects you accepted: ")
+    assert ranking.reason.startswith("like your objects: ")
 
 
 def test_the_reason_names_what_is_alike():
     area = traits(brightness=(150, 150, 150), contrast=(90, 90, 90))
     ranking = rank(area, (Example(traits(brightness=(150, 150, 150)), 1),) * 3)
-    assert ranking.reason == "like the objects you accepted: size"
+    assert ranking.reason == "like your objects: size"
 
 
 def test_masks_that_are_all_the_object_were_not_passed_over():
@@ -330,7 +330,7 @@ def test_the_session_learns_what_is_meant_and_unlearns_it_exactly(cells):
         accept_nucleus(cells, number)
     learnt = click(cells, 0)
     assert area_of(learnt, learnt.best) < 600
-    assert learnt.ranking.reason.startswith("like the objects you accepted: ")
+    assert learnt.ranking.reason.startswith("like your objects: ")
     assert cells.state.chosen == learnt.best
     np.testing.assert_array_equal(
         learnt.masks[0].prediction.low_res_logits, first.masks[0].prediction.low_res_logits
