@@ -49,8 +49,8 @@ _SMALL, _LARGE = 20, 80
 _VARIED: Final = 3.0
 """Ratio of these areas from which on large objects would come in pieces as small as small ones."""
 _SIZE_FACTOR: Final = 2.0
-"""How much smaller or larger than all objects the others may be; larger by more, if the largest is
-larger than the median one by more."""
+"""How much smaller or larger than all objects the others may be; by more, if the smallest or the
+largest differs from the median one by more."""
 _FAR_LARGER: Final = 1.5
 """How much larger than a region a mask is at least for the region to be a piece of an object..."""
 _LEAST_SCORE: Final = 0.8
@@ -307,11 +307,8 @@ def _alike(
     small_px, large_px = np.percentile(areas_px, (_SMALL, _LARGE))
     sizes_px = (small_px, large_px) if large_px > _VARIED * small_px else (small_px,)
     radii = [float((size_px / np.pi) ** 0.5 / grid.step) for size_px in sizes_px]
-    largest_px = float(areas_px.max())
-    factor = max(_SIZE_FACTOR, largest_px / float(np.median(areas_px)))
-    limits_px = float(areas_px.min()) / _SIZE_FACTOR, largest_px * factor
     parts = (part for radius in radii for part in _parts(values, taken, radius))
-    alike = _Alike(grid, values, [], limits_px)
+    alike = _Alike(grid, values, [], _limits_px(areas_px))
     regions = (_enlarged(part, grid) for part in parts)
     fitting = [one for one in regions if alike.fits(float(np.count_nonzero(one.mask)))]
     return replace(alike, regions=fitting)
@@ -338,6 +335,13 @@ def _areas_px(target: LabelsPlane) -> NDArray[np.float64]:
             counts[int(label_id)] = counts.get(int(label_id), 0) + int(count)
     counts.pop(0, None)
     return np.array(list(counts.values()), np.float64)
+
+
+def _limits_px(areas_px: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how small and how large other objects may be."""
+    smallest, median, largest = map(float, np.quantile(areas_px, (0, 0.5, 1)))
+    factors = max(_SIZE_FACTOR, median / smallest), max(_SIZE_FACTOR, largest / median)
+    return smallest / factors[0], largest * factors[1]
 
 
 def _on_grid(target: LabelsPlane, grid: PixelGrid) -> _Mask:

@@ -1,6 +1,7 @@
 """The rest of the coins, found from five of them with real weights."""
 
 import numpy as np
+import pytest
 from scipy import ndimage
 from skimage import data, filters, measure
 
@@ -92,3 +93,8 @@ def eroded(labels):
 
 def at(mask, xy):
     return bool(mask.at(np.array([xy[1]]), np.array([xy[0]])))
+
+
+def test_where_sizes_vary_others_may_differ_more():
+    assert rest._limits_px(np.array([300.0, 320.0, 310.0])) == (150, 640)
+    assert rest._limits_px(np.array([100.0, 300.0, 1500.0])) == pytest.approx((100 / 3, 7500))
