@@ -80,7 +80,7 @@ class Program:
 
 
 def picture(seed: int) -> np.ndarray:
-    """Return bright rectangles on dark ground."""
+    """Return bright rectangles on a dark background."""
     generator = np.random.default_rng(seed)
     image = generator.integers(20, 40, (60, 80, 3), np.uint8)
     for top, left in ((8, 8), (8, 45), (34, 26)):

@@ -25,7 +25,7 @@ from annotator import coins
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session import Embedder, ImagePlane
-from napari_sam.session.automatic.likeness import likeness_of, likest
+from napari_sam.session.automatic.likeness import likeness_of, most_similar
 from napari_sam.session.automatic.masks import AutomaticMask, choose_masks
 from napari_sam.session.automatic.request import AutomaticRequest, generate_tile_masks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -117,7 +117,7 @@ def ranking(
     searched = other or scene
     found = [one for one in searched.found if one.label_id not in known]
     values = likeness_of([scene.true[n] for n in examples], [one.features for one in found])
-    ranked = [found[n].label_id for n in likest(values, 0, lambda n: found[n].crop)]
+    ranked = [found[n].label_id for n in most_similar(values, 0, lambda n: found[n].crop)]
     kinds = [None if n is None else searched.kinds[n] for n in ranked]
     hits = np.array(
         [

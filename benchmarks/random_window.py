@@ -48,7 +48,7 @@ WORDS: Final = ("nucleus", "größer", "", "  ", "a,b;c\td", "<b>x</b>", "x" * 3
 
 
 def discs(seed: int, *shape: int) -> np.ndarray:
-    """Return bright discs on dark ground."""
+    """Return bright discs on a dark background."""
     rows, columns = np.ogrid[: shape[-2], : shape[-1]]
     plane = np.full(shape[-2:], 40, np.uint8)
     for row, column, radius in ((18, 20, 10), (22, 66, 14), (54, 34, 12), (52, 76, 9)):

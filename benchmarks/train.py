@@ -1,4 +1,4 @@
-"""Fine-tune on made cells: how much better one click is on images that were held out.
+"""Fine-tune on synthetic cells: how much better one click is on images that were held out.
 
     python benchmarks/train.py [--kind "only nuclei"] [--images 20] [--held-out 5] [--epochs 4]
         [--objects 150] [--adapters 0] [--device cpu] [--float32] [--test 0] [--json]

@@ -28,7 +28,7 @@ def seeds_of(image: np.ndarray) -> list[Prompts]:
 
 
 def segment(image: np.ndarray, embedder: Embedder) -> np.ndarray:
-    """Return the label image: 0 for the ground, 1 and so on for the objects."""
+    """Return the label image: 0 for the background, 1 and so on for the objects."""
     prompts = [BatchPrompt(seed) for seed in seeds_of(image)]
     plane = ImagePlane(image, is_rgb=image.ndim == 3)
     labels = np.zeros(image.shape[:2], np.uint16)

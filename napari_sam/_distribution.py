@@ -10,7 +10,7 @@ DISTRIBUTION: Final = "napari-sam-live"
 DOCK_NAME: Final = "Click to segment (SAM live)"
 """The widget's title in napari's menus, by which they find the dock instead of adding another."""
 _OLD_DISTRIBUTION: Final = "napari-sam"
-_UNSOUND_PYSIDE6: Final = "6.12.0"
+_BROKEN_PYSIDE6: Final = "6.12.0"
 """Loses a reference to None each time Python has it process events."""
 _IMMORTAL_NONE: Final = 3, 12
 """The first Python that does not count references to None."""
@@ -37,18 +37,18 @@ def old_distribution_warning() -> str:
     )
 
 
-def unsound_qt_warning() -> str:
+def broken_qt_warning() -> str:
     """Return which Qt to install instead of one that aborts this Python; empty if it is sound."""
     versions = installed_versions("PyQt6", "PySide6")
     is_in_use = "PyQt6" not in versions or os.environ.get("QT_API", "").lower() == "pyside6"
     if (
         not is_in_use
-        or versions.get("PySide6") != _UNSOUND_PYSIDE6
+        or versions.get("PySide6") != _BROKEN_PYSIDE6
         or sys.version_info >= _IMMORTAL_NONE
     ):
         return ""
     return (
-        f"PySide6 {_UNSOUND_PYSIDE6} crashes Python {sys.version_info[0]}.{sys.version_info[1]} "
+        f"PySide6 {_BROKEN_PYSIDE6} crashes Python {sys.version_info[0]}.{sys.version_info[1]} "
         "after a while.\nTo repair this, install another version: pip install "
-        f"'PySide6!={_UNSOUND_PYSIDE6}'."
+        f"'PySide6!={_BROKEN_PYSIDE6}'."
     )

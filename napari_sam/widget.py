@@ -14,7 +14,7 @@ from qtpy.QtCore import QEvent, QEventLoop
 from qtpy.QtGui import QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
-from napari_sam._distribution import DOCK_NAME, old_distribution_warning, unsound_qt_warning
+from napari_sam._distribution import DOCK_NAME, broken_qt_warning, old_distribution_warning
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.workarounds import (
@@ -87,7 +87,7 @@ class SamWidget(QWidget):
         # The C++ side may go without a close event, with the window. Qt would drop a connection to
         # a method of the very object that is destroyed, hence the lambda.
         self.destroyed.connect(lambda: self._shut_down())
-        for warning in filter(None, (old_distribution_warning(), unsound_qt_warning())):
+        for warning in filter(None, (old_distribution_warning(), broken_qt_warning())):
             self.session.notifier.warn(warning)
         # napari's Points layers need it, and the first click should not wait for its import.
         threading.Thread(target=self._import_pandas, daemon=True).start()

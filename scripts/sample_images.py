@@ -1,4 +1,4 @@
-"""Made images for the pictures of the documentation; always the same."""
+"""Synthetic images for the pictures of the documentation; always the same."""
 
 from __future__ import annotations
 

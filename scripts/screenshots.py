@@ -1,6 +1,6 @@
 """Take the pictures of the documentation, in a real window.
 
-    python scripts/screenshots.py                 # all of them, in some minutes
+    python scripts/screenshots.py                 # all of them, in a few minutes
     python scripts/screenshots.py start nuclei    # some of them
 
 Run it after each change of what the window looks like; without a display, under
@@ -166,7 +166,7 @@ def automatic(predictor: Predictor) -> Image.Image:
 
 
 def like(predictor: Predictor) -> Image.Image:
-    """Show what is like a few objects, the likest under review."""
+    """Show what is like a few objects, the most similar one under review."""
     with opened(predictor, data.coins(), name="coins") as window:
         window.segment((104, 68), (211, 192), (157, 132))
         window.parts.automatic.tab.select()

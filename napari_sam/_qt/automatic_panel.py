@@ -18,7 +18,7 @@ from napari_sam.session.automatic.settings import AutomaticRunSettings
 
 _LOW_GAP_PX: Final = 2
 _VERY_LOW_PX: Final = 24
-"""Height of the buttons in very low windows."""
+"""Height of the buttons in very short windows."""
 
 
 class AutomaticPanel(QWidget):

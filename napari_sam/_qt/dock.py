@@ -27,7 +27,7 @@ _MARGIN_PX: Final = 8
 
 
 class Dock(PanelColumn):
-    """Controls above tabs that take the rest; it only scrolls in very low windows."""
+    """Controls above tabs that take the rest; it only scrolls in very short windows."""
 
     low_changed = Signal(bool)
     """Whether what is in it is to take less height."""

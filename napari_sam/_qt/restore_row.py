@@ -87,7 +87,7 @@ class RestoreRow(QWidget):
             widget.setVisible(not is_working)
 
     def paintEvent(self, _: QPaintEvent) -> None:
-        """Paint a ground of its own, as it lies over other widgets."""
+        """Paint a background of its own, as it lies over other widgets."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), base_color(self))
         painter.fillRect(self.rect(), text_color(self, 0.12))

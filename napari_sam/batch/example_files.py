@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from napari_sam.batch.labeled import LabeledImage, LabelsError, read_pairs
 from napari_sam.batch.outputs import Compared
 from napari_sam.session.automatic.examples import measured
-from napari_sam.session.automatic.likeness import likeness_of, likest
+from napari_sam.session.automatic.likeness import likeness_of, most_similar
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.predicted_classes.classifier import (
     predict_classes,
@@ -54,7 +54,7 @@ def compare_with_examples(
     predictor: Predictor,
     open_images: ImageOpener,
 ) -> PlaneMasks:
-    """Keep the masks of a plane that are like the examples of a job, the likest first.
+    """Keep the masks of a plane that are like the examples of a job, the most similar first.
 
     Then give them the classes that other examples tell.
     """
@@ -67,7 +67,7 @@ def compare_with_examples(
     if job.like is not None:
         examples = example_features(job.like, predictor, embedder, open_images)
         values = likeness_of([one.features for one in examples], features)
-        kept = likest(values, job.least_likeness, crops.__getitem__)
+        kept = most_similar(values, job.least_likeness, crops.__getitem__)
         masks = replace(masks, records=[masks.records[index] for index in kept])
         compared = [Compared(likeness=float(values[index])) for index in kept]
         features = [features[index] for index in kept]

@@ -19,7 +19,7 @@ from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.propagation.meeting import overlap
 
 MAX_OBJECTS: Final = 60
-"""Of all images together, as each takes some tenths of a second."""
+"""Of all images together, as each takes a few tenths of a second."""
 
 MakePrompts = Callable[[MaskCrop], Prompts]
 """Makes the prompts for an object that is known."""

@@ -198,9 +198,9 @@ def automatic(
     objects of several slices, each with one number. The settings have their published names, and
     their published values unless --preset or an option changes them; without any of these,
     16-bit gray images are segmented as cells. Models of micro-sam can find objects without a grid:
-    --method ais or apg. With --like, only masks like examples are kept, the likest first; those of
-    the examples are among them. With --classes-from, masks get the classes of examples. With
-    --scheduler, all workers must see the images and FOLDER under the same paths.
+    --method ais or apg. With --like, only masks like examples are kept, the most similar
+    first; those of the examples are among them. With --classes-from, masks get the classes of
+    examples. With --scheduler, all workers must see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
     taught = taken_examples(published, NapariOpener(reader, intensities, channels))

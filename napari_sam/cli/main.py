@@ -13,8 +13,8 @@ import click
 from napari_sam import __version__
 from napari_sam._distribution import (
     DISTRIBUTION,
+    broken_qt_warning,
     old_distribution_warning,
-    unsound_qt_warning,
 )
 from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.automatic import automatic
@@ -132,7 +132,7 @@ def open_(
             hint = f" Did you mean 'napari-sam {similar[0]}'?" if similar else ""
             raise OpenError(f"{error}{hint}") from error
     choice = choose_model(model, device)
-    if warning := unsound_qt_warning():  # here, too: it may not live to show a notification
+    if warning := broken_qt_warning():  # here, too: it may not live to show a notification
         click.echo(warning, err=True)
     import napari
 

@@ -13,9 +13,9 @@ import click
 from napari_sam import __version__
 from napari_sam._distribution import (
     DISTRIBUTION,
+    broken_qt_warning,
     installed_versions,
     old_distribution_warning,
-    unsound_qt_warning,
 )
 from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.options import examples, json_option
@@ -87,7 +87,7 @@ def doctor() -> None:
         click.echo(title)
         for line in lines:
             click.echo(f"  {line}")
-    problems += filter(None, (old_distribution_warning(), unsound_qt_warning()))
+    problems += filter(None, (old_distribution_warning(), broken_qt_warning()))
     for problem in problems:
         click.echo(f"To repair: {problem}")
     if not problems:

@@ -37,7 +37,7 @@ FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-
 
 
 def picture(seed, size=(60, 80)):
-    """Return some bright rectangles on dark ground."""
+    """Return some bright rectangles on a dark background."""
     generator = np.random.default_rng(seed)
     image = generator.integers(20, 40, (*size, 3), np.uint8)
     for top, left in ((8, 8), (8, 45), (34, 26)):

@@ -15,7 +15,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QApplication
 
 from napari_sam import __version__
-from napari_sam._distribution import DISTRIBUTION, DOCK_NAME, unsound_qt_warning
+from napari_sam._distribution import DISTRIBUTION, DOCK_NAME, broken_qt_warning
 from napari_sam.catalogue.table import BUNDLED
 from napari_sam.cli.main import dock_widget, main
 from napari_sam.cli.options import choose_model
@@ -171,7 +171,7 @@ def test_what_cannot_work_with_the_package_is_reported(monkeypatch, opened):
         assert "PySide6 6.12.0 crashes Python" in text
         assert "pip install 'PySide6!=6.12.0'" in text
     monkeypatch.setattr("napari_sam._distribution._IMMORTAL_NONE", (3, 0))
-    assert not unsound_qt_warning()
+    assert not broken_qt_warning()
 
 
 def test_nothing_is_reported_otherwise(opened):

@@ -121,7 +121,7 @@ def test_doctor_names_folders_that_may_not_be_written(tmp_path, monkeypatch):
 def test_doctor_says_what_to_repair(monkeypatch):
     monkeypatch.setattr(cli_models, "installed_versions", lambda *names: {})
     monkeypatch.setattr(cli_models, "old_distribution_warning", lambda: "Uninstall the old one.")
-    monkeypatch.setattr(cli_models, "unsound_qt_warning", lambda: "Install another Qt.")
+    monkeypatch.setattr(cli_models, "broken_qt_warning", lambda: "Install another Qt.")
     output = _run("doctor").output
     assert "To repair: Qt is missing" in output
     assert "To repair: Uninstall the old one." in output

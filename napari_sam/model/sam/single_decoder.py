@@ -70,7 +70,7 @@ class SingleDecoder:
         boxes_xyxy : ndarray, optional
             (1, 4), the box among them, in input pixels.
         is_traced : bool
-            Whether to run without Python, which takes some tenths of a second at first.
+            Whether to run without Python, which takes a few tenths of a second at first.
         """
         top, left, side = self._window(boxes_xyxy)
         wanted = self._numbers[top : top + side, left : left + side].flatten()

@@ -80,7 +80,7 @@ class TracedDecoder:
     def of(
         cls, model: SegmentAnything, factored: FactoredTransformer, maps: tuple[Tensor, ...]
     ) -> TracedDecoder:
-        """Trace a decoder on an example, which takes some tenths of a second, once per model.
+        """Trace a decoder on an example, which takes a few tenths of a second, once per model.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.label_images import objects_from_labels
-from napari_sam.session.automatic.likeness import likeness_of, likest
+from napari_sam.session.automatic.likeness import likeness_of, most_similar
 from napari_sam.session.automatic.masks import choose_masks
 from napari_sam.session.automatic.request import (
     AutomaticRequest,
@@ -101,7 +101,7 @@ def find_like(
     Returns
     -------
     list of LikeMask
-        The likest first.
+        The most similar first.
     """
     existing = None
     if labels is not None:
@@ -119,5 +119,5 @@ def find_like(
     values = likeness_of(examples, measured(embedder, plane, crops))
     return [
         LikeMask(crops[index], float(values[index]), masks[index].record.predicted_iou)
-        for index in likest(values, least_likeness, crops.__getitem__)
+        for index in most_similar(values, least_likeness, crops.__getitem__)
     ]

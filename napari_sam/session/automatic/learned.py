@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from napari_sam.session.automatic.likeness import likest
+from napari_sam.session.automatic.likeness import most_similar
 from napari_sam.session.automatic.masks import AutomaticMask, choose_masks
 from napari_sam.session.automatic.request import (
     AutomaticRequest,
@@ -48,7 +48,7 @@ def learnt_masks(
     masks = choose_masks(all_tile_masks(request, embedder, on_progress), pyramid, settings)
     crops = [mask.plane_crop for mask in masks]
     scores = np.array([mask.record.predicted_iou for mask in masks])
-    return [masks[index] for index in likest(scores, 0, crops.__getitem__)]
+    return [masks[index] for index in most_similar(scores, 0, crops.__getitem__)]
 
 
 def _for_objects(

@@ -68,13 +68,13 @@ def likeness_of(
     return np.asarray((_fitted(positive, negative, unlike, unknown) + 1) / 2).clip(0, 1)
 
 
-def likest(
+def most_similar(
     values: NDArray[np.float64], least: float, crop_of: Callable[[int], MaskCrop]
 ) -> list[int]:
-    """Return which masks are the likest examples, one for each object, the likest first.
+    """Return which masks are most like examples, one for each object, the most similar first.
 
-    Of masks that have half of the smaller one in common, the likest stays: of a kind, objects do
-    not lie within each other. None has a lower value than the least one.
+    Of masks that have half of the smaller one in common, the most similar one stays: objects of
+    a kind do not lie within each other. None has a lower value than the least one.
     """
     order = [int(index) for index in np.argsort(-values, kind="stable") if values[index] >= least]
     masks = SliceMasks.of([crop_of(index) for index in order])
@@ -138,11 +138,11 @@ class Likeness:
         return Examples((*like, *accepted), (*unlike, *rejected))
 
     def ranked(self, masks: Sequence[MaskT], least: float) -> list[MaskT]:
-        """Return the masks that are at least so much like the examples, the likest first."""
+        """Return the masks that are similar enough to the examples, the most similar first."""
         candidates = [self._features(mask) for mask in masks]
         like, unlike = self.examples
         values = likeness_of(like, candidates, unlike)
-        kept = likest(values, least, lambda n: masks[n].plane_crop)
+        kept = most_similar(values, least, lambda n: masks[n].plane_crop)
         return [self._with_likeness(masks[n], float(values[n])) for n in kept]
 
     def _with_likeness(self, mask: MaskT, value: float) -> MaskT:

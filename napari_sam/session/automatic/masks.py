@@ -236,8 +236,8 @@ def choose_masks(
 ) -> list[AutomaticMask]:
     """Choose among the masks of all tiles; decodes nothing. For a background thread.
 
-    With a target, masks that lie on its labels are left out. The best come first, or the likest
-    examples.
+    With a target, masks that lie on its labels are left out. The best come first, or those that are
+    most like the examples.
     """
     height, width = pyramid.shape
     most_px = min(settings.max_area_px, settings.max_share * height * width)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.session.automatic.likeness import likest
+from napari_sam.session.automatic.likeness import most_similar
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.pixels import PixelGrid, cells_across, pixels_like
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, small_gray
@@ -255,7 +255,7 @@ def _clicked(alike: _Alike, embedder: Embedder, report: Report) -> Iterator[Batc
 def _distinct(masks: Sequence[AutomaticMask]) -> list[AutomaticMask]:
     """Return one mask for each object, the best first."""
     scores = np.array([mask.record.predicted_iou for mask in masks])
-    return [masks[index] for index in likest(scores, -np.inf, lambda n: masks[n].record.crop)]
+    return [masks[index] for index in most_similar(scores, -np.inf, lambda n: masks[n].record.crop)]
 
 
 def _mask_of(

@@ -49,7 +49,7 @@ class CurrentEmbedding:
         self.phase = Phase.NO_IMAGE
         self.progress = 0.0
         self.note = ""
-        """Tells more than the phase alone."""
+        """Says more than the phase alone."""
         model.changed.connect(self.changed.emit)
         model.replaced.connect(self._on_model_replaced)
 

@@ -7,7 +7,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.image import ImageInfo
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, PlaneRequest
 from napari_sam.session.annotations import annotations_of
-from napari_sam.session.automatic.likeness import likest
+from napari_sam.session.automatic.likeness import most_similar
 from napari_sam.session.automatic.request import AutomaticRequest
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
@@ -44,17 +44,17 @@ def average_precision(hits, count):
     return float((hits.cumsum() / np.arange(1, len(hits) + 1))[hits].sum() / count)
 
 
-def test_of_masks_of_one_object_the_likest_stays():
+def test_of_masks_of_one_object_the_most_similar_stays():
     def crop(top, side):
         return MaskCrop(np.ones((side, side), bool), top, 0)
 
     # The whole, its upper half, a neighbor that overlaps a little, and one that lies apart.
     crops = [crop(0, 20), crop(0, 12), crop(18, 20), crop(60, 5)]
     values = np.array([0.5, 0.9, 0.3, 0.7])
-    assert likest(values, 0.2, crops.__getitem__) == [1, 3, 2]
-    assert likest(values[::-1], 0.2, crops[::-1].__getitem__) == [2, 0, 1]
-    assert likest(values, 0.6, crops.__getitem__) == [1, 3]
-    assert likest(np.zeros(0), 0, crops.__getitem__) == []
+    assert most_similar(values, 0.2, crops.__getitem__) == [1, 3, 2]
+    assert most_similar(values[::-1], 0.2, crops[::-1].__getitem__) == [2, 0, 1]
+    assert most_similar(values, 0.6, crops.__getitem__) == [1, 3]
+    assert most_similar(np.zeros(0), 0, crops.__getitem__) == []
 
 
 def test_ten_examples_of_a_kind_find_the_others_first(session):
@@ -86,9 +86,9 @@ def test_ten_examples_of_a_kind_find_the_others_first(session):
 
     session.automatic.refine(settings.with_values(least_likeness=0.4))
     session.wait_until_idle(TIMEOUT_S)
-    likest = session.automatic.picture.masks
-    assert masks[: len(likest)] == likest
-    assert 5 <= len(likest) <= 15
+    most_similar = session.automatic.picture.masks
+    assert masks[: len(most_similar)] == most_similar
+    assert 5 <= len(most_similar) <= 15
 
     session.automatic.refine(settings)
     session.wait_until_idle(TIMEOUT_S)
