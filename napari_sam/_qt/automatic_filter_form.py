@@ -100,7 +100,10 @@ class AutomaticFilterForm(QWidget):
             "kind, to be reviewed: pixels like theirs are found, and the model refines them.\n"
             "Rejected masks count as counterexamples the next time. Best for many small objects",
         )
-        tooltip = "How similar masks must be to the examples, after 'Like these' or 'Find the rest'"
+        tooltip = (
+            "Likeness: how similar masks must be to the examples, after 'Like these' or "
+            "'Find the rest'"
+        )
         _, slider = self._slider_row("least_likeness", "likeness", 0.0, tooltip)
         return row(self.like, self.rest, slider, stretch=slider)
 
