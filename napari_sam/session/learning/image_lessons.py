@@ -93,9 +93,11 @@ class ImageLessons:
         self.tasks = [*self.tasks, task][-_MAX_TASKS:]
 
     def finish(self, task: LearningTask, learned: BrushEdits, lesson: Lesson | None) -> None:
-        """Add what was learned from an object as it was painted on; None if that is nothing."""
+        """Keep what was learned from an object as it was painted on; None if that is nothing."""
         task.learned = learned
-        if lesson is not None:
+        if lesson is None:
+            self.lessons.pop(task.made, None)  # what it taught before it was painted on
+        else:
             self.lessons[task.made] = lesson
         for made in list(self.lessons)[:-MAX_LESSONS]:
             del self.lessons[made]

@@ -86,6 +86,7 @@ class Learning:
             self.is_on = is_on
             if not is_on:
                 self._executor.cancel()
+                self._fitted = None  # if it was under way
             self.changed.emit()
             self._continue()
 
@@ -120,15 +121,14 @@ class Learning:
 
     def _lessons_before(self) -> tuple[Lesson, ...]:
         """Return the lessons of other images; those that are kept as well count once."""
-        images = {registry: image.valid(registry) for registry, image in self._images.items()}
-        made = [lesson for lessons in images.values() for lesson in lessons]
+        made: list[Lesson] = []
+        others: list[Lesson] = []
+        for registry, image in self._images.items():
+            lessons = image.valid(registry)
+            made += lessons
+            if registry is not self._registry:
+                others += lessons
         kept = [one for one in self._kept if not any(are_same(one, other) for other in made)]
-        others = [
-            lesson
-            for registry, lessons in images.items()
-            if registry is not self._registry
-            for lesson in lessons
-        ]
         return (*kept, *others)[-MAX_LESSONS:]
 
     def follow_target(self) -> None:

@@ -21,6 +21,7 @@ from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.segment import segment
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.journal.entries import state_from_json, state_to_json
+from napari_sam.session.learning import learning
 from napari_sam.session.learning.lessons import Knowledge
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.painting import updated_records
@@ -121,6 +122,18 @@ def test_an_object_teaches_what_a_brush_has_made_of_it(session):
     assert after[3] == np.count_nonzero(plane.labels.array == 4) < 0.7 * before[3]
     assert after[:3] + after[4:5] == before[:3] + before[4:]
     assert session.learning.knowledge.n_objects == 6
+
+
+def test_an_object_that_cannot_be_learned_from_as_painted_teaches_nothing(session, monkeypatch):
+    plane = ArrayPlane(np.zeros(SHAPE, np.uint16))
+    session.set_target(plane)
+    accept(session, COINS_XY[:5])
+    erased = np.zeros(SHAPE, bool)
+    erased[: int(COINS_XY[3][1])] = True
+    erase(plane, 4, erased)
+    monkeypatch.setattr(learning, "measure", lambda *_: None)
+    accept(session, COINS_XY[5:6])
+    assert len(session.learning.to_json()["lessons"]) == 4
 
 
 def test_no_click_waits_for_what_is_known_of_borders(session, monkeypatch):
