@@ -33,6 +33,7 @@ KIND: Final = "napari-sam-live learned"
 LEARNED_SUFFIX: Final = ".sam-learned.safetensors"
 _MAX_BYTES: Final = 2**20
 _SAMPLES: Final = "samples.{}"
+_DAMAGED: Final = "The file is damaged; use another copy of it"
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,18 @@ def read_learned(path: Path, choice: ModelChoice) -> LearnedFile:
     about, samples = _parts_of(path)
     if about.get("kind") != KIND:
         raise FileError(f"The file has nothing learned; choose one that ends in {LEARNED_SUFFIX}")
-    if about.get("format") != FORMAT:
+    if not about.keys() >= {"format", "weights", "model"}:
+        raise FileError(_DAMAGED)
+    if about["format"] != FORMAT:
         raise FileError("The file is of a newer version; update napari-sam-live to open it")
-    if about.get("weights") != _fingerprint(choice):
-        model = single_line(str(about.get("model")))
+    if about["weights"] != _fingerprint(choice):
+        model = single_line(about["model"])
         name = f"other weights of {model}" if model == choice.name else model
         raise FileError(f"It was learned with {name}; choose that model, then open it again")
     lessons = {"model": choice.name, "lessons": _entries(about, samples)}
     count = len(lessons_from_json(lessons, choice.name))
     if not count:
-        raise FileError("The file is damaged; use another copy of it")
+        raise FileError(_DAMAGED)
     return LearnedFile(lessons, count, _source_of(about, count))
 
 

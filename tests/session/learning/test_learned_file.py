@@ -69,7 +69,7 @@ def test_another_model_and_other_content_are_refused(tmp_path, monkeypatch):
         (with_metadata(lessons="[" * 10**5), ModelChoice(), "is damaged"),
         (save({"samples.0": SAMPLES}, about), ModelChoice(), "is damaged"),
         (with_metadata(at="never", format="2"), ModelChoice(), "newer version"),
-        (save({}, {"kind": about["kind"]}), ModelChoice(), "newer version"),
+        (save({}, {"kind": about["kind"]}), ModelChoice(), "is damaged"),
         (save({"weight": SAMPLES}), ModelChoice(), nothing),  # a checkpoint
         (whole[:-1], ModelChoice(), damaged),
         (whole[:100], ModelChoice(), damaged),
