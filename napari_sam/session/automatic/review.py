@@ -20,7 +20,7 @@ from napari_sam.session.background import Background
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import registry_of
 from napari_sam.session.objects.records import ObjectRegistry, score_of
 
 
@@ -296,11 +296,7 @@ class AutomaticReview:
 
     def follow_target(self) -> None:
         """Follow the objects of the current target."""
-        target = self._editing.target
-        try:
-            self._follow(None if target is None else target.labels.registry)
-        except TargetError:
-            self._follow(None)
+        self._follow(registry_of(self._editing.target))
         self._update()
 
     def _follow(self, registry: ObjectRegistry | None) -> None:

@@ -36,7 +36,7 @@ from napari_sam.session.objects.brush_edits import BrushEdits
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import registry_of
 from napari_sam.session.objects.records import ObjectRegistry
 
 
@@ -133,7 +133,7 @@ class Learning:
 
     def follow_target(self) -> None:
         """Begin anew on another target: what was learned has to prove itself there."""
-        registry = self._target_registry()
+        registry = registry_of(self._editing.target)
         if registry is self._registry:
             return
         self._executor.cancel()
@@ -147,13 +147,6 @@ class Learning:
         if image is not None:
             image.rejected_px = [*image.rejected_px, *map(float, areas_px)][-MAX_LESSONS:]
             self._update()
-
-    def _target_registry(self) -> ObjectRegistry | None:
-        target = self._editing.target
-        try:
-            return None if target is None else target.labels.registry
-        except TargetError:  # a target that no longer fits
-            return None
 
     @property
     def _image(self) -> ImageLessons | None:

@@ -8,7 +8,7 @@ from napari_sam.session.classes.classes import ClassStep
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, AcceptedExamples, Example
 from napari_sam.session.objects.edits import LabelsEdit
-from napari_sam.session.objects.labels import LabelsPlane
+from napari_sam.session.objects.labels import LabelsPlane, registry_of
 from napari_sam.session.objects.records import ObjectRecord
 
 _MAX_EDITS: Final = 1000
@@ -67,9 +67,11 @@ class History:
         the target, they alone count.
         """
         accepted = [edit for edit in self._done if edit.example is not None]
-        labels = None if target is None else target.labels
+        registry = registry_of(target)
         here = [
-            edit for edit in accepted if edit.labels is not None and edit.labels.target is labels
+            edit
+            for edit in accepted
+            if edit.labels is not None and edit.labels.target.registry is registry
         ]
         counted = here if len(here) >= _LEAST_EXAMPLES else accepted
         return tuple(e.example for e in counted[-MAX_EXAMPLES:] if e.example is not None)

@@ -256,3 +256,11 @@ class ArraySlice:
         if not start[0] <= self._index < stop[0]:
             return None
         return slice(start[1], stop[1]), slice(start[2], stop[2])
+
+
+def registry_of(target: LabelsPlane | None) -> ObjectRegistry | None:
+    """Return the objects of a target; None if it no longer fits, or is still being read."""
+    try:
+        return None if target is None else target.labels.registry
+    except TargetError:
+        return None

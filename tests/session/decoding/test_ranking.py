@@ -14,6 +14,7 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, MaskBefore, rank
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit, History
+from napari_sam.session.objects.labels import TargetError
 
 TIMEOUT_S = 120
 CELLS_RC = ((60, 60), (60, 190), (190, 60), (190, 190), (60, 320), (190, 320), (125, 125))
@@ -421,3 +422,14 @@ def test_examples_of_another_image_count_until_this_one_has_enough():
     assert len(history.accepted_examples(shown)) == 5
     history.undo()
     assert len(history.accepted_examples(shown)) == 13
+
+
+def test_a_target_that_cannot_be_read_now_hides_no_examples():
+    class Unfit:
+        @property
+        def labels(self):
+            raise TargetError("It no longer has the image's shape.")
+
+    history, nothing = History(), ObjectState()
+    history.push(Edit(nothing, nothing, 0, example=Example(traits(), 0)))
+    assert len(history.accepted_examples(Unfit())) == 1
