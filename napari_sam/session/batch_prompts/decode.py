@@ -143,13 +143,12 @@ def decode_batch_prompts(
         again: list[_Item] = []
         for tile, members in _tiles_for(pyramid, items):
             embedded = embedder.embed(plane, tile, on_step)
-            for batch in _batches(members):
+            for batch in _batches([item.on_tile(tile) for item in members]):
                 if not report(done / len(prompts)):
                     return [results[index] for index in sorted(results)]
                 for item, candidates in zip(
                     batch, _decode_batch(embedded, batch, context, obtain), strict=True
                 ):
-                    item = item.on_tile(tile)
                     moved = _moved(pyramid, item, candidates, in_sight)
                     if moved is not None and turn + 1 < _MAX_ROUNDS:
                         again.append(moved)
@@ -251,7 +250,7 @@ def _decode_batch(
         )
         for item, prediction in zip(group, predictions, strict=True):
             about = embedded, item.prompt.prompts, item.usable
-            learnt_tile, learnt_on = item.on_tile(embedded.tile).learnt_tile, None
+            learnt_tile, learnt_on = item.learnt_tile, None
             if learnt_tile is not None and learnt_tile != embedded.tile:
                 learnt_on = obtain(learnt_tile)
             request = DecodeRequest(*about, context, before=item.before, learnt_on=learnt_on)

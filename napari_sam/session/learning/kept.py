@@ -38,9 +38,10 @@ def lessons_to_json(lessons: Sequence[Lesson], model: str) -> dict[str, Any]:
     return {"model": model, "lessons": kept} if kept else {}
 
 
-def are_same(lesson: Lesson, other: Lesson) -> bool:
-    """Whether two lessons are of the same object, one of them perhaps from JSON."""
-    return _without_samples(lesson) == _without_samples(other)
+def not_among(lessons: Sequence[Lesson], others: Sequence[Lesson]) -> list[Lesson]:
+    """Return the lessons, perhaps from JSON, of objects that none of the others is of."""
+    known = [_without_samples(other) for other in others]
+    return [lesson for lesson in lessons if _without_samples(lesson) not in known]
 
 
 def lessons_from_json(content: Any, model: str) -> tuple[Lesson, ...]:

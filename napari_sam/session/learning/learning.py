@@ -23,7 +23,7 @@ from napari_sam.session.learning.image_lessons import (
     LearningTask,
     MadeObject,
 )
-from napari_sam.session.learning.kept import are_same, lessons_from_json, lessons_to_json
+from napari_sam.session.learning.kept import lessons_from_json, lessons_to_json, not_among
 from napari_sam.session.learning.lessons import (
     LEAST_OBJECTS,
     Knowledge,
@@ -128,8 +128,7 @@ class Learning:
             made += lessons
             if registry is not self._registry:
                 others += lessons
-        kept = [one for one in self._kept if not any(are_same(one, other) for other in made)]
-        return (*kept, *others)[-MAX_LESSONS:]
+        return (*not_among(self._kept, made), *others)[-MAX_LESSONS:]
 
     def follow_target(self) -> None:
         """Begin anew on another target: what was learned has to prove itself there."""
