@@ -34,7 +34,6 @@ class LearningRow(QWidget):
         super().__init__()
         self._suggest: Callable[[], str] = str
         self._last_folder: Path | None = None
-        self._summary = ""
         self.learn = check_box("learn from accepted objects", _LEARN, checked=True)
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
@@ -58,7 +57,6 @@ class LearningRow(QWidget):
     def show_learned(self, is_on: bool, summary: str, *, is_any: bool) -> None:
         """Show whether masks are learned, what is known, and whether that is anything."""
         self.learn.setToolTip(f"{_LEARN}\n{summary}" if is_on else _LEARN)
-        self._summary = summary
         self._save.setEnabled(is_any)
         self._forget.setEnabled(is_any)
         with QSignalBlocker(self.learn):
@@ -68,7 +66,7 @@ class LearningRow(QWidget):
         box = QMessageBox(self)
         box.setWindowTitle("Forget what was learned?")
         box.setText(
-            f"{self._summary}\n\nForget this, on this image and others? It cannot be undone: "
+            "Forget what was learned, on this image and others? It cannot be undone:\n"
             "to keep a copy, cancel and choose Save learned… first."
         )
         box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
