@@ -108,6 +108,14 @@ def wait_until(condition, process):
         time.sleep(0.01)
 
 
+def address_in(file):
+    """Return the address in a scheduler's file, none while the file is still being written."""
+    try:
+        return json.loads(file.read_text())["address"]
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
 @pytest.mark.usefixtures("reader_leaves_file_open")
 def test_a_folder(folder, tmp_path):
     results = tmp_path / "masks"
@@ -367,11 +375,10 @@ def test_a_cluster_of_which_one_worker_is_killed(many, uninterrupted, tmp_path):
     ]
     processes = [scheduler, *workers]
     try:
-        wait_until(address_file.exists, scheduler)
-        address = json.loads(address_file.read_text())["address"]
+        wait_until(lambda: address_in(address_file), scheduler)
         command = start(
             *(many, broken, "-o", results, "--format", "tiff,coco", *FEW),
-            *("--scheduler", address, "--json"),
+            *("--scheduler", address_in(address_file), "--json"),
         )
         processes.append(command)
         wait_until(lambda: len(list(results.glob("*.tif"))) >= 1, command)
