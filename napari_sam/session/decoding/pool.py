@@ -8,7 +8,7 @@ pooled, and as many as the model gives are shown: likely ones that differ.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -74,7 +74,7 @@ def widened(
 def continued(
     before: Candidates, new: Candidates, choice: int | None, context: DecodeContext
 ) -> Candidates:
-    """Add the masks that a click had on another tile to those on a new one.
+    """Add the masks that prompts had on another tile to those on a new one.
 
     If the user chose one, it continues on the new tile, and the others stay where they are.
     """
@@ -83,9 +83,12 @@ def continued(
         return new
     if choice is not None and choice < len(before):
         likeness = [box_likeness(old.boxes[choice], box) for box in fresh.boxes]
-        order = list(range(len(before)))
-        order[choice] = len(before) + int(np.argmax(likeness))
-        return old.with_masks(fresh).take(order).candidates(new, context)
+        nearest, order = int(np.argmax(likeness)), list(range(len(before)))
+        order[choice] = len(before) + nearest
+        shown = old.with_masks(fresh).take(order).candidates(new, context)
+        if choice == before.learnt and nearest != new.learnt:
+            return shown
+        return replace(shown, base=before.base, learnt=before.learnt, recipe=before.recipe)
     if is_settled(new, context):
         return new
     finer, coarser = sorted((old, fresh), key=lambda pool: pool.masks[0].tile.side)

@@ -65,11 +65,14 @@ class DecodeRequest:
 
     @property
     def is_continued(self) -> bool:
-        """Whether a click has masks already, which go on being shown until all is done."""
+        """Whether the prompts have masks already, which go on being shown until all is done.
+
+        Those of several prompts are replaced, unless the user chose one to continue.
+        """
         before = self.before
-        if before is None or not self._is_single:
+        if before is None or before.prompts != self.prompts or before.tile == self.embedded.tile:
             return False
-        return before.prompts == self.prompts and before.tile != self.embedded.tile
+        return self._is_single or (self.choice is not None and self.choice < len(before))
 
     def first(self) -> Candidates:
         """Return the model's masks.
@@ -112,7 +115,7 @@ class DecodeRequest:
             click_xy = self.usable.points_xy[0]
             candidates = widened(candidates, self.embedded, click_xy, self.context)
         if self.before is not None and self.is_continued:
-            before = self.before.unlearnt
+            before = self.before.unlearnt if self._is_single else self.before
             candidates = continued(before, candidates, self.choice, self.context)
         elif self._is_single and self.choice is not None and self.wanted_box is not None:
             cut = Cut(self.context.clean_strength, self.level)

@@ -1,6 +1,7 @@
 """Which masks of a click are shown: pure rules, then clicks on nuclei with real weights."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -125,6 +126,9 @@ def test_other_masks_stay_where_they_are_once_the_user_chose_one():
     shown = continued(fine, coarse, 2, VIEW)
     assert shown.masks[:2] == fine.masks[:2]
     assert shown.masks[2] is coarse.masks[1]
+    assert continued(replace(fine, learnt=0), coarse, 2, VIEW).learnt == 0
+    assert continued(replace(fine, learnt=2), coarse, 2, VIEW).learnt is None
+    assert continued(replace(fine, learnt=2), replace(coarse, learnt=1), 2, VIEW).learnt == 2
 
 
 def test_the_chosen_mask_is_found_again_by_its_box():

@@ -264,23 +264,46 @@ def test_it_stands_back_where_another_object_is_clear(session):
     assert shown.best == shown.unlearnt.best
 
 
-def test_a_learned_mask_stays_while_others_are_looked_at(session):
+def show_spot_on_disc(session):
+    """Show a spot in the middle of a disc that is too large for the tile of the spot."""
     y, x = np.ogrid[:1500, :1400]
     pixels = np.where(np.hypot(y - 700, x - 700) < 480, 120.0, 60.0)
     pixels[np.hypot(y - 700, x - 700) < 22] = 200
     pixels += np.random.default_rng(0).normal(0, 4, pixels.shape)
     session.set_image(ImagePlane(pixels.clip(0, 255).astype(np.uint8)))
+
+
+def choose_all_around(session):
+    """Choose each of the masks, and the first one again; return which were shown last."""
+    for _ in range(len(session.state.candidates)):
+        session.object_in_progress.choose_next()
+        session.wait_until_idle(TIMEOUT_S)
+    return session.state.candidates
+
+
+def test_a_learned_mask_stays_while_others_are_looked_at(session):
+    show_spot_on_disc(session)
     session.learning.knowledge = Knowledge(12, learnt=replace(LEARNT, recipe=Recipe(border=BORDER)))
     shown = click(session, (700, 700))
     assert shown.best == shown.learnt == 3
-    for _ in range(4):
-        session.object_in_progress.choose_next()
-        session.wait_until_idle(TIMEOUT_S)
-    after = session.state.candidates
+    after = choose_all_around(session)
     assert after.tile != shown.tile  # one of the others is too large for it
     assert session.state.chosen == after.learnt == 3
     assert after.masks[3].tile == shown.masks[3].tile
     np.testing.assert_array_equal(after.logits(3), shown.logits(3))
+
+
+def test_corrected_masks_stay_while_others_are_looked_at(session):
+    show_spot_on_disc(session)
+    click(session, (700, 700))
+    session.set_prompts(Prompts(((700, 700), (700, 735)), (1, 0)))
+    session.wait_until_idle(TIMEOUT_S)
+    shown, chosen = session.state.candidates, session.state.chosen
+    after = choose_all_around(session)
+    assert after.tile != shown.tile
+    assert session.state.chosen == chosen
+    assert after.masks[chosen].tile == shown.masks[chosen].tile
+    np.testing.assert_array_equal(after.logits(chosen), shown.logits(chosen))
 
 
 def test_one_of_the_models_masks_is_not_shown_twice(session):
