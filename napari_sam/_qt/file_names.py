@@ -17,9 +17,13 @@ def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
     return name.lower().endswith(tuple(suffix.lower() for suffix in suffixes))
 
 
-def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any) -> None:
-    """Let the user choose a file to read, and emit its path with the signal `chosen`."""
-    name, _ = QFileDialog.getOpenFileName(parent, title, "", names)
+def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any, written: str = "") -> None:
+    """Let the user choose a file to read, and emit its path with the signal `chosen`.
+
+    The dialog begins in the folder where such a file would be `written`.
+    """
+    folder = str(Path(written).parent) if written else ""
+    name, _ = QFileDialog.getOpenFileName(parent, title, folder, names)
     if name:
         chosen.emit(Path(name))
 

@@ -66,8 +66,8 @@ class LearningRow(QWidget):
         box = QMessageBox(self)
         box.setWindowTitle("Forget what was learned?")
         box.setText(
-            "Forget what was learned, on this image and others? It cannot be undone:\n"
-            "to keep a copy, cancel and choose Save learned… first."
+            "Forget what was learned, on this image and others? The objects stay.\n"
+            "This cannot be undone. To keep a copy, cancel and choose Save learned… first."
         )
         box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
         box.setDefaultButton(QMessageBox.StandardButton.Cancel)
@@ -75,11 +75,14 @@ class LearningRow(QWidget):
             self.forget_requested.emit()
 
     def _on_open_clicked(self) -> None:
-        ask_for_file(self, "Open learned", _FILTER, self.open_requested)
+        ask_for_file(self, "Open learned", _FILTER, self.open_requested, self._start())
 
     def _on_save_clicked(self) -> None:
-        start = suggested_path(self._suggest(), self._last_folder)
-        path = ask_where_to_save(self, "Save learned", start, _FILTER, (LEARNED_SUFFIX,))
+        path = ask_where_to_save(self, "Save learned", self._start(), _FILTER, (LEARNED_SUFFIX,))
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)
+
+    def _start(self) -> str:
+        """Return the path that is suggested for a file."""
+        return suggested_path(self._suggest(), self._last_folder)

@@ -71,11 +71,14 @@ class SessionFileRow(QWidget):
         self._progress.setValue(round(100 * fraction))
 
     def _on_open_clicked(self) -> None:
-        ask_for_file(self, "Open session", _FILTER, self.open_requested)
+        ask_for_file(self, "Open session", _FILTER, self.open_requested, self._start())
 
     def _on_save_clicked(self) -> None:
-        start = suggested_path(self._suggest(), self._last_folder)
-        path = ask_where_to_save(self, "Save session", start, _FILTER, (SESSION_SUFFIX,))
+        path = ask_where_to_save(self, "Save session", self._start(), _FILTER, (SESSION_SUFFIX,))
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)
+
+    def _start(self) -> str:
+        """Return the path that is suggested for a file."""
+        return suggested_path(self._suggest(), self._last_folder)

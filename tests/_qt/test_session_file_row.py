@@ -6,12 +6,19 @@ from napari_sam._qt.session_file_row import SessionFileRow
 
 
 def test_files_are_requested_one_at_a_time(qtbot, heard, monkeypatch, tmp_path):
-    row = SessionFileRow(lambda: "coins")
+    row = SessionFileRow(lambda: str(tmp_path / "coins"))
     qtbot.addWidget(row)
     requests = heard(row, "open_requested")
     name = str(tmp_path / "a.sam-session.jsonl")
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (name, ""))
+    begun_in = []
+
+    def choose(parent, title, folder, names):
+        begun_in.append(folder)
+        return name, ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
     row.open.trigger()
+    assert begun_in == [str(tmp_path)]
     assert requests == [("open_requested", Path(name))]
     row.show_busy(True)
     row.show_progress(0.3)
