@@ -31,6 +31,7 @@ class LearningController:
         self._examples = context.session.known_examples
         self._executor = context.session.background.executor("learned-files")
         self._folder: Path | None = None  # of the image
+        self._folders: set[Path] = set()  # of all images so far
         self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
         self._learning.switch(load_options().get("learn") is not False)
         options.when_built(self._connect)
@@ -81,8 +82,8 @@ class LearningController:
         self._learning.forget()
         self._examples.forget()
         self._timer.stop()
-        if self._folder is not None:
-            forget_learned(self._folder)
+        for folder in self._folders:
+            forget_learned(folder)
         self._messages.info("Forgot what was learned. The next five objects teach anew.")
 
     # Files -------------------------------------------------------------------------------------
@@ -139,6 +140,7 @@ class LearningController:
 
     def _load(self) -> None:
         if self._folder is not None:
+            self._folders.add(self._folder)
             content = load_learned(self._folder)
             self._learning.keep(content)
             self._examples.keep(content.get(_EXAMPLES))

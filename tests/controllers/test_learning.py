@@ -13,7 +13,7 @@ from napari_sam.storage.options import load_options
 KNOWN = lessons_to_json([Lesson(900.0, 0.6, {Policy(0, 1, True): 0.8})] * 6, "mobile_sam")
 
 
-def test_examples_of_a_kind_are_kept_for_the_folder(make_widget, tmp_path, monkeypatch):
+def test_examples_are_kept_for_the_folder_until_forgotten(make_widget, tmp_path, monkeypatch):
     monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Yes)
     imageio.v3.imwrite(tmp_path / "coins.png", data.coins())
     kept = ["AAAA" * 30] * 2
@@ -25,6 +25,7 @@ def test_examples_of_a_kind_are_kept_for_the_folder(make_widget, tmp_path, monke
     assert len(known.current.like) == 2
     widget.controllers.learning._save()
     assert known.to_json()["like"] == kept
+    viewer.layers.clear()
     row._forget.trigger()
     assert known.current.like == ()
     assert not learned_file(tmp_path).exists()
