@@ -37,8 +37,17 @@ class BrushLabel:
         self._update()
 
     def take(self, label_id: int) -> None:
-        """Paint on an accepted object; 0: on the one that is meant, or on a new one."""
-        self._set(label_id or self._meant)
+        """Paint on an accepted object; 0: on the one that is meant, or on a new one.
+
+        Raises
+        ------
+        TargetError
+            If it would be a new one, hidden by a mask that is not accepted yet.
+        """
+        label_id = label_id or self._meant or 0
+        if not label_id and self._session.state.candidates is not None:
+            raise TargetError("Accept the mask first, then paint on it.")
+        self._set(label_id)
 
     def _on_target_changed(self) -> None:
         self._chosen = self._meant = None

@@ -96,6 +96,14 @@ def test_the_brush_key_paints_on_the_object_under_the_cursor_and_goes_back(annot
     binding.shortcuts.run("brush")
     binding.shortcuts.run("brush")
     assert binding.prompts.tool == "points"
+    # A mask that is not accepted yet would hide the stroke, which would be another object's.
+    viewer.layers["SAM points"].add([(200, 60)])
+    widget.wait_until_idle(TIMEOUT_S)
+    viewer.cursor.position = (200, 60)
+    binding.shortcuts.run("brush")
+    assert binding.prompts.tool == "points"
+    last = notification_manager.records[-1]
+    assert last.message == "Accept the mask first, then paint on it."
 
 
 def test_the_brush_is_as_large_as_suits_the_object_until_the_user_chooses_a_size(annotated):
