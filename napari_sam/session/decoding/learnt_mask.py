@@ -13,7 +13,7 @@ from napari_sam.session.decoding.features import MaskFeatures, joined, measure_f
 from napari_sam.session.decoding.honoring import honoring
 from napari_sam.session.decoding.learnt import Learnt, place_at
 from napari_sam.session.decoding.pool import box_likeness
-from napari_sam.session.decoding.ranking import MaskBefore, Ranking
+from napari_sam.session.decoding.ranking import HIGHEST_SCORE, MaskBefore, Ranking
 from napari_sam.session.decoding.recipe import (
     BorderWeights,
     Recipe,
@@ -83,12 +83,14 @@ def _with_one_more(
     embedded: EmbeddedTile,
 ) -> Candidates:
     """Return candidates with a learned mask as the last one, and how it is made."""
-    index = len(candidates)
+    index, reason = len(candidates), ranking.reason
     features = joined([ranking.features, _features_of(mask, embedded)])
+    if reason == HIGHEST_SCORE and mask.iou_prediction > max(candidates.iou_predictions):
+        reason = "highest score of the model's own masks"
     return replace(
         candidates,
         masks=(*candidates.masks, mask),
-        ranking=Ranking((*ranking.order, index), ranking.reason, features),
+        ranking=Ranking((*ranking.order, index), reason, features),
         base=candidates,
         learnt=index,
         recipe=recipe,

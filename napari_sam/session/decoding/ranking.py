@@ -17,6 +17,8 @@ from napari_sam.session.decoding.features import MaskFeatures
 from napari_sam.session.decoding.learnt import Learnt
 from napari_sam.session.image.tiles import Box
 
+HIGHEST_SCORE: Final = "highest score"
+"""Why a mask is preselected, as a rule."""
 MAX_EXAMPLES: Final = 32
 """The number of accepted objects that count: the newest."""
 _STABILITY_WEIGHT: Final = 0.02
@@ -158,7 +160,7 @@ def rank(
     # Of equally good masks, another one: that a score was highest decided nothing.
     highest = max(order, key=lambda index: (scores[index], index != first))
     if first == highest:
-        reason = "highest score"
+        reason = HIGHEST_SCORE
     elif likeness is not None and first != without_examples:
         reason = _reason_of_examples(features, examples, likeness, first, without_examples)
     elif grew[highest]:
@@ -170,7 +172,7 @@ def rank(
     elif int(np.argmax(at_first - clearness)) != first:
         reason = f"ends at clearer edges than mask {highest + 1}"
     elif stability[first] <= stability[highest]:
-        reason = "highest score"
+        reason = HIGHEST_SCORE
     else:
         reason = f"as good as mask {highest + 1}, and more stable"
     return Ranking(order, reason, features)

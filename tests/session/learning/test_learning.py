@@ -262,6 +262,15 @@ def test_it_stands_back_where_another_object_is_clear(session):
     shown = click(session, COINS_XY[0])
     assert shown.learnt == 3
     assert shown.best == shown.unlearnt.best
+    assert shown.ranking.reason == "highest score"
+
+
+def test_a_learned_mask_may_have_a_higher_score_than_what_is_preselected(session):
+    learnt = replace(LEARNT, recipe=Recipe(Policy(1, 2, True), 20.0), is_preselected=False)
+    session.learning.knowledge = Knowledge(12, learnt=learnt)
+    shown = click(session, MORE_XY[2])
+    assert shown.best != shown.learnt == int(np.argmax(shown.iou_predictions))
+    assert shown.ranking.reason == "highest score of the model's own masks"
 
 
 def show_spot_on_disc(session):
