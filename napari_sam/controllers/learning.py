@@ -32,6 +32,7 @@ class LearningController:
         self._executor = context.session.background.executor("learned-files")
         self._folder: Path | None = None  # of the image
         self._folders: set[Path] = set()  # of all images so far
+        self._has_told = False  # on this image, that what was learned is preselected
         self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
         self._learning.switch(load_options().get("learn") is not False)
         options.when_built(self._connect)
@@ -70,8 +71,19 @@ class LearningController:
 
     def _on_learned(self) -> None:
         self._show()
+        self._tell()
         if self._folder is not None and self._learning.knowledge.n_here:
             self._timer.start()
+
+    def _tell(self) -> None:
+        """Tell the user once on each image when masks begin to follow from accepted objects."""
+        learnt, has_any = self._learning.learnt, self._learning.knowledge.n_here > 0
+        self._has_told = self._has_told and has_any
+        if learnt is not None and learnt.is_preselected and not self._has_told:
+            self._has_told = True
+            self._messages.note(
+                f"Learned from {learnt.n_objects} objects: masks with a star are preselected now."
+            )
 
     def _on_examples(self) -> None:
         self._show()

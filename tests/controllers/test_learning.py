@@ -1,12 +1,16 @@
 """The switch for learning, and what goes from one image of a folder to the next."""
 
+from dataclasses import replace
+
 import imageio.v3
+from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 from skimage import data
 
-from napari_sam.session.decoding.recipe import Policy
+from napari_sam.session.decoding.learnt import Learnt
+from napari_sam.session.decoding.recipe import Policy, Recipe
 from napari_sam.session.learning.kept import lessons_to_json
-from napari_sam.session.learning.lessons import Lesson
+from napari_sam.session.learning.lessons import Knowledge, Lesson
 from napari_sam.storage.learned import learned_file, save_learned
 from napari_sam.storage.options import load_options
 
@@ -73,3 +77,17 @@ def test_it_begins_with_what_its_folder_taught(make_widget, tmp_path, monkeypatc
     widget.wait_until_idle(120)
     assert learning.knowledge.n_objects == 6
     assert said[-1].startswith("The file has nothing learned or is damaged; choose one")
+
+
+def test_the_user_is_told_once_when_what_was_learned_is_preselected(make_widget, said):
+    _, widget = make_widget(Image(data.coins(), name="coins"))
+    learning = widget.session.learning
+    learnt = Learnt(Recipe(Policy(1, 0, True), 20.0), 12)
+    told = "Learned from 12 objects: masks with a star are preselected now."
+    times = []
+    for is_preselected in (False, True, False, True):
+        known = replace(learnt, is_preselected=is_preselected)
+        learning.knowledge = Knowledge(12, 12, learnt=known)
+        learning.changed.emit()
+        times.append(said.count(told))
+    assert times == [0, 1, 1, 1]
