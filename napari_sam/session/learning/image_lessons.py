@@ -65,7 +65,11 @@ class LearningTask:
     def as_painted(self, brushed: BrushEdits) -> AcceptedObject:
         """Return the accepted object as a brush has left it; for a background thread."""
         masks = brushed.corrected((mask.mask, mask.start) for mask in self.made.masks)
-        return replace(self.accepted, masks=tuple(PackedMask(start, mask) for mask, start in masks))
+        return replace(
+            self.accepted,
+            masks=tuple(PackedMask(start, mask) for mask, start in masks),
+            is_corrected=self.accepted.is_corrected or bool(brushed.painted or brushed.erased),
+        )
 
 
 @dataclass(eq=False)

@@ -176,7 +176,9 @@ class Learning:
         elif first is not None and not state.prompts.extends(first.prompts):
             first = None
         tile, context = candidates.masks[shown[1]].tile, self._context_before()
-        accepted = AcceptedObject(record.masks, target, tile, state.prompts, context, first)
+        is_corrected = state.prompts.size > 1 or bool(state.level)
+        about = state.prompts, context, first, is_corrected
+        accepted = AcceptedObject(record.masks, target, tile, *about)
         made = MadeObject(record.uid, record.label_id, record.masks)
         image.add_task(LearningTask(made, accepted, plane, self._embedding.embedder))
         self._continue()

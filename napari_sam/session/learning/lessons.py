@@ -21,9 +21,9 @@ from napari_sam.session.decoding.recipe import Policy, Recipe
 LEAST_OBJECTS: Final = 5
 """Accepted objects from which on anything is learned..."""
 _LEAST_SCORES: Final = 5
-"""...and first clicks that were scored on an image before anything is preselected."""
+"""...and first clicks on an image that a policy changed before anything is preselected."""
 SCORED: Final = 10
-"""The last objects, whose scores count and whose sizes set the disc."""
+"""The last such clicks count, and the sizes of as many objects set the disc."""
 _LEAD: Final = 0.02
 """How much better than what is preselected without learning a policy has to be."""
 _SAME: Final = 0.95
@@ -75,7 +75,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a kind of policies has done on the last objects."""
+    """How a kind of policies has done on the last objects where it made a difference."""
 
     kind: Kind
     n_scored: int
@@ -83,6 +83,7 @@ class Standing:
     doubt: float = 0.0  # the standard error of that
     # the mean without the object that it did best on
     gain_of_others: float = field(default=-1.0, repr=False)
+    recent: float = 0.0  # the mean of the last objects, whether or not it made a difference
 
     @property
     def leads(self) -> bool:
@@ -110,11 +111,13 @@ class Knowledge:
             return "Nothing learned yet: accept five objects."
         text = f"Learned from {self.n_objects} objects"
         best = next(iter(self.standings), None)
-        if best is None or (best.gain <= 0 and best.n_scored < _LEAST_SCORES):
+        if best is not None and best.leads:
+            return f"{text}: {best.gain:+.2f} IoU on the last {best.n_scored} where it differed"
+        if best is not None and best.gain > 0:
+            return f"{text}: offered with a star"
+        if self.n_here < LEAST_OBJECTS + _LEAST_SCORES:
             return f"{text}; tried on the next ones."
-        if best.leads:
-            return f"{text}: {best.gain:+.2f} IoU on the last {best.n_scored}"
-        return f"{text}: {'offered with a star' if best.gain > 0 else 'no gain here, so not used'}"
+        return f"{text}: no gain here, so not used"
 
     @property
     def leader(self) -> Standing | None:
@@ -174,7 +177,7 @@ def knowledge_of(
     These tell what to do, but only lessons of this image tell whether that is better.
     """
     standings = [standing for kind in Kind if (standing := _standing(lessons, kind)).n_scored]
-    standings.sort(key=lambda standing: -standing.gain)
+    standings.sort(key=lambda standing: -standing.recent)
     known = [*before, *lessons]
     better = (s for s in standings if s.gain > 0)
     offered = next((s for s in standings if s.leads), next(better, None))
@@ -227,12 +230,16 @@ def _learnt(
 
 
 def _standing(lessons: Sequence[Lesson], kind: Kind) -> Standing:
-    """Return how a kind of policies has done on the last objects that it could be tried on."""
-    gains = [lesson.gains[kind] for lesson in lessons if kind in lesson.gains][-SCORED:]
+    """Return how a kind of policies has done.
+
+    Where it was as right, or as wrong, as what is preselected otherwise, it tells nothing.
+    """
+    all_gains = [lesson.gains[kind] for lesson in lessons if kind in lesson.gains]
+    gains = [gain for gain in all_gains if gain][-SCORED:]
     if not gains:
         return Standing(kind, 0, 0.0)
+    mean, recent = float(np.mean(gains)), float(np.mean(all_gains[-SCORED:]))
     if len(gains) == 1:
-        return Standing(kind, 1, gains[0])
+        return Standing(kind, 1, mean, recent=recent)
     doubt = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
-    others = float(np.mean(sorted(gains)[:-1]))
-    return Standing(kind, len(gains), float(np.mean(gains)), doubt, others)
+    return Standing(kind, len(gains), mean, doubt, float(np.mean(sorted(gains)[:-1])), recent)

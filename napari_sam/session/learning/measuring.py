@@ -40,6 +40,9 @@ _CUTS: Final = (1.5, 3.0)
 """Logits at which masks are cut, beside 0..."""
 _WORTH_CUTTING: Final = 0.3
 """...if their IoU with the object is as large as this."""
+_GOOD_ENOUGH: Final = 0.8
+"""The IoU with an uncorrected object from which on another mask is as right: the user accepted what
+the model made, and might have accepted the other one as well."""
 _SAMPLES: Final = 240
 """Places around the masks of an object that tell where it ends."""
 _FAR_LARGER: Final = 8.0
@@ -60,6 +63,7 @@ class AcceptedObject:
     context: DecodeContext  # what its candidates were ranked by
     # the masks of its first click, if they were shown; none of them was learned
     first: Candidates | None = None
+    is_corrected: bool = True  # not just what the model made of a click or a box
 
     @cached_property
     def crop(self) -> MaskCrop:
@@ -125,7 +129,15 @@ def measure(
                     iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
                 ious[policy._replace(cut=cut)] = iou
     samples, moved_iou = _border(accepted, first, pyramid, find, learnt, rest)
-    return Lesson(accepted.area_px, today, ious, places, samples, moved_iou)
+    most = 1.0 if accepted.is_corrected else _GOOD_ENOUGH
+    return Lesson(
+        accepted.area_px,
+        min(today, most),
+        {policy: min(iou, most) for policy, iou in ious.items()},
+        places,
+        samples,
+        None if moved_iou is None else min(moved_iou, most),
+    )
 
 
 def _border(

@@ -101,6 +101,10 @@ def test_it_learns_from_the_objects_that_are_in_the_target(session):
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
     assert learning.knowledge.n_objects == 6
+    # Only of a corrected one is known what is better than good enough.
+    todays = [today for _, today, *_ in learning.to_json()["lessons"]]
+    assert todays[:-1] == [0.8] * 5
+    assert todays[-1] > 0.9
     # Another image begins without it, and knows it.
     session.set_target(ArrayPlane(np.zeros(SHAPE, np.uint16)))
     assert learning.knowledge.n_objects == 6
