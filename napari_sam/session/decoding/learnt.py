@@ -26,6 +26,8 @@ _CLEAR_SCORE, _CLEAR_STABILITY = 0.9, 0.93
 """What a mask has that is clearly an object..."""
 _OTHER_SIZE: Final = 4.0
 """...and the ratio of areas from which on it is another one than those accepted."""
+_MORE_OTHER: Final = 2.0
+"""How much more the areas of such a mask and the learned one may differ than on those accepted."""
 
 
 class Place(NamedTuple):
@@ -47,6 +49,8 @@ class Learnt:
     # of accepted objects, by level of the tile
     places: Mapping[int, tuple[Place, ...]] = field(default_factory=dict)
     samples: tuple[Samples, ...] = field(default=(), repr=False)  # of where these end
+    # areas of masks that are preselected without learning, and of the accepted objects
+    others_px: tuple[tuple[float, float], ...] = ()
     token_policy: Policy | None = None  # what makes masks of many clicks, of which some hit nothing
     # whether an object was accepted with the mask, which is added as it was then
     is_fixed: bool = False
@@ -89,16 +93,30 @@ class Learnt:
             return False
         return not self.refused_px or likeness(self.areas_px) >= likeness(self.refused_px)
 
-    def is_of_another_kind(self, features: MaskFeatures, best: int) -> bool:
-        """Whether the best mask is clearly an object of another size than those accepted."""
+    def is_of_another_kind(self, features: MaskFeatures, best: int, learnt_px: float) -> bool:
+        """Whether the best mask is clearly another object than those accepted.
+
+        It has another size, or one that differs more from that of the learned mask, `learnt_px`.
+        """
         is_clear = features.iou_predictions[best] >= _CLEAR_SCORE
         is_clear &= features.stability_score[best] >= _CLEAR_STABILITY
-        return bool(is_clear) and self._is_another_size(features.area_px[best])
+        if not is_clear:
+            return False
+        area_px = features.area_px[best]
+        known = [_factor(*areas_px) for areas_px in self.others_px]
+        differs_more = known and _factor(area_px, learnt_px) > _MORE_OTHER * max(known)
+        return bool(differs_more) or self._is_another_size(area_px)
 
     def _is_another_size(self, area_px: float) -> bool:
         """Whether no accepted object is about as large."""
         ratios = np.log(max(area_px, 1) / np.maximum(self.areas_px, 1))
         return bool(ratios.size and abs(ratios).min() > np.log(_OTHER_SIZE))
+
+
+def _factor(area_px: float, other_px: float) -> float:
+    """Return by which factor the larger one of two areas is larger."""
+    small, large = sorted((area_px, other_px))
+    return float(large / max(small, 1))
 
 
 def place_at(embedded: EmbeddedTile, click_xy: tuple[float, float]) -> Place:

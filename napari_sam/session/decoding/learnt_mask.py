@@ -229,8 +229,9 @@ def _is_alike(
     click_xy: tuple[float, float],
 ) -> bool:
     """Whether a click, and the masks that it has, are like those that were learned from."""
-    if not learnt.knows_size(float(features.area_px[index])):
+    area_px = float(features.area_px[index])
+    if not learnt.knows_size(area_px):
         return False
-    if learnt.is_of_another_kind(features, best):
+    if learnt.is_of_another_kind(features, best, area_px):
         return False
     return learnt.knows_place(place_at(embedded, click_xy), embedded.tile.level)

@@ -69,6 +69,7 @@ class Lesson:
     samples: Samples | None = field(default=None, repr=False)  # of where it ends; None: unknown
     # the IoU of the mask whose border was moved by what was known before; None: nothing was
     moved: float | None = None
+    today_px: float | None = None  # the area of what is preselected without learning, if known
     # what each kind of policies, as it was known before, would have gained in IoU
     gains: Mapping[Kind, float] = field(default_factory=dict)
 
@@ -110,10 +111,10 @@ class Knowledge:
         if not self.n_objects:
             return "Nothing learned yet: accept five objects."
         text = f"Learned from {self.n_objects} objects"
-        best = next(iter(self.standings), None)
-        if best is not None and best.leads:
+        best = self.leader
+        if best is not None:
             return f"{text}: {best.gain:+.2f} IoU on the last {best.n_scored} where it differed"
-        if best is not None and best.gain > 0:
+        if any(standing.gain > 0 for standing in self.standings):
             return f"{text}: offered with a star"
         if self.n_here < LEAST_OBJECTS + _LEAST_SCORES:
             return f"{text}; tried on the next ones."
@@ -226,6 +227,9 @@ def _learnt(
         },
         samples=samples,
         token_policy=best_policy(known, Kind.TOKEN),
+        others_px=tuple(
+            (lesson.today_px, lesson.area_px) for lesson in newest if lesson.today_px is not None
+        ),
     )
 
 

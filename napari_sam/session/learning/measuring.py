@@ -109,7 +109,7 @@ def measure(
     first = _first(accepted, find, click_xy, rest)
     if first is None:
         return None
-    today = iou_of(_as_wanted(first.masks[first.best], accepted, click_xy), crop)
+    judge = _Judge(accepted, click_xy, first, learnt)
     ious: dict[Policy, float] = {}
     places: dict[int, Place] = {}
     for level in range(pyramid.whole.level + 1):
@@ -125,31 +125,47 @@ def measure(
                     rest()
                     least = least_px if policy.has_disc else 0.0
                     lower = cut_for(embedded, prediction, index, cut, least)
-                    mask = as_candidate(embedded, prediction, index, lower)
-                    iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
+                    iou = judge.iou_of(as_candidate(embedded, prediction, index, lower))
                 ious[policy._replace(cut=cut)] = iou
-    samples, moved_iou = _border(accepted, first, pyramid, find, learnt, rest)
-    most = 1.0 if accepted.is_corrected else _GOOD_ENOUGH
-    return Lesson(
-        accepted.area_px,
-        min(today, most),
-        {policy: min(iou, most) for policy, iou in ious.items()},
-        places,
-        samples,
-        None if moved_iou is None else min(moved_iou, most),
-    )
+    samples, moved_iou = _border(judge, pyramid, find, rest)
+    today_px = rough_area_px(first.masks[first.best])
+    return Lesson(accepted.area_px, judge.today, ious, places, samples, moved_iou, today_px)
+
+
+class _Judge:
+    """Tells how well masks fit an accepted object, as they would be preselected."""
+
+    def __init__(
+        self,
+        accepted: AcceptedObject,
+        click_xy: tuple[float, float],
+        first: Candidates,
+        learnt: Learnt | None,
+    ) -> None:
+        self.crop, self.click_xy, self.first, self.learnt = accepted.crop, click_xy, first, learnt
+        self._accepted = accepted
+        self._most = 1.0 if accepted.is_corrected else _GOOD_ENOUGH
+        self.today = self._iou_of(first.masks[first.best])
+        """The IoU of what is preselected without learning."""
+
+    def iou_of(self, mask: Candidate) -> float:
+        """Return the IoU of a mask, or of what is preselected where it would stand back."""
+        ranking, best = self.first.ranking, self.first.best
+        if self.learnt is not None and ranking is not None:
+            area_px = rough_area_px(mask)
+            if self.learnt.is_of_another_kind(ranking.features, best, area_px):
+                return self.today
+        return self._iou_of(mask)
+
+    def _iou_of(self, mask: Candidate) -> float:
+        return min(iou_of(_as_wanted(mask, self._accepted, self.click_xy), self.crop), self._most)
 
 
 def _border(
-    accepted: AcceptedObject,
-    first: Candidates,
-    pyramid: TilePyramid,
-    find: FindTile,
-    learnt: Learnt | None,
-    rest: Callable[[], None],
+    judge: _Judge, pyramid: TilePyramid, find: FindTile, rest: Callable[[], None]
 ) -> tuple[Samples | None, float | None]:
     """Return samples of where an object ends, and the IoU of its mask if that was known before."""
-    click_xy, crop = accepted.click_xy, accepted.crop
+    click_xy, crop, first, learnt = judge.click_xy, judge.crop, judge.first, judge.learnt
     masks, base = list(first.masks), first.masks[first.best]
     policy = None if learnt is None else learnt.recipe.policy
     if learnt is not None and policy is not None:
@@ -167,7 +183,7 @@ def _border(
         rest()
         click = Prompts((click_xy,), (FOREGROUND,))
         mask = with_border(base, click, learnt.border) or base
-        moved_iou = iou_of(_as_wanted(mask, accepted, click_xy), crop)
+        moved_iou = judge.iou_of(mask)
     parts: list[Samples] = []
     for mask in masks:
         rest()
