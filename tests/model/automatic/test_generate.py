@@ -115,6 +115,12 @@ def varied_model():
     return model.eval().requires_grad_(False)
 
 
+@pytest.fixture(scope="module")
+def varied_predictor(varied_model):
+    """Return its predictor, which is traced once and encodes an image once."""
+    return RememberingPredictor(varied_model, device="cpu")
+
+
 def plain_suppression(boxes, scores, threshold):
     """Stand in for torchvision's, which transformers asks for and we do without."""
     kept = []
@@ -166,7 +172,7 @@ def read_run_lengths(encoded):
     [(0.2, 0.9, 1.0, 40), (0.2, 0, 1.0, 90), (0, 0.3, 0.97, 5), (0, 0, 0.9, 4)],
 )
 def test_against_transformers(
-    varied_model, hugging_face_pipeline, pred_iou_thresh, stability_thresh, nms_thresh, at_least
+    varied_predictor, hugging_face_pipeline, pred_iou_thresh, stability_thresh, nms_thresh, at_least
 ):
     from PIL import Image
 
@@ -178,7 +184,7 @@ def test_against_transformers(
         stability_score_offset=0.05,
         box_nms_thresh=nms_thresh,
     )
-    result = generate_published(Predictor(varied_model, device="cpu"), image, settings)
+    result = generate_published(varied_predictor, image, settings)
     expected = hugging_face_pipeline(
         Image.fromarray(image),
         points_per_crop=settings.points_per_side,
@@ -263,12 +269,12 @@ def test_cancel_between_batches(predictor, coins, stop_at):
     assert len(calls) == stop_at
 
 
-def test_cancel_while_encoding(sam):
+def test_cancel_while_encoding(predictor):
     def on_block(done, total):
         raise CancelledError
 
     with pytest.raises(CancelledError):
-        generate_masks(Predictor(sam, device="cpu"), COINS, FAST, on_block=on_block)
+        generate_masks(predictor, COINS[:, ::-1], FAST, on_block=on_block)
 
 
 def test_other_thresholds_need_no_decoding(predictor, coins, everything, monkeypatch):
@@ -437,11 +443,9 @@ def test_bad_images(predictor, coins):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (2, 2)])
-def test_very_small_images(varied_model, size):
+def test_very_small_images(varied_predictor, size):
     settings = AutomaticSettings(points_per_side=2, crop_n_layers=2, pred_iou_thresh=0)
-    found = generate_masks(
-        Predictor(varied_model, device="cpu"), np.zeros((*size, 3), np.uint8), settings
-    )
+    found = generate_masks(varied_predictor, np.zeros((*size, 3), np.uint8), settings)
     found.select(replace(settings, stability_score_thresh=0))
 
 
