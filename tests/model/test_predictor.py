@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.model import Predictor, SamEmbedding, load_model
+from napari_sam.model import Predictor, SamEmbedding
 from napari_sam.model.runtime.devices import available_devices
 from tests.model.conftest import sample_image
 
@@ -41,7 +41,8 @@ def test_prediction(predictor, coins):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (40, 1000), (2500, 1300)])
-def test_any_image_size(predictor, size):
+def test_any_image_size(tiny_model, size):
+    predictor = Predictor(tiny_model, device="cpu")
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     embedding = predictor.encode(image)
     prediction = predictor.decode(embedding, [[0, 0]], [1])
@@ -239,6 +240,13 @@ def test_predictors_of_one_device_share_the_weights(sam, predictor):
     assert predictor._model is sam
 
 
+@pytest.fixture(scope="module")
+def warm_predictor(sam):
+    predictor = Predictor(sam, device="cpu")
+    predictor.warm_up()
+    return predictor
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
@@ -253,12 +261,11 @@ def test_predictors_of_one_device_share_the_weights(sam, predictor):
     ],
     ids=["point", "three points", "box", "point and mask"],
 )
-def test_a_warm_predictor_gives_the_same_masks_bit_by_bit(prompt):
-    predictor = Predictor(load_model("vit_t"), device="cpu")
-    embedding = predictor.encode(sample_image("coins"))
-    cold, alone = (predictor.decode(embedding, **prompt, is_only=way) for way in (False, True))
-    predictor.warm_up()
-    warm, warm_alone = (predictor.decode(embedding, **prompt, is_only=way) for way in (False, True))
+def test_a_warm_predictor_gives_the_same_masks_bit_by_bit(sam, warm_predictor, coins, prompt):
+    (cold, alone), (warm, warm_alone) = (
+        [predictor.decode(coins, **prompt, is_only=way) for way in (False, True)]
+        for predictor in (Predictor(sam, device="cpu"), warm_predictor)
+    )
     np.testing.assert_array_equal(warm.low_res_logits, cold.low_res_logits)
     np.testing.assert_array_equal(warm.iou_predictions, cold.iou_predictions)
     # Far from a box, of which the logits are in rows 27 to 63 and columns 52 to 88, none is made.
