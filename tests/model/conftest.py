@@ -20,6 +20,7 @@ from tests.model.sam2_models import (  # noqa: F401 - fixtures
     tiny_2,
     tiny_sam2,
 )
+from tests.remembering import RememberingPredictor
 
 GOLDENS = Path(__file__).parents[1] / "data" / "goldens"
 """Outputs of the published implementations; `README.md` there says what was kept of them."""
@@ -73,9 +74,10 @@ def predictor(sam):
 
 
 @pytest.fixture(scope="session")
-def embedding_of(predictor):
-    """Return a function from an image's name to its embedding; each image is encoded once."""
-    return cache(lambda name: predictor.encode(sample_image(name)))
+def embedding_of(sam):
+    """Return a function from an image's name to its embedding; the suite encodes each once."""
+    predictor = RememberingPredictor(sam, device="cpu")
+    return lambda name: predictor.encode(sample_image(name))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,9 @@ LOGITS_TOLERANCE, SCORE_TOLERANCE, EMBEDDING_TOLERANCE = 2e-3, 1e-5, 1e-5
 
 
 def _session(path):
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
