@@ -40,7 +40,7 @@ def _no_bar_of_naparis(monkeypatch):
 def stack_file(tmp_path):
     path = tmp_path / "stack.tif"
     stack = np.stack([np.roll(COINS, shift, axis=1) for shift in range(3)])
-    tifffile.imwrite(path, stack.astype(np.uint16) * 13 + 200, photometric="minisblack")
+    tifffile.imwrite(path, stack, photometric="minisblack")
     return path
 
 
@@ -74,7 +74,7 @@ def color(path):
 
 
 def time_and_depth(path):
-    planes = [[np.roll(COINS, 9 * t + z, axis=0)[:200] for z in range(2)] for t in range(2)]
+    planes = [[np.roll(COINS, 2 * t + z, axis=1) for z in range(2)] for t in range(2)]
     tifffile.imwrite(path, np.array(planes), photometric="minisblack")
 
 
