@@ -7,6 +7,7 @@ of the user's layers. So these are changed in a window of their own, which shows
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -191,11 +192,13 @@ _FORMER_COMMANDS: Final = {"reopen": "reedit"}
 
 def key_text(binding: KeyBinding | None) -> str:
     """Return a key as this platform writes it: "Shift+M", on macOS with its symbols."""
-    if binding is None:
-        return ""
+    return "" if binding is None else _written(binding, is_mac=sys.platform == "darwin")
+
+
+@cache
+def _written(binding: KeyBinding, *, is_mac: bool) -> str:
     if binding == _BY_COMMAND["help"].binding:
         return "?"  # whatever other keys it takes on a keyboard
-    is_mac = sys.platform == "darwin"
     return str(binding.to_text(use_symbols=is_mac, joinchar="" if is_mac else "+"))
 
 
