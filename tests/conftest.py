@@ -14,12 +14,14 @@ from types import FunctionType, SimpleNamespace
 import pytest
 import torch
 from napari import settings
+from napari._qt.widgets.qt_viewer_buttons import LayerCreationState, QtViewerPushButton
 from napari.utils.events.event import EventEmitter
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 from vispy.visuals.shaders.function import Function
+from vispy.visuals.shaders.shader_object import ShaderObject
 
 from napari_sam._distribution import DISTRIBUTION
 from napari_sam.controllers import annotate, preferences, thumbnails
@@ -120,6 +122,35 @@ def code_is_looked_at_once():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(EventEmitter, "_check_signature", staticmethod(takes_event_once))
         patched.setattr(Function, "_clean_code", lambda _, code: clean_once(code))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_changes_nothing_is_left_out():
+    """Style no button anew that stays as it is, and tell nobody where nobody listens.
+
+    napari and vispy do so at each change of the selection, and of a shader, some hundred times in
+    a window.
+    """
+    restyle, disconnect = QtViewerPushButton._change_selection_state, EventEmitter.disconnect
+    tell = ShaderObject.changed
+
+    def restyle_if_new(button, state):
+        if button.property("creation_state") != LayerCreationState(state).value:
+            restyle(button, state)
+
+    def disconnect_if_any(emitter, callback=None):
+        if emitter._callbacks:
+            disconnect(emitter, callback)
+
+    def tell_if_any(shader, code_changed=False, value_changed=False):
+        if shader._dependents:
+            tell(shader, code_changed, value_changed)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(QtViewerPushButton, "_change_selection_state", restyle_if_new)
+        patched.setattr(EventEmitter, "disconnect", disconnect_if_any)
+        patched.setattr(ShaderObject, "changed", tell_if_any)
         yield
 
 
