@@ -72,7 +72,10 @@ def still_learnt(
     if ranking is None or before.learnt is None or before.recipe is None:
         return None
     mask = before.masks[before.learnt]
-    return _with_one_more(candidates, ranking, mask, before.recipe, embedded)
+    made = _with_one_more(candidates, ranking, mask, before.recipe, embedded)
+    if before.best != before.learnt or before.ranking is None or made.ranking is None:
+        return made
+    return _preselecting(made, made.ranking, len(candidates), before.ranking.reason)
 
 
 def _with_one_more(

@@ -128,7 +128,15 @@ def test_other_masks_stay_where_they_are_once_the_user_chose_one():
     assert shown.masks[2] is coarse.masks[1]
     assert continued(replace(fine, learnt=0), coarse, 2, VIEW).learnt == 0
     assert continued(replace(fine, learnt=2), coarse, 2, VIEW).learnt is None
-    assert continued(replace(fine, learnt=2), replace(coarse, learnt=1), 2, VIEW).learnt == 2
+    # A learned mask is continued by the learned one, and no other mask is.
+    starred = replace(coarse, learnt=0)
+    shown = continued(replace(fine, learnt=2), starred, 2, VIEW)
+    assert (shown.learnt, shown.masks[2]) == (2, coarse.masks[0])
+    assert continued(fine, replace(coarse, learnt=1), 2, VIEW).masks[2] is coarse.masks[2]
+    # What is preselected, and why, stays as it was.
+    grown = replace(fine, ranking=replace(fine.ranking, order=(1, 0, 2), reason="grew too much"))
+    shown = continued(grown, coarse, 2, VIEW)
+    assert (shown.best, shown.ranking.reason) == (1, "grew too much")
 
 
 def test_the_chosen_mask_is_found_again_by_its_box():

@@ -301,7 +301,7 @@ def test_a_learned_mask_stays_while_others_are_looked_at(session):
     assert shown.best == shown.learnt == 3
     after = choose_all_around(session)
     assert after.tile != shown.tile  # one of the others is too large for it
-    assert session.state.chosen == after.learnt == 3
+    assert session.state.chosen == after.learnt == after.best == 3
     assert after.masks[3].tile == shown.masks[3].tile
     np.testing.assert_array_equal(after.logits(3), shown.logits(3))
 
