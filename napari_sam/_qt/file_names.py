@@ -17,12 +17,8 @@ def has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
     return name.lower().endswith(tuple(suffix.lower() for suffix in suffixes))
 
 
-def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any, written: str = "") -> None:
-    """Let the user choose a file to read, and emit its path with the signal `chosen`.
-
-    The dialog begins in the folder where such a file would be `written`.
-    """
-    folder = str(Path(written).parent) if written else ""
+def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any, folder: str = "") -> None:
+    """Let the user choose a file to read, and emit its path with the signal `chosen`."""
     name, _ = QFileDialog.getOpenFileName(parent, title, folder, names)
     if name:
         chosen.emit(Path(name))
@@ -70,8 +66,15 @@ def ask_for_name(
 
 
 def suggested_path(name: str, last_folder: Path | None) -> str:
-    """Return the name that a dialog suggests, in the folder that was used last."""
+    """Return the path that a dialog suggests: without a folder of its own, in the last one."""
     return name if last_folder is None else str(last_folder / name)
+
+
+def suggested_folder(name: str, last_folder: Path | None) -> str:
+    """Return the folder of the path that a dialog would suggest; empty if there is none."""
+    path = Path(suggested_path(name, last_folder))
+    folder = path.parent if name else path
+    return "" if folder == Path() else str(folder)
 
 
 def path_with_suffix(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> Path | None:

@@ -12,13 +12,14 @@ from napari_sam._qt.file_names import (
     ask_for_file,
     ask_where_to_save,
     name_filter,
+    suggested_folder,
     suggested_path,
 )
 from napari_sam.session.learning.learned_file import LEARNED_SUFFIX
 
 _LEARN: Final = (
     "From the fifth object on, offer one more mask, marked with a star, where what you accepted\n"
-    "leads to a better one. It is preselected once it has been better on the last ten objects."
+    "leads to a better one. It is preselected once it has been better where it made a difference."
 )
 _FILTER: Final = name_filter("What was learned", (LEARNED_SUFFIX,))
 
@@ -75,14 +76,12 @@ class LearningRow(QWidget):
             self.forget_requested.emit()
 
     def _on_open_clicked(self) -> None:
-        ask_for_file(self, "Open learned", _FILTER, self.open_requested, self._start())
+        folder = suggested_folder(self._suggest(), self._last_folder)
+        ask_for_file(self, "Open learned", _FILTER, self.open_requested, folder)
 
     def _on_save_clicked(self) -> None:
-        path = ask_where_to_save(self, "Save learned", self._start(), _FILTER, (LEARNED_SUFFIX,))
+        start = suggested_path(self._suggest(), self._last_folder)
+        path = ask_where_to_save(self, "Save learned", start, _FILTER, (LEARNED_SUFFIX,))
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)
-
-    def _start(self) -> str:
-        """Return the path that is suggested for a file."""
-        return suggested_path(self._suggest(), self._last_folder)

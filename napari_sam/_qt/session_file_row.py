@@ -7,7 +7,12 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QMenu, QMessageBox, QWidget
 
 from napari_sam._qt.building import button, fill, keep_size, progress_bar
-from napari_sam._qt.file_names import ask_for_file, ask_where_to_save, suggested_path
+from napari_sam._qt.file_names import (
+    ask_for_file,
+    ask_where_to_save,
+    suggested_folder,
+    suggested_path,
+)
 from napari_sam.session.journal.session_file import SESSION_SUFFIX
 
 _LINE_PX = 3
@@ -71,14 +76,12 @@ class SessionFileRow(QWidget):
         self._progress.setValue(round(100 * fraction))
 
     def _on_open_clicked(self) -> None:
-        ask_for_file(self, "Open session", _FILTER, self.open_requested, self._start())
+        folder = suggested_folder(self._suggest(), self._last_folder)
+        ask_for_file(self, "Open session", _FILTER, self.open_requested, folder)
 
     def _on_save_clicked(self) -> None:
-        path = ask_where_to_save(self, "Save session", self._start(), _FILTER, (SESSION_SUFFIX,))
+        start = suggested_path(self._suggest(), self._last_folder)
+        path = ask_where_to_save(self, "Save session", start, _FILTER, (SESSION_SUFFIX,))
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)
-
-    def _start(self) -> str:
-        """Return the path that is suggested for a file."""
-        return suggested_path(self._suggest(), self._last_folder)

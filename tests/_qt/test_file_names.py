@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.export_row import ExportRow
+from napari_sam._qt.file_names import suggested_folder
 from napari_sam._qt.session_file_row import SessionFileRow
 
 YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
@@ -81,3 +82,11 @@ def test_a_typed_suffix_wins_over_the_chosen_format(
     answer(monkeypatch, str(path), chosen)
     row.export.click()
     assert requests == [("export_requested", path, title, False)]
+
+
+def test_files_are_opened_where_they_would_be_saved(tmp_path):
+    last = tmp_path / "last"
+    assert suggested_folder(str(tmp_path / "coins"), last) == str(tmp_path)
+    assert suggested_folder("coins", last) == str(last)
+    assert suggested_folder("", last) == str(last)
+    assert suggested_folder("coins", None) == suggested_folder("", None) == ""
