@@ -2,6 +2,9 @@
 
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
+
+from napari.layers import Image
 
 from napari_sam._qt.building import rest_timer
 from napari_sam._qt.on_demand import OnDemand
@@ -32,7 +35,7 @@ class LearningController:
         self._executor = context.session.background.executor("learned-files")
         self._folder: Path | None = None  # of the image
         self._folders: set[Path] = set()  # of all images so far
-        self._has_told = False  # on this image, that what was learned is preselected
+        self._told = WeakSet[Image]()  # where the user was told that masks are preselected
         self._timer = rest_timer(context.widget, _SAVE_MS, self._save)
         self._learning.switch(load_options().get("learn") is not False)
         options.when_built(self._connect)
@@ -76,11 +79,12 @@ class LearningController:
             self._timer.start()
 
     def _tell(self) -> None:
-        """Tell the user once on each image when masks begin to follow from accepted objects."""
-        learnt, has_any = self._learning.learnt, self._learning.knowledge.n_here > 0
-        self._has_told = self._has_told and has_any
-        if learnt is not None and learnt.is_preselected and not self._has_told:
-            self._has_told = True
+        """Tell the user once on each image when learned masks begin to be preselected."""
+        learnt, image = self._learning.learnt, self._plane.image
+        if learnt is None or image is None or image in self._told:
+            return
+        if learnt.is_preselected:
+            self._told.add(image)
             self._messages.note(
                 f"Learned from {learnt.n_objects} objects: masks with a star are preselected now."
             )
@@ -93,6 +97,7 @@ class LearningController:
     def _forget(self) -> None:
         self._learning.forget()
         self._examples.forget()
+        self._told.clear()
         self._timer.stop()
         for folder in self._folders:
             forget_learned(folder)

@@ -45,7 +45,7 @@ class BrushLabel:
             If it would be a new one, hidden by a mask that is not accepted yet.
         """
         label_id = label_id or self._meant or 0
-        if not label_id and self._session.state.candidates is not None:
+        if not label_id and self._session.state.prompts.has_foreground:
             raise TargetError("Accept the mask first, then paint on it.")
         self._set(label_id)
 
