@@ -27,7 +27,8 @@ _CLEAR_SCORE, _CLEAR_STABILITY = 0.9, 0.93
 _OTHER_SIZE: Final = 4.0
 """...and the ratio of areas from which on it is another one than those accepted."""
 _MORE_OTHER: Final = 2.0
-"""How much more the areas of such a mask and the learned one may differ than on those accepted."""
+"""How many times further apart in size such a mask and the learned one may be than on any accepted
+object."""
 
 
 class Place(NamedTuple):
@@ -50,7 +51,7 @@ class Learnt:
     places: Mapping[int, tuple[Place, ...]] = field(default_factory=dict)
     samples: tuple[Samples, ...] = field(default=(), repr=False)  # of where these end
     # areas of masks that are preselected without learning, and of the accepted objects
-    others_px: tuple[tuple[float, float], ...] = ()
+    size_pairs_px: tuple[tuple[float, float], ...] = ()
     token_policy: Policy | None = None  # what makes masks of many clicks, of which some hit nothing
     # whether an object was accepted with the mask, which is added as it was then
     is_fixed: bool = False
@@ -96,14 +97,15 @@ class Learnt:
     def is_of_another_kind(self, features: MaskFeatures, best: int, learnt_px: float) -> bool:
         """Whether the best mask is clearly another object than those accepted.
 
-        It has another size, or one that differs more from that of the learned mask, `learnt_px`.
+        Its size is unlike all of them, or differs from `learnt_px`, that of the learned mask, more
+        than on any of them.
         """
         is_clear = features.iou_predictions[best] >= _CLEAR_SCORE
         is_clear &= features.stability_score[best] >= _CLEAR_STABILITY
         if not is_clear:
             return False
         area_px = features.area_px[best]
-        known = [_factor(*areas_px) for areas_px in self.others_px]
+        known = [_factor(*areas_px) for areas_px in self.size_pairs_px]
         differs_more = known and _factor(area_px, learnt_px) > _MORE_OTHER * max(known)
         return bool(differs_more) or self._is_another_size(area_px)
 

@@ -177,8 +177,9 @@ class Learning:
             first = None
         tile, context = candidates.masks[shown[1]].tile, self._context_before()
         is_corrected = state.prompts.size > 1 or bool(state.level)
-        about = state.prompts, context, first, is_corrected
-        accepted = AcceptedObject(record.masks, target, tile, *about)
+        accepted = AcceptedObject(
+            record.masks, target, tile, state.prompts, context, first, is_corrected
+        )
         made = MadeObject(record.uid, record.label_id, record.masks)
         image.add_task(LearningTask(made, accepted, plane, self._embedding.embedder))
         self._continue()

@@ -100,7 +100,7 @@ class Knowledge:
 
     n_objects: int = 0  # accepted objects of this image, and of those before
     n_here: int = 0  # of this image alone
-    standings: tuple[Standing, ...] = ()  # the best one first
+    standings: tuple[Standing, ...] = ()  # the best on the last objects first
     learnt: Learnt | None = field(default=None, repr=False, compare=False)  # for first clicks
     # what is known of where objects end, whether or not that has been of use
     border: Learnt | None = field(default=None, repr=False, compare=False)
@@ -150,7 +150,7 @@ def best_policy(lessons: Sequence[Lesson], kind: Kind) -> Policy | None:
 def _gain(lesson: Lesson, iou: float) -> float:
     """Return by how much a mask would have been better than what is preselected otherwise.
 
-    Of two masks of another object, neither is better; a worse one is worse.
+    Of two masks of another object, the one that is less wrong is no better.
     """
     iou, today = min(iou, _SAME), min(lesson.today, _SAME)
     return min(iou - today, max(iou, _OTHER) - max(today, _OTHER))
@@ -227,8 +227,8 @@ def _learnt(
         },
         samples=samples,
         token_policy=best_policy(known, Kind.TOKEN),
-        others_px=tuple(
-            (lesson.today_px, lesson.area_px) for lesson in newest if lesson.today_px is not None
+        size_pairs_px=tuple(
+            (lesson.today_px, lesson.area_px) for lesson in newest if lesson.today_px
         ),
     )
 
@@ -236,7 +236,7 @@ def _learnt(
 def _standing(lessons: Sequence[Lesson], kind: Kind) -> Standing:
     """Return how a kind of policies has done.
 
-    Where it was as right, or as wrong, as what is preselected otherwise, it tells nothing.
+    Where it was as right as what is preselected otherwise, it tells nothing.
     """
     all_gains = [lesson.gains[kind] for lesson in lessons if kind in lesson.gains]
     gains = [gain for gain in all_gains if gain][-SCORED:]

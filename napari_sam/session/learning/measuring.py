@@ -128,12 +128,13 @@ def measure(
                     iou = judge.iou_of(as_candidate(embedded, prediction, index, lower))
                 ious[policy._replace(cut=cut)] = iou
     samples, moved_iou = _border(judge, pyramid, find, rest)
-    today_px = rough_area_px(first.masks[first.best])
+    ranking = first.ranking
+    today_px = None if ranking is None else float(ranking.features.area_px[first.best])
     return Lesson(accepted.area_px, judge.today, ious, places, samples, moved_iou, today_px)
 
 
 class _Judge:
-    """Tells how well masks fit an accepted object, as they would be preselected."""
+    """Tells how well masks fit an accepted object, or what is preselected where they stand back."""
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class _Judge:
         """The IoU of what is preselected without learning."""
 
     def iou_of(self, mask: Candidate) -> float:
-        """Return the IoU of a mask, or of what is preselected where it would stand back."""
+        """Return the IoU of a mask, or of what is preselected where its size is another one."""
         ranking, best = self.first.ranking, self.first.best
         if self.learnt is not None and ranking is not None:
             area_px = rough_area_px(mask)

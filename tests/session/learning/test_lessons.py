@@ -148,11 +148,13 @@ def test_a_size_that_is_far_from_all_accepted_ones_is_not_meant():
 def test_a_clear_mask_that_differs_more_from_the_learned_one_than_ever_is_another_object():
     clear = SimpleNamespace(iou_predictions=[0.95], stability_score=[0.97], area_px=[5500.0])
     accepted = {"areas_px": (1500.0, 400.0)}
-    alike = Learnt(Recipe(DISC, 10), 5, **accepted, others_px=((1600.0, 1500.0), (300.0, 400.0)))
+    alike = Learnt(
+        Recipe(DISC, 10), 5, **accepted, size_pairs_px=((1600.0, 1500.0), (300.0, 400.0))
+    )
     assert alike.is_of_another_kind(clear, 0, 800.0)
     assert not alike.is_of_another_kind(clear, 0, 4000.0)
     # Where accepted objects were parts of what is preselected, it is a part again.
-    parts = replace(alike, others_px=((6000.0, 1500.0), (400.0, 400.0)))
+    parts = replace(alike, size_pairs_px=((6000.0, 1500.0), (400.0, 400.0)))
     assert not parts.is_of_another_kind(clear, 0, 800.0)
     unclear = SimpleNamespace(**{**vars(clear), "iou_predictions": [0.8]})
     assert not alike.is_of_another_kind(unclear, 0, 800.0)
