@@ -19,9 +19,10 @@ run:
 	@sh scripts/run.sh
 
 # One process for each core, each with a virtual screen of its own where there is Xvfb; in the order
-# of tests/conftest.py.
+# of tests/conftest.py. What is compiled is kept, whatever the environment says: tests start dozens of
+# programs.
 test: setup
-	@sh scripts/on_screen.sh .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	@PYTHONDONTWRITEBYTECODE= sh scripts/on_screen.sh .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
 		--no-loadscope-reorder $(PYTEST)
 
 test-fast:
