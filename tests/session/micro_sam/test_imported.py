@@ -17,8 +17,7 @@ from tests.remembering import RememberingPredictor
 
 TIMEOUT_S = 240
 COINS = skimage.data.coins()
-STACK = np.stack([np.roll(COINS, step, axis=1) for step in (0, 7, 40)]).astype(np.uint16) * 8 + 100
-"""By a power of two, so that the first slice is normalized to the very pixels of the coins."""
+STACK = np.stack([np.roll(COINS, step, axis=1) for step in (0, 7, 40)]).astype(np.uint16) * 9 + 100
 TILING = ((160, 200), (24, 24))
 COIN_XY = (104, 68)
 BOXES = ((131, 28, 179, 74), (305, 16, 365, 72), (80, 175, 124, 217), (251, 172, 297, 216))
