@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     path = tmp_path_factory.mktemp("propagate") / "discs.tif"
-    tifffile.imwrite(path, moving_discs(6, 80)[:, :72, :72], metadata={"axes": "ZYX"})
+    tifffile.imwrite(path, moving_discs(6), metadata={"axes": "ZYX"})
     return path
 
 
@@ -69,7 +69,7 @@ def test_points_become_objects_of_many_slices_and_go_on_from_labels(stack, tmp_p
 
 def test_prompts_of_a_file_are_carried_through_time(stack, shared_embeddings, tmp_path):
     slices, film = tifffile.imread(stack), tmp_path / "film.tif"
-    frames = np.zeros((3, 2, 72, 72), np.uint8)
+    frames = np.zeros((3, 2, *slices.shape[1:]), np.uint8)
     frames[:, 1] = slices[3:6]
     tifffile.imwrite(film, frames, imagej=True, metadata={"axes": "TZYX"})
     prompts, out = tmp_path / "boxes.csv", tmp_path / "out.tif"
@@ -116,7 +116,7 @@ def test_what_cannot_be_meant_is_told(stack, tmp_path, arguments, message):
 
 def test_labels_of_one_slice_need_to_know_which_one(stack, tmp_path):
     labels = tmp_path / "labels.tif"
-    tifffile.imwrite(labels, np.eye(72, dtype=np.uint8))
+    tifffile.imwrite(labels, np.eye(96, dtype=np.uint8))
     result = run(stack, "--from-labels", labels, "-o", tmp_path / "out.tif")
     assert result.exit_code == 1
     assert "say with --slice which one" in result.output
