@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QEventLoop
 from qtpy.QtGui import QPaintEvent, QShowEvent
-from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QOpenGLWidget, QVBoxLayout, QWidget
 
 from napari_sam._distribution import DOCK_NAME, broken_qt_warning, old_distribution_warning
 from napari_sam._qt.building import rest_timer
@@ -21,6 +21,7 @@ from napari_sam._qt.workarounds import (
     call_soon,
     claim_height,
     keep_tab_order,
+    make_current,
     rest_with_deleted_canvas,
 )
 from napari_sam.controllers.assembly import Controllers
@@ -80,6 +81,8 @@ class SamWidget(QWidget):
         parts = self._dispatcher, store, session, self.binding, Messages(self), preferences
         self.controllers = Controllers(WidgetContext(self, self._viewer, *parts))
         self._is_closed = self._has_claimed_height = self._is_painted = False
+        self._canvases: list[QOpenGLWidget] = []
+        self._viewer.layers.events.removing.connect(self._before_removal)
         _OPEN.add(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -139,10 +142,14 @@ class SamWidget(QWidget):
         if not self._has_claimed_height:
             self._has_claimed_height = True
             rest_with_deleted_canvas(self.window())
+            self._canvases = self.window().findChildren(QOpenGLWidget)
             self._claim_height_soon()
             dock = self.parentWidget()
             if isinstance(dock, QDockWidget):  # also where the user moves it
                 dock.dockLocationChanged.connect(self._claim_height_soon)
+
+    def _before_removal(self, _: object) -> None:
+        make_current(self._canvases)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Begin what held back for the first paint."""

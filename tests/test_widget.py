@@ -6,6 +6,8 @@ import pytest
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEventLoop
+from qtpy.QtGui import QOpenGLContext
+from qtpy.QtWidgets import QOpenGLWidget
 from skimage import data
 
 from napari_sam.session import Overlap, Phase, Prompts
@@ -644,3 +646,17 @@ def test_that_sam_sees_nothing_is_said_as_long_as_it_is_so(make_widget, coins):
     widget.binding.set_image(coins)
     widget.wait_until_idle(TIMEOUT_S)
     assert "SAM sees nothing" not in widget.controllers.annotate.hint.text()
+
+
+def test_a_removed_layer_is_freed_in_the_context_that_drew_it(make_widget, coins, qtbot):
+    viewer, widget = make_widget(coins, wait=False, show=True)
+    qtbot.waitUntil(widget.isVisible)
+    (canvas,) = viewer.window._qt_window.findChildren(QOpenGLWidget)
+    qtbot.waitUntil(canvas.isValid)
+    current = []
+    viewer.layers.events.removed.connect(
+        lambda: current.append(QOpenGLContext.currentContext() == canvas.context())
+    )
+    canvas.doneCurrent()
+    viewer.layers.remove("coins")
+    assert current == [True]

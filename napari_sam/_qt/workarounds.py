@@ -5,7 +5,7 @@ every repaint in it, on the processor cores that the model needs. tests/test_cal
 benchmarks/live_loop.py show what they are good for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -212,6 +212,18 @@ def rest_with_deleted_canvas(window: QWidget) -> None:
     """
     for canvas in window.findChildren(QOpenGLWidget):
         canvas.destroyed.connect(partial(setattr, canvas, "_vispy_canvas", None))
+
+
+def make_current(canvases: Iterable[QOpenGLWidget]) -> None:
+    """Have what is freed next freed in the context that draws a canvas.
+
+    Reason: napari 0.9 frees what it has drawn of a removed layer in whatever context is current,
+    which may be that of the window: a software renderer crashes when the canvas is drawn next.
+    Remove it when napari makes the context of its canvas current before that.
+    """
+    for canvas in canvases:
+        if isalive(canvas):
+            canvas.makeCurrent()
 
 
 def focus_canvas(window: QWidget) -> None:
