@@ -66,9 +66,10 @@ class LearningRow(QWidget):
     def _on_forget_clicked(self) -> None:
         box = QMessageBox(self)
         box.setWindowTitle("Forget what was learned?")
-        box.setText(
-            "Forget what was learned, on this image and others? The objects stay.\n"
-            "This cannot be undone. To keep a copy, cancel and choose Save learned… first."
+        box.setText("Forget what was learned, on this image and others?")
+        box.setInformativeText(
+            "The objects stay. This cannot be undone: to keep a copy, cancel and choose "
+            "Save learned… first."
         )
         box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
         box.setDefaultButton(QMessageBox.StandardButton.Cancel)
