@@ -26,6 +26,10 @@ SCORED: Final = 10
 """The last such clicks count, and the sizes of as many objects set the disc."""
 _LEAD: Final = 0.02
 """How much better than what is preselected without learning a policy has to be."""
+_FEW_SCORES: Final = 3
+"""Such clicks that are enough if it is far better..."""
+_FAR_LEAD: Final = 0.1
+"""...by this or more, even two standard errors below the mean."""
 _SAME: Final = 0.95
 """The IoU with an accepted mask from which on another one is as right: a user accepts what is good
 enough, not what is exact."""
@@ -89,7 +93,10 @@ class Standing:
     @property
     def leads(self) -> bool:
         """Whether it has been better for long enough, and neither by chance nor by one object."""
-        if self.n_scored < _LEAST_SCORES or self.gain < _LEAD:
+        if self.n_scored < _LEAST_SCORES:
+            is_far_better = self.gain - 2 * self.doubt >= _FAR_LEAD
+            return self.n_scored >= _FEW_SCORES and is_far_better
+        if self.gain < _LEAD:
             return False
         return self.gain - self.doubt >= _LEAD or self.gain_of_others >= 0
 

@@ -42,8 +42,11 @@ def test_nothing_is_learned_from_fewer_than_five_objects():
 
 
 def test_a_policy_is_preselected_once_it_was_better_on_objects_that_it_did_not_know():
-    assert not knowledge_of(discs(0.8, 0.6, 9)).learnt.is_preselected
-    known = knowledge_of(discs(0.8, 0.6, 10))
+    assert not knowledge_of(discs(0.65, 0.6, 9)).learnt.is_preselected
+    assert knowledge_of(discs(0.65, 0.6, 10)).learnt.is_preselected
+    # What is far better is preselected sooner.
+    assert not knowledge_of(discs(0.8, 0.6, 7)).learnt.is_preselected
+    known = knowledge_of(discs(0.8, 0.6, 8))
     assert known.learnt.is_preselected
     assert known.learnt.recipe.policy == DISC
     assert known.leader.kind is Kind.DISC
@@ -86,7 +89,7 @@ def test_a_policy_that_mostly_helps_a_little_and_never_harms_is_preselected():
 
 def test_where_a_policy_makes_no_difference_it_tells_nothing():
     alike = [{DISC: 0.97}] * 12
-    known = knowledge_of(lessons([*alike, *[{DISC: 0.9}] * 4], [1.0] * 12 + [0.8] * 4))
+    known = knowledge_of(lessons([*alike, *[{DISC: 0.85}] * 4], [1.0] * 12 + [0.8] * 4))
     assert known.leader is None
     ious, todays = [*alike, *[{DISC: 0.9}] * 5, *alike], [1.0] * 12 + [0.8] * 5 + [1.0] * 12
     known = knowledge_of(lessons(ious, todays))
@@ -112,9 +115,9 @@ def test_lessons_of_another_image_tell_what_to_do_but_not_that_it_is_better():
     before = discs(0.9, 0.5, 20)
     assert knowledge_of([], before).learnt is None
     here = []
-    for _ in range(5):
+    for _ in range(3):
         here.append(scored(Lesson(300.0, 0.5, {DISC: 0.9}), [*before, *here]))
-    assert not knowledge_of(here[:4], before).learnt.is_preselected
+    assert not knowledge_of(here[:2], before).learnt.is_preselected
     assert knowledge_of(here, before).learnt.is_preselected
 
 
@@ -187,7 +190,7 @@ def bordered(moved, today, count, disc=None):
 
 
 def test_a_moved_border_is_preselected_once_it_was_better():
-    few = knowledge_of(bordered(0.9, 0.6, 9))
+    few = knowledge_of(bordered(0.65, 0.6, 9))
     assert few.leader is None
     known = knowledge_of(bordered(0.9, 0.6, 10))
     assert known.leader.kind is Kind.BORDER
