@@ -15,6 +15,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import user_message
 from napari_sam.session.learning.learned_file import LearnedFile, read_learned, write_learned
 from napari_sam.session.objects.records import counted
+from napari_sam.session.state import SessionState
 from napari_sam.storage.learned import forget_learned, load_learned, save_learned
 from napari_sam.storage.options import load_options, save_options
 
@@ -41,6 +42,7 @@ class LearningController:
         options.when_built(self._connect)
         self._connections = Connections(
             (self._learning.changed, self._on_learned),
+            (context.session.changed, self._tell),
             (self._examples.changed, self._on_examples),
             (context.binding.image_changed, self._follow_image),
             # The session forgets what another model taught, and does so first.
@@ -74,20 +76,18 @@ class LearningController:
 
     def _on_learned(self) -> None:
         self._show()
-        self._tell()
         if self._folder is not None and self._learning.knowledge.n_here:
             self._timer.start()
 
-    def _tell(self) -> None:
-        """Tell the user once on each image when learned masks begin to be preselected."""
-        learnt, image = self._learning.learnt, self._plane.image
-        if learnt is None or image is None or image in self._told:
+    def _tell(self, state: SessionState) -> None:
+        """Tell the user when a learned mask is preselected, once on each image."""
+        image, shown = self._plane.image, state.candidates
+        if image is None or shown is None or image in self._told:
             return
-        if learnt.is_preselected:
+        if shown.learnt is not None and shown.best == shown.learnt:
             self._told.add(image)
-            self._messages.note(
-                f"Learned from {learnt.n_objects} objects: masks with a star are preselected now."
-            )
+            count = self._learning.knowledge.n_objects
+            self._messages.note(f"Learned from {count} objects: masks with a star are preselected.")
 
     def _on_examples(self) -> None:
         self._show()
