@@ -20,7 +20,7 @@ from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.cut import PUBLISHED, Cut
 from napari_sam.session.decoding.features import MaskFeatures, joined
 from napari_sam.session.decoding.probing import probe
-from napari_sam.session.decoding.ranking import DecodeContext, Ranking, fills_field, rank
+from napari_sam.session.decoding.ranking import DecodeContext, fills_field, rank
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.prompts.prompts import Prompts
@@ -82,7 +82,7 @@ def continued(
     if old is None or fresh is None:
         return new
     if choice is not None and choice < len(before):
-        return _with_chosen_on(new, before, choice)
+        return _with_chosen_on(before, new, old, fresh, choice)
     if is_settled(new, context):
         return new
     finer, coarser = sorted((old, fresh), key=lambda pool: pool.masks[0].tile.side)
@@ -91,12 +91,10 @@ def continued(
     return finer.with_masks(coarser.unlike(finer)).picked(new, context)
 
 
-def _with_chosen_on(new: Candidates, before: Candidates, choice: int) -> Candidates:
+def _with_chosen_on(
+    before: Candidates, new: Candidates, old: _Pool, fresh: _Pool, choice: int
+) -> Candidates:
     """Return the masks before, of which the chosen one is that of a new tile; all else stays."""
-    old, fresh = _Pool.of(before), _Pool.of(new)
-    assert before.ranking is not None
-    assert old is not None
-    assert fresh is not None
     kept = before
     if choice == before.learnt and new.learnt is not None:
         index = new.learnt
@@ -107,8 +105,9 @@ def _with_chosen_on(new: Candidates, before: Candidates, choice: int) -> Candida
             kept = replace(before, base=None, learnt=None, recipe=None)
     order = list(range(len(before)))
     order[choice] = len(before) + index
-    pool, ranking = old.with_masks(fresh).take(order), before.ranking
-    ranking = Ranking(ranking.order, ranking.reason, pool.features)
+    pool = old.with_masks(fresh).take(order)
+    assert before.ranking is not None  # the old pool is of its features
+    ranking = replace(before.ranking, features=pool.features)
     return replace(kept, tile=new.tile, masks=tuple(pool.masks), ranking=ranking)
 
 
